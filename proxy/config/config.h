@@ -1,0 +1,153 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/secret.h"
+
+// The whole configuration as plain constants. What a key means, its default, unit and bounds stand in
+// one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
+// conf/headgate.schema.json all come.
+namespace headgate::config {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+enum class TlsMode : std::uint8_t { kNone, kStartTls, kImplicit };
+enum class Policy : std::uint8_t { kUserHash };
+enum class ForwardClient : std::uint8_t { kNone, kId };
+
+struct ProxyProtocol {
+  std::vector<Network> trusted;
+  milliseconds timeout{3000};
+};
+
+struct Listener {
+  std::string name;
+  Endpoint address;
+  TlsMode tls = TlsMode::kImplicit;
+  std::optional<ProxyProtocol> proxy_protocol;
+  int backlog = 4096;
+};
+
+struct Certificate {
+  std::string certificate;
+  std::string key;
+};
+
+struct Tls {
+  std::vector<Certificate> certificates;
+  std::string minimum_version = "1.2";
+  std::string ciphers;
+  std::string cipher_suites;
+  std::string groups;
+  unsigned session_tickets = 1;
+};
+
+struct Backend {
+  HostPort address;
+  unsigned weight = 100;  // 0: no new users
+};
+
+// A master user logs in on behalf of the user (SASL PLAIN with an authorization identity).
+struct Master {
+  std::string user;
+  Secret password;  // from `password` or the file `password_file`
+};
+
+struct Pool {
+  std::string name;
+  Policy policy = Policy::kUserHash;
+  TlsMode tls = TlsMode::kNone;
+  bool verify = true;
+  std::string ca;  // empty: the system's
+  ForwardClient forward_client = ForwardClient::kId;
+  std::optional<Master> master;
+  std::vector<Backend> backends;
+  milliseconds connect_timeout{5000};
+  milliseconds login_timeout{30000};  // connects, retries and login together
+  milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
+};
+
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile };
+
+struct UserSource {
+  SourceKind kind = SourceKind::kBackend;
+  std::string pool;  // where users of this source go unless a route or the source says otherwise
+  std::string path;  // passwd_file
+};
+
+// The first route that matches the user name decides the pool; before users[].pool, after a pool or
+// backend that the source itself names. Exactly one of domain and pattern is set.
+struct Route {
+  std::string domain;   // what follows the last '@', without regard to case
+  std::string pattern;  // ECMAScript regular expression over the whole user name
+  std::string pool;
+};
+
+// Everything about the time before login.
+struct Login {
+  seconds timeout{60};                        // whole time before login, whatever the client sends
+  std::size_t max_line = 8192;                // bytes of a command line without its literals
+  std::size_t max_literal = 4096;             // bytes of one literal
+  std::size_t max_total = 65536;              // bytes before login in all
+  std::size_t max_sessions = 10000;           // sessions before login in all; the oldest gives way
+  unsigned max_failures = 3;                  // failed logins, then BYE
+  unsigned max_bad_commands = 3;              // commands answered BAD, then BYE
+  milliseconds failure_delay{2000};           // before the reply to a wrong password
+  std::vector<std::string> capabilities_add;     // `capabilities: {add: […], remove: […]}`
+  std::vector<std::string> capabilities_remove;
+  std::string greeting = "Headgate ready.";   // human-readable text
+};
+
+struct Relay {
+  seconds idle_timeout{1860};    // 31 minutes: longer than IDLE's 29 (RFC 2177)
+  seconds stall_timeout{300};    // a side that takes no bytes while some wait for it
+  seconds half_close_timeout{30};  // the other direction after one side ended
+  seconds keepalive{120};        // TCP keepalive idle time; 0: off
+  std::size_t buffer_size = 65536;
+};
+
+struct Admin {
+  std::optional<Endpoint> address;
+};
+
+struct Log {
+  log::Level level = log::Level::kInfo;
+  log::Format format = log::Format::kText;
+};
+
+struct Config {
+  std::string file;
+  unsigned workers = 0;  // 0: one per core
+  seconds shutdown_timeout{10};
+  std::vector<Listener> listeners;
+  Tls tls;
+  std::vector<Pool> pools;
+  std::vector<UserSource> users;
+  std::vector<Route> routes;
+  Login login;
+  Relay relay;
+  Admin admin;
+  Log log;
+};
+
+struct Error {
+  std::string file;
+  int line = 0;  // from 1; 0: the file as a whole
+  std::string key;  // "pools.main.backends[1].weight"; empty: the file as a whole
+  std::string expected;  // "a whole number from 0 to 10000, found 'heavy'"
+  [[nodiscard]] std::string to_string() const;  // "FILE:LINE: KEY: expected …"
+};
+
+// Reads and checks everything that can be known without other machines, files named in it included
+// (certificates readable, passwd files readable). All errors at once, in file order.
+std::expected<Config, std::vector<Error>> load(const std::string& file);
+
+}  // namespace headgate::config

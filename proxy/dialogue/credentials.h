@@ -1,0 +1,17 @@
+#pragma once
+
+#include <string>
+
+#include "base/secret.h"
+
+namespace headgate::dialogue {
+
+// What a client said about who it is. Checked for form by the dialogue that made it: `user` is
+// valid UTF-8 without NUL, CR or LF, and neither it nor `secret` holds a byte that could end a line.
+struct Credentials {
+  std::string mechanism;  // "LOGIN" for the command, else the SASL name: "PLAIN", "XOAUTH2", …
+  std::string user;       // the authentication identity
+  Secret secret;          // password or token
+};
+
+}  // namespace headgate::dialogue

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <uv.h>
+
+#include <cstdint>
+
+#include "net/loop.h"
+
+namespace headgate::net {
+
+// Bits of an interest or readiness mask.
+inline constexpr unsigned kReadable = 1;
+inline constexpr unsigned kWritable = 2;
+inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands
+
+// Watches one file descriptor, level-triggered. The wanted mask is only noted by want(); it
+// reaches the kernel when it differs from what is there (libuv 1.44's uv_poll_start does DEL and
+// ADD even for an unchanged mask, libuv #2201).
+// Memory: the owner must outlive the close callback, see close().
+class IoWatcher {
+ public:
+  using Callback = void (*)(void* owner, unsigned ready) noexcept;
+
+  IoWatcher() = default;
+  IoWatcher(const IoWatcher&) = delete;
+  IoWatcher& operator=(const IoWatcher&) = delete;
+
+  // `fd` must be non-blocking and stays the caller's.
+  void open(Loop& loop, int fd, void* owner, Callback on_ready);
+  void want(unsigned mask);
+  [[nodiscard]] unsigned wanted() const { return wanted_; }
+  [[nodiscard]] bool is_open() const { return open_; }
+  // Stops at once; the fd may be closed right after. `on_closed` comes in a later turn, and the
+  // memory of this object must live until then.
+  using Closed = void (*)(void* owner) noexcept;
+  void close(Closed on_closed);
+
+ private:
+  uv_poll_t poll_{};
+  void* owner_ = nullptr;
+  Callback on_ready_ = nullptr;
+  Closed on_closed_ = nullptr;
+  unsigned wanted_ = 0;
+  bool open_ = false;
+};
+
+}  // namespace headgate::net

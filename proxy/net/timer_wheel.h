@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+
+#include "net/loop.h"
+
+namespace headgate::net {
+
+// A deadline in a TimerWheel: an intrusive node that unlinks itself when destroyed.
+class Timer {
+ public:
+  using Callback = void (*)(void* owner) noexcept;
+  Timer(void* owner, Callback on_expiry) : owner_(owner), on_expiry_(on_expiry) {}
+  ~Timer() { cancel(); }
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+  void cancel();
+  [[nodiscard]] bool armed() const { return next_ != nullptr; }
+  [[nodiscard]] std::uint64_t deadline_ms() const { return deadline_ms_; }
+
+ private:
+  friend class TimerWheel;
+  Timer* next_ = nullptr;
+  Timer* previous_ = nullptr;
+  std::uint64_t deadline_ms_ = 0;
+  void* owner_;
+  Callback on_expiry_;
+};
+
+// All timers of a worker: arm and cancel in constant time, resolution kTickMs, never early. One
+// libuv timer that runs only while something is armed.
+class TimerWheel {
+ public:
+  static constexpr std::uint64_t kTickMs = 50;
+  explicit TimerWheel(Loop& loop);
+  ~TimerWheel();
+
+  // Replaces an earlier deadline of the same timer.
+  void arm(Timer& timer, std::uint64_t after_ms);
+  [[nodiscard]] std::uint64_t now_ms() const;
+
+ private:
+  struct Impl;
+  Impl* impl_;
+};
+
+}  // namespace headgate::net

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+struct ssl_ctx_st;
+
+namespace headgate::net {
+
+struct CertificateFiles {
+  std::string certificate;  // PEM: leaf first, then the chain
+  std::string key;          // PEM, not encrypted
+};
+
+// What server and client side have in common; empty strings mean OpenSSL's or our default.
+struct TlsPolicy {
+  std::string minimum_version = "1.2";  // "1.2" or "1.3"
+  std::string ciphers;                  // TLS 1.2 list
+  std::string cipher_suites;            // TLS 1.3 list
+  std::string groups;                   // "X25519:P-256"
+};
+
+// Keys that seal session tickets: the same for all workers, so that a client may resume on any.
+class TicketKeys;
+std::shared_ptr<const TicketKeys> make_ticket_keys();
+
+struct ServerTlsOptions {
+  TlsPolicy policy;
+  std::vector<CertificateFiles> certificates;  // RSA and ECDSA side by side; the first one of a kind wins
+  std::shared_ptr<const TicketKeys> ticket_keys;
+  unsigned tickets = 1;  // TLS 1.3 tickets per full handshake; 0: no resumption at all
+};
+
+// A server-side SSL_CTX. One per worker: OpenSSL 3.0 contends on shared ones.
+class ServerTls {
+ public:
+  // The error names the file and what is wrong with it.
+  static std::expected<std::unique_ptr<ServerTls>, std::string> create(const ServerTlsOptions& options);
+  ~ServerTls();
+  [[nodiscard]] ssl_ctx_st* raw() const { return context_; }
+
+ private:
+  explicit ServerTls(ssl_ctx_st* context) : context_(context) {}
+  ssl_ctx_st* context_;
+  std::shared_ptr<const TicketKeys> ticket_keys_;
+};
+
+struct ClientTlsOptions {
+  TlsPolicy policy;
+  bool verify = true;
+  std::string ca_file;  // PEM; empty: the system's
+};
+
+// A client-side SSL_CTX, with sessions kept for resumption, one per server name and address.
+class ClientTls {
+ public:
+  static std::expected<std::unique_ptr<ClientTls>, std::string> create(const ClientTlsOptions& options);
+  ~ClientTls();
+  [[nodiscard]] ssl_ctx_st* raw() const { return context_; }
+  [[nodiscard]] bool verifies() const { return verify_; }
+
+ private:
+  ClientTls(ssl_ctx_st* context, bool verify) : context_(context), verify_(verify) {}
+  ssl_ctx_st* context_;
+  bool verify_;
+};
+
+}  // namespace headgate::net
