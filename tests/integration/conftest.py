@@ -1,0 +1,45 @@
+"""Fixtures of all integration tests."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certificates import Authority, Certificate
+from headgate_process import Headgate
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """A CA made for this run."""
+    return Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def certificate(authority: Authority) -> Certificate:
+    """A server certificate for localhost, imap.example.org and 127.0.0.x."""
+    return authority.issue("server")
+
+
+@pytest.fixture
+def start_headgate(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], Headgate]]:
+    """start_headgate(config) → a running Headgate, stopped (and its end asserted) after the test."""
+    started: list[Headgate] = []
+    numbers = itertools.count(1)
+
+    def start(config: dict[str, Any]) -> Headgate:
+        gate = Headgate(tmp_path / f"headgate-{next(numbers)}", config)
+        started.append(gate)
+        return gate.start()
+
+    yield start
+    try:
+        for gate in started:
+            gate.stop()
+    finally:
+        for gate in started:
+            gate.kill()
