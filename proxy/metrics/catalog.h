@@ -1,0 +1,101 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace headgate::metrics {
+
+// Every metric of Headgate, declared here and nowhere else: the collector exposes exactly these and
+// documentation() prints them. X(id, name, type, labels, help); labels are separated by commas.
+// What the labels' values may be stands in catalog.cc. User names are never labels.
+#define HEADGATE_METRICS(X)                                                                       \
+  X(kConnections, "headgate_connections_total", kCounter, "listener",                             \
+    "Client connections accepted.")                                                               \
+  X(kAcceptErrors, "headgate_accept_errors_total", kCounter, "listener,error",                    \
+    "Calls of accept that failed, by error number; EMFILE and ENFILE mean that the process or "   \
+    "the machine is out of file descriptors.")                                                    \
+  X(kTlsHandshakes, "headgate_tls_handshakes_total", kCounter, "side,version,result,resumed",     \
+    "TLS handshakes that ended, with clients and with backends.")                                 \
+  X(kLogins, "headgate_logins_total", kCounter, "result",                                         \
+    "Login attempts that were answered: ok, or why not.")                                         \
+  X(kLoginDuration, "headgate_login_duration_seconds", kHistogram, "stage",                       \
+    "Time of successful logins by stage; total runs from the client's credentials to the answer " \
+    "and includes lookup, connect and backend_login.")                                            \
+  X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
+    "Commands before login that were answered BAD.")                                              \
+  X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \
+    "Times a limit on what a client may do before login was hit.")                                \
+  X(kSessions, "headgate_sessions", kGauge, "listener,phase",                                     \
+    "Sessions open now, by what they are doing.")                                                 \
+  X(kSessionEnds, "headgate_session_ends_total", kCounter, "reason",                              \
+    "Sessions that ended, each counted once, by reason.")                                         \
+  X(kSessionDuration, "headgate_session_duration_seconds", kHistogram, "",                        \
+    "Time from accept to close of sessions that ended.")                                          \
+  X(kRelayedBytes, "headgate_relayed_bytes_total", kCounter, "direction",                         \
+    "Bytes moved after login, without TLS; counted while sessions run.")                          \
+  X(kBackendSessions, "headgate_backend_sessions", kGauge, "pool,backend",                        \
+    "Sessions that are logged in or logging in at the backend.")                                  \
+  X(kBackendUp, "headgate_backend_up", kGauge, "pool,backend",                                    \
+    "1: the backend is tried in its turn; 0: it failed and is tried last.")                       \
+  X(kBackendWeight, "headgate_backend_weight", kGauge, "pool,backend",                            \
+    "Weight of the backend; its share of the users is weight by sum of the pool's weights.")      \
+  X(kBackendDraining, "headgate_backend_draining", kGauge, "pool,backend",                        \
+    "1: the backend gets no new users.")                                                          \
+  X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
+    "Connects and logins that failed by the backend's fault.")                                    \
+  X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
+    "Relay buffers that hold bytes in flight.")                                                   \
+  X(kLoopLag, "headgate_loop_lag_seconds", kHistogram, "worker",                                  \
+    "Time that one turn of a worker's loop took, so that everything else on that worker waited.") \
+  X(kBuildInfo, "headgate_build_info", kGauge, "version,openssl,libuv,compiler",                  \
+    "Always 1; the labels say what is running.")                                                  \
+  X(kConfigInfo, "headgate_config_info", kGauge, "file,hash",                                     \
+    "Always 1; the labels say which configuration is in force.")                                  \
+  X(kConfigLoaded, "headgate_config_load_timestamp_seconds", kGauge, "",                          \
+    "When the configuration in force was loaded, as Unix time.")                                  \
+  X(kProcessCpu, "headgate_process_cpu_seconds_total", kCounter, "",                              \
+    "Processor time used, user and system.")                                                      \
+  X(kProcessResident, "headgate_process_resident_memory_bytes", kGauge, "", "Resident memory.")   \
+  X(kProcessOpenFds, "headgate_process_open_fds", kGauge, "", "Open file descriptors.")           \
+  X(kProcessMaxFds, "headgate_process_max_fds", kGauge, "",                                       \
+    "Limit of open file descriptors (RLIMIT_NOFILE).")                                            \
+  X(kProcessStart, "headgate_process_start_time_seconds", kGauge, "",                             \
+    "When the process started, as Unix time.")                                                    \
+  X(kScrapeDuration, "headgate_metrics_scrape_duration_seconds", kGauge, "",                      \
+    "Time that gathering this page took.")
+
+enum class Type : std::uint8_t { kCounter, kGauge, kHistogram };
+
+enum class MetricId : std::uint8_t {
+#define HEADGATE_METRIC_ID(id, name, type, labels, help) id,
+  HEADGATE_METRICS(HEADGATE_METRIC_ID)
+#undef HEADGATE_METRIC_ID
+};
+
+struct Metric {
+  MetricId id;
+  std::string_view name;
+  Type type;
+  std::string_view labels;  // "listener,phase"; empty: none
+  std::string_view help;
+};
+
+inline constexpr auto kCatalog = std::to_array<Metric>({
+#define HEADGATE_METRIC(id, name, type, labels, help) \
+  {MetricId::id, name, Type::type, labels, help},
+    HEADGATE_METRICS(HEADGATE_METRIC)
+#undef HEADGATE_METRIC
+});
+
+constexpr const Metric& info(MetricId id) {
+  return kCatalog[static_cast<std::size_t>(id)];
+}
+std::string_view name(Type type);  // "counter"
+
+// docs/metrics.md: all metrics and all values of their labels, as Markdown.
+std::string documentation();
+
+}  // namespace headgate::metrics

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+// Label values that are neither names from the configuration nor tables of the dialogue room.
+namespace headgate::metrics {
+
+// What a session is doing; each open session is in exactly one.
+enum class Phase : std::uint8_t {
+  kTlsAccept,
+  kClientLogin,
+  kLookUp,
+  kConnect,
+  kBackendTls,
+  kBackendLogin,
+  kRelay,
+};
+inline constexpr std::array<std::string_view, 7> kPhaseNames = {
+    "tls_accept", "client_login", "look_up", "connect", "backend_tls", "backend_login", "relay"};
+
+// Part of a login that is timed.
+enum class Stage : std::uint8_t {
+  kTls,           // handshake with the client
+  kLookup,        // all user sources that were asked
+  kConnect,       // to the backend that let the user in, TLS included
+  kBackendLogin,  // from the login command to the backend's OK
+  kTotal,         // from the client's credentials to the answer
+};
+inline constexpr std::array<std::string_view, 5> kStageNames = {"tls", "lookup", "connect",
+                                                                "backend_login", "total"};
+
+enum class Side : std::uint8_t { kClient, kBackend };
+inline constexpr std::array<std::string_view, 2> kSideNames = {"client", "backend"};
+
+enum class TlsVersion : std::uint8_t { kTls12, kTls13, kUnknown };  // unknown: failed before it
+inline constexpr std::array<std::string_view, 3> kTlsVersionNames = {"TLSv1.2", "TLSv1.3",
+                                                                     "unknown"};
+
+enum class Direction : std::uint8_t { kToBackend, kToClient };
+inline constexpr std::array<std::string_view, 2> kDirectionNames = {"to_backend", "to_client"};
+
+enum class AcceptError : std::uint8_t { kEmfile, kEnfile, kEnobufs, kEnomem, kOther };
+inline constexpr std::array<std::string_view, 5> kAcceptErrorNames = {"EMFILE", "ENFILE", "ENOBUFS",
+                                                                      "ENOMEM", "other"};
+AcceptError accept_error_from(int errno_code);
+
+template <typename Enum>
+constexpr std::size_t index(Enum value) {
+  return static_cast<std::size_t>(value);
+}
+
+constexpr std::string_view name(Phase phase) {
+  return kPhaseNames[index(phase)];
+}
+constexpr std::string_view name(Stage stage) {
+  return kStageNames[index(stage)];
+}
+constexpr std::string_view name(Side side) {
+  return kSideNames[index(side)];
+}
+constexpr std::string_view name(Direction direction) {
+  return kDirectionNames[index(direction)];
+}
+constexpr std::string_view name(AcceptError error) {
+  return kAcceptErrorNames[index(error)];
+}
+constexpr std::string_view name(TlsVersion version) {
+  return kTlsVersionNames[index(version)];
+}
+
+// From OpenSSL's name ("TLSv1.3"); anything else, the empty text too, is kUnknown.
+constexpr TlsVersion tls_version_from(std::string_view text) {
+  if (text == "TLSv1.3") {
+    return TlsVersion::kTls13;
+  }
+  return text == "TLSv1.2" ? TlsVersion::kTls12 : TlsVersion::kUnknown;
+}
+
+}  // namespace headgate::metrics
