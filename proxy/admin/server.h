@@ -1,0 +1,74 @@
+#pragma once
+
+#include <prometheus/collectable.h>
+
+#include <chrono>
+#include <cstddef>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/address.h"
+
+namespace headgate::admin {
+
+struct Request {
+  std::string_view method;  // "GET"; HEAD comes as GET
+  std::string_view path;    // decoded, without query
+  std::string_view query;   // as sent, without '?'
+  std::string_view body;    // at most Options::max_body bytes
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::string body;
+};
+
+// {"error":"…"} with the text escaped.
+Response json_error(int status, std::string_view text);
+
+// One row of the table of what is served. A known path with another method is 405, else 404.
+struct Route {
+  std::string method;                              // "GET" answers HEAD as well
+  std::string path;                                // exact
+  std::function<Response(const Request&)> handle;  // called on a thread of the admin server
+};
+
+// Whether Headgate can take sessions, and if not, why ("pool main: no backend is up").
+struct Readiness {
+  bool ready = true;
+  std::string why;
+};
+
+struct Options {
+  Endpoint address;                                  // port 0: any free one, see Server::endpoint()
+  std::shared_ptr<prometheus::Collectable> metrics;  // /metrics
+  std::function<Readiness()> readiness;              // /readyz; none: always ready
+  std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
+  std::size_t max_body = 65536;
+  unsigned threads = 4;  // requests at a time; more wait
+  std::chrono::milliseconds request_timeout{10000};
+};
+
+// The admin HTTP interface on threads of its own. Handlers must be safe there.
+class Server {
+ public:
+  // The error names the address and what is wrong ("admin 127.0.0.1:9143: Address already in use").
+  static std::expected<std::unique_ptr<Server>, std::string> start(Options options);
+  ~Server();  // waits for the requests under way
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  [[nodiscard]] Endpoint endpoint() const;  // as bound
+
+ private:
+  struct Impl;
+  explicit Server(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace headgate::admin
