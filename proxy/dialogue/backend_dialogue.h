@@ -43,7 +43,9 @@ struct BackendFailed {
 using BackendEvent = std::variant<NoAction, StartTls, BackendReady, BackendLoggedIn, BackendFailed>;
 
 struct BackendStep {
-  std::size_t consumed = 0;  // less than all of the input only when there is an event
+  // Less than all of the input only with StartTls, BackendFailed and BackendLoggedIn. What follows
+  // BackendLoggedIn belongs to the relay.
+  std::size_t consumed = 0;
   BackendEvent event = NoAction{};
 };
 
@@ -62,6 +64,12 @@ class BackendDialogue {
   // (loop, user name with a line end) gives BackendFailed at once.
   virtual BackendStep log_in(BackendLoginRequest request, Secret& out) = 0;
 
+  // What it means that the backend's connection ends or breaks now: a goodbye makes it unavailable,
+  // silence a breach of the protocol.
+  [[nodiscard]] virtual BackendFailed on_closed() const = 0;
+
+  // For logs and the timeout line: what was sent and what was answered last. Invalid after any
+  // non-const call.
   [[nodiscard]] virtual std::string_view state_name() const = 0;
 };
 

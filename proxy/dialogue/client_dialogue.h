@@ -10,13 +10,15 @@
 #include "dialogue/close_reason.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
+#include "dialogue/limit.h"
 
 namespace headgate::dialogue {
 
 // What the driver has to do next. At most one at a time: a dialogue takes no further byte until
 // the action has been answered.
 struct NoAction {};
-struct StartTls {};  // flush the reply, throw away what came behind it, do the handshake, on_tls_established()
+// Flush the reply, throw away what came behind it, do the handshake, on_tls_established().
+struct StartTls {};
 struct Authenticate {
   Credentials credentials;  // answer with on_login_failed() or on_login_succeeded()
 };
@@ -24,9 +26,10 @@ struct Authenticate {
 // a challenge): answer with on_challenge(), on_login_failed() or on_login_succeeded().
 struct SaslResponse {
   std::string mechanism;
-  bool initial = false;       // the first message of the exchange
-  bool has_response = false;  // false: AUTHENTICATE without initial response, the server speaks first
-  Secret response;            // decoded
+  bool initial = false;  // the first message of the exchange
+  bool has_response =
+      false;        // false: AUTHENTICATE without initial response, the server speaks first
+  Secret response;  // decoded
 };
 struct Close {
   CloseReason reason;  // flush the reply first
@@ -40,10 +43,10 @@ struct Step {
 
 // What the backend said when it let the user in, for the client's eyes.
 struct BackendWelcome {
-  std::string capabilities;  // "IMAP4rev1 IDLE …" without the word CAPABILITY; empty: backend told none
-  std::string code;          // another response code of the tagged OK, without brackets; may be empty
-  std::string text;          // human-readable text of the tagged OK
-  std::string untagged;      // complete untagged lines to pass on, each with CRLF
+  std::string capabilities;  // "IMAP4rev1 IDLE …" without the word CAPABILITY; empty: told none
+  std::string code;      // another response code of the tagged OK, without brackets; may be empty
+  std::string text;      // human-readable text of the tagged OK
+  std::string untagged;  // complete untagged lines to pass on, each with CRLF
 };
 
 // A field of the client's ID command (RFC 2971); `value` is absent for NIL.
@@ -72,8 +75,8 @@ class ClientDialogue {
   virtual Action on_login_failed(LoginFailure failure, std::string& out) = 0;
   // Appends the success reply; the dialogue is over.
   virtual void on_login_succeeded(const BackendWelcome& welcome, std::string& out) = 0;
-  // Appends the farewell ("* BYE …") for a close that Headgate decides; never inside a line that
-  // is already begun.
+  // Appends the farewell ("* BYE …") for a close that Headgate decides; nothing after a Close
+  // action or a successful login, since the client then has had its last word from here.
   virtual void farewell(CloseReason reason, std::string& out) = 0;
 
   // For logs and the timeout line; a name from a fixed table.
@@ -84,6 +87,8 @@ class ClientDialogue {
   [[nodiscard]] virtual bool awaiting_answer() const = 0;
   // How many commands were refused as BAD so far (metric).
   [[nodiscard]] virtual unsigned bad_commands() const = 0;
+  // Which limits this session has hit so far (metric).
+  [[nodiscard]] virtual const LimitHits& limit_hits() const = 0;
 };
 
 }  // namespace headgate::dialogue

@@ -7,7 +7,8 @@
 namespace headgate::dialogue {
 
 // What a client said about who it is. Checked for form by the dialogue that made it: `user` is
-// valid UTF-8 without NUL, CR or LF, and neither it nor `secret` holds a byte that could end a line.
+// valid UTF-8 without NUL, CR or LF, and neither it nor `secret` holds a byte that could end a
+// line.
 struct Credentials {
   std::string mechanism;  // "LOGIN" for the command, else the SASL name: "PLAIN", "XOAUTH2", …
   std::string user;       // the authentication identity

@@ -15,7 +15,8 @@ enum class Fault : std::uint8_t { kNobody, kClient, kBackend, kNetwork, kHeadgat
 // labels, whose fault it is, whether another backend may be tried within the login's deadline,
 // the log level, and the reply to the client as RFC 5530 code and text.
 enum class LoginFailure : std::uint8_t {
-  kWrongCredentials,      // a source or the backend said no: one text for unknown user and wrong password
+  kWrongCredentials,      // a source or the backend said no: one text for unknown user and wrong
+                          // password
   kAuthorizationRefused,  // the authorization identity is not the user
   kPrivacyRequired,       // a login in the clear; nothing was looked up
   kExpired,               // the backend or source said [EXPIRED]
@@ -31,7 +32,8 @@ enum class LoginFailure : std::uint8_t {
   kBackendTimeout,        // connected, but no end of the login within its deadline
   kBackendUnavailable,    // the backend said [UNAVAILABLE] or [INUSE]
   kBackendLimit,          // the backend said [LIMIT]
-  kBackendMisconfigured,  // the backend cannot do what the pool asks for (LOGINDISABLED, no STARTTLS)
+  kBackendMisconfigured,  // the backend cannot do what the pool asks for (LOGINDISABLED, no
+                          // STARTTLS)
   kLoop,                  // x-proxy-ttl used up: Headgate talks to itself
   kLimit,                 // a limit of Headgate's own
   kShutdown,              // Headgate is stopping
@@ -41,13 +43,13 @@ inline constexpr std::size_t kLoginFailureCount = 21;
 
 struct FailureInfo {
   LoginFailure failure;
-  std::string_view name;    // "wrong_credentials": logs and metric label
+  std::string_view name;  // "wrong_credentials": logs and metric label
   Fault fault;
-  bool retry_elsewhere;     // another backend may be tried, since this one never judged the user
-  bool delayed;             // the reply waits for the configured failure delay
+  bool retry_elsewhere;  // another backend may be tried, since this one never judged the user
+  bool delayed;          // the reply waits for the configured failure delay
   log::Level level;
-  std::string_view code;    // RFC 5530 response code without brackets; never empty
-  std::string_view text;    // human readable, ours, the same for every user
+  std::string_view code;  // RFC 5530 response code without brackets; never empty
+  std::string_view text;  // human readable, ours, the same for every user
 };
 
 const FailureInfo& info(LoginFailure failure);

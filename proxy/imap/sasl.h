@@ -1,0 +1,50 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/secret.h"
+#include "dialogue/credentials.h"
+#include "dialogue/failure.h"
+
+namespace headgate::imap {
+
+// What a mechanism wants after a message from the client.
+struct SaslChallenge {
+  std::string bytes;  // not yet base64
+};
+struct SaslDone {
+  dialogue::Credentials credentials;
+};
+struct SaslRefused {
+  dialogue::LoginFailure failure;
+};
+using SaslStep = std::variant<SaslChallenge, SaslDone, SaslRefused>;
+
+// One exchange of a mechanism (RFC 4422) that ends in a name and a secret. Knows neither base64 nor
+// IMAP. Any number of rounds; the dialogue bounds their size and count by its own limits.
+class SaslExchange {
+ public:
+  virtual ~SaslExchange() = default;
+  // Once, first: the client's initial response, or null when it sent none.
+  virtual SaslStep begin(const Secret* initial) = 0;
+  virtual SaslStep on_response(const Secret& response) = 0;
+};
+
+// A mechanism that a listener offers. Without a factory every message goes to the user source as a
+// dialogue::SaslResponse and the challenges come from there.
+struct SaslMechanism {
+  std::string name;  // "PLAIN", upper case
+  std::unique_ptr<SaslExchange> (*make)() = nullptr;
+};
+
+SaslMechanism sasl_plain();  // RFC 4616
+SaslMechanism sasl_login();  // draft-murchison-sasl-login: user name and password, each asked for
+
+// What is offered when nothing else is said: PLAIN and LOGIN.
+std::vector<SaslMechanism> default_mechanisms();
+
+}  // namespace headgate::imap
