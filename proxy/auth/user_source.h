@@ -13,8 +13,10 @@
 
 namespace headgate::auth {
 
+// Borrowed by a source for the call of look_up() alone: one that answers later copies what it
+// needs.
 struct LoginRequest {
-  const dialogue::Credentials& credentials;  // outlives the look-up
+  const dialogue::Credentials& credentials;
   Endpoint client;
   Endpoint connected;
   std::string_view listener;
@@ -24,10 +26,10 @@ struct LoginRequest {
 
 // Who the user is for the backend, and where the mailbox lives.
 struct Route {
-  std::string user;                       // name that the backend login uses
-  std::optional<std::string> pool;        // the source names a pool …
-  std::optional<HostPort> backend;        // … or one backend of it
-  bool use_master = false;                // log in by the pool's master user where it has one
+  std::string user;                 // name that the backend login uses
+  std::optional<std::string> pool;  // the source names a pool …
+  std::optional<HostPort> backend;  // … or one backend of it
+  bool use_master = false;          // log in by the pool's master user where it has one
 };
 
 struct Accepted {
