@@ -13,9 +13,10 @@ inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands
 
-// Watches one file descriptor, level-triggered. The wanted mask is only noted by want(); it
-// reaches the kernel when it differs from what is there (libuv 1.44's uv_poll_start does DEL and
-// ADD even for an unchanged mask, libuv #2201).
+// Watches one file descriptor, level-triggered. Inside the callback want() only notes the mask; it
+// reaches the kernel when the callback returns, and only if it differs from what is there (libuv
+// 1.44's uv_poll_start does DEL and ADD even for an unchanged mask, libuv #2201).
+// An error on the socket arrives as all three bits; the watch is then off until the next want().
 // Memory: the owner must outlive the close callback, see close().
 class IoWatcher {
  public:
@@ -27,6 +28,7 @@ class IoWatcher {
 
   // `fd` must be non-blocking and stays the caller's.
   void open(Loop& loop, int fd, void* owner, Callback on_ready);
+  // 0 stops watching: then not even errors are reported.
   void want(unsigned mask);
   [[nodiscard]] unsigned wanted() const { return wanted_; }
   [[nodiscard]] bool is_open() const { return open_; }
@@ -41,7 +43,12 @@ class IoWatcher {
   Callback on_ready_ = nullptr;
   Closed on_closed_ = nullptr;
   unsigned wanted_ = 0;
+  unsigned applied_ = 0;  // what libuv watches
   bool open_ = false;
+  bool in_callback_ = false;
+
+  void apply();
+  static void on_poll(uv_poll_t* poll, int status, int events) noexcept;
 };
 
 }  // namespace headgate::net

@@ -16,7 +16,7 @@ class Loop {
   Loop(const Loop&) = delete;
   Loop& operator=(const Loop&) = delete;
 
-  void run();   // until stop()
+  void run();   // until stop(), or until no handle is left
   void stop();  // from the loop's own thread
   // Runs until nothing is left; for orderly shutdown after everything was closed.
   void drain();
@@ -33,7 +33,7 @@ class Loop {
 class Wakeup {
  public:
   Wakeup(Loop& loop, std::function<void()> on_wake);
-  ~Wakeup();  // on the loop's thread; the loop must still turn once
+  ~Wakeup();      // on the loop's thread; the loop must still turn once
   void notify();  // any thread
 
  private:
@@ -41,8 +41,9 @@ class Wakeup {
   Handle* handle_;  // freed by libuv's close callback
 };
 
-// Calls back at the end of each turn of the loop, after all I/O callbacks; for deferred frees and
-// sessions that stopped at their byte budget. While `busy` is set the loop does not sleep.
+// Calls back once a turn, when all I/O, close and timer callbacks of it are done and before the
+// loop sleeps; for deferred frees and sessions that stopped at their byte budget. While `busy` is
+// set the loop does not sleep.
 class TurnEnd {
  public:
   TurnEnd(Loop& loop, std::function<void()> on_turn_end);

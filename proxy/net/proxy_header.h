@@ -13,10 +13,11 @@ namespace headgate::net {
 // HAProxy's PROXY protocol, versions 1 and 2 (proxy-protocol.txt), as a pure parser.
 struct ProxyHeader {
   std::size_t length = 0;  // bytes that belong to the header
-  bool local = false;      // LOCAL or UNKNOWN: a health check of the balancer; use the socket's own addresses
-  Endpoint client;         // families may differ (v4 behind v6 and the like)
+  bool local =
+      false;  // LOCAL or UNKNOWN: a health check of the balancer; use the socket's own addresses
+  Endpoint client;  // families may differ (v4 behind v6 and the like)
   Endpoint server;
-  std::string authority;   // TLV 0x02: SNI the balancer saw
+  std::string authority;  // TLV 0x02: SNI the balancer saw
 };
 struct ProxyHeaderIncomplete {};
 struct ProxyHeaderBroken {

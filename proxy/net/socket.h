@@ -17,8 +17,9 @@ struct Accepted {
   UniqueFd fd;
   Endpoint peer;
 };
-// nullopt-like result: an fd of -1 with errno_code EAGAIN when nothing waits; EMFILE and ENFILE are
-// for the caller to back off from; ECONNABORTED and its like are skipped inside.
+// Without a socket errno_code says why: EAGAIN when nothing waits; EMFILE, ENFILE, ENOBUFS and
+// ENOMEM are for the caller to back off from; ECONNABORTED and its like are skipped inside. The
+// socket is non-blocking and close-on-exec.
 struct AcceptResult {
   Accepted accepted;
   int errno_code = 0;
@@ -33,7 +34,8 @@ struct KeepAlive {
   unsigned interval_s = 30;
   unsigned probes = 4;
 };
-// TCP_NODELAY and keepalive for an accepted or connected socket; failures do not matter.
+// TCP_NODELAY and keepalive; failures do not matter. Accepted sockets inherit what was set on their
+// listener (Linux), so tune the listener once and not each connection.
 void tune(int fd, const KeepAlive& keepalive);
 
 Endpoint local_endpoint(int fd);

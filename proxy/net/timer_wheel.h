@@ -21,6 +21,7 @@ class Timer {
 
  private:
   friend class TimerWheel;
+  void unlink();
   Timer* next_ = nullptr;
   Timer* previous_ = nullptr;
   std::uint64_t deadline_ms_ = 0;
@@ -28,8 +29,9 @@ class Timer {
   Callback on_expiry_;
 };
 
-// All timers of a worker: arm and cancel in constant time, resolution kTickMs, never early. One
-// libuv timer that runs only while something is armed.
+// All timers of a worker: arm and cancel in constant time, resolution kTickMs, never early by the
+// loop's clock (Loop::now_ms). One libuv timer that wakes the loop only for slots in use. Callbacks
+// may arm, cancel and destroy any timer, their own included.
 class TimerWheel {
  public:
   static constexpr std::uint64_t kTickMs = 50;

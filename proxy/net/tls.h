@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 struct ssl_ctx_st;
+struct ssl_st;
 
 namespace headgate::net {
 
@@ -29,7 +32,8 @@ std::shared_ptr<const TicketKeys> make_ticket_keys();
 
 struct ServerTlsOptions {
   TlsPolicy policy;
-  std::vector<CertificateFiles> certificates;  // RSA and ECDSA side by side; the first one of a kind wins
+  std::vector<CertificateFiles>
+      certificates;  // RSA and ECDSA side by side; the first one of a kind wins
   std::shared_ptr<const TicketKeys> ticket_keys;
   unsigned tickets = 1;  // TLS 1.3 tickets per full handshake; 0: no resumption at all
 };
@@ -38,14 +42,14 @@ struct ServerTlsOptions {
 class ServerTls {
  public:
   // The error names the file and what is wrong with it.
-  static std::expected<std::unique_ptr<ServerTls>, std::string> create(const ServerTlsOptions& options);
+  static std::expected<std::unique_ptr<ServerTls>, std::string> create(
+      const ServerTlsOptions& options);
   ~ServerTls();
   [[nodiscard]] ssl_ctx_st* raw() const { return context_; }
 
  private:
   explicit ServerTls(ssl_ctx_st* context) : context_(context) {}
   ssl_ctx_st* context_;
-  std::shared_ptr<const TicketKeys> ticket_keys_;
 };
 
 struct ClientTlsOptions {
@@ -54,13 +58,20 @@ struct ClientTlsOptions {
   std::string ca_file;  // PEM; empty: the system's
 };
 
-// A client-side SSL_CTX, with sessions kept for resumption, one per server name and address.
+// A client-side SSL_CTX, with sessions kept for resumption, one per server name and address, for
+// the first kMaxServers of them. One per worker. Connections may outlive it.
 class ClientTls {
  public:
-  static std::expected<std::unique_ptr<ClientTls>, std::string> create(const ClientTlsOptions& options);
+  static std::expected<std::unique_ptr<ClientTls>, std::string> create(
+      const ClientTlsOptions& options);
   ~ClientTls();
   [[nodiscard]] ssl_ctx_st* raw() const { return context_; }
   [[nodiscard]] bool verifies() const { return verify_; }
+
+  static constexpr std::size_t kMaxServers = 1024;
+  // Gives a new connection the session kept for this server, if there is one, and sees to it that
+  // the one the server hands out is kept. `address` tells apart servers of one name.
+  void use_session(ssl_st* ssl, const std::string& server_name, std::string_view address);
 
  private:
   ClientTls(ssl_ctx_st* context, bool verify) : context_(context), verify_(verify) {}

@@ -35,9 +35,10 @@ struct Status {
 // protocol, no clock and no loop, so that every row of the close table can be tested with a
 // socketpair.
 //
-// Half-close: an end in order on one side is passed on once everything before it was delivered, and the
-// other direction goes on; the relay ends when both directions have ended or one side is broken.
-// After a break on one side what was read from it is still delivered to the other (a final BYE).
+// Half-close: an end in order on one side is passed on once everything before it was delivered, and
+// the other direction goes on; the relay ends when both directions have ended or one side is
+// broken. After a break on one side what was read from it is still delivered to the other (a final
+// BYE).
 class Relay {
  public:
   Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers);
@@ -46,8 +47,8 @@ class Relay {
   void prepend_to_backend(std::string_view bytes);
   void prepend_to_client(std::string_view bytes);
 
-  // Moves what can be moved. `client_ready` and `backend_ready`: masks as the poll gave them, or all
-  // bits on the first call. Never blocks; moves at most the budget.
+  // Moves what can be moved. `client_ready` and `backend_ready`: masks as the poll gave them, or
+  // all bits on the first call. Never blocks; moves at most the budget.
   Status run(unsigned client_ready, unsigned backend_ready);
 
   // First end wins; how a half-closed session that lingers began to end.
@@ -62,19 +63,38 @@ class Relay {
   [[nodiscard]] std::string_view state_name() const;
 
  private:
+  // One direction.
   struct Pump {
     net::BufferPool::Buffer buffer{nullptr, net::BufferPool::Deleter{}};
-    std::string prefix;        // prepended bytes not yet written
-    std::uint32_t begin = 0;   // first unwritten byte of buffer
-    std::uint32_t end = 0;     // one past the last
-    std::uint64_t bytes = 0;   // delivered
-    bool source_ended = false;
-    bool source_failed = false;
-    bool end_sent = false;     // shutdown_write() of the sink is done
+    std::string prefix;         // prepended bytes not yet written
+    std::uint32_t begin = 0;    // first unwritten byte of buffer
+    std::uint32_t end = 0;      // one past the last
+    std::uint64_t bytes = 0;    // taken by the sink
+    bool may_read = true;       // the poll said so, or the last read filled the buffer
+    bool source_ended = false;  // nothing more will come: an end in order or a break
+    bool end_sent = false;      // the sink has been told
+    bool hangup_seen = false;   // the poll reported the source's hang-up while it was paused
+    [[nodiscard]] bool empty() const { return begin == end && prefix.empty(); }
+  };
+  // One connection, as far as both directions are concerned.
+  struct Side {
+    net::Transport& transport;
+    bool broken = false;  // neither read nor written any more
+    bool read_wants_write = false;
   };
 
-  net::Transport& client_;
-  net::Transport& backend_;
+  bool run_pump(Pump& pump, Side& source, Side& sink, std::size_t budget);
+  bool write_out(Pump& pump, Side& sink);
+  void read_in(Pump& pump, Side& source);
+  void pass_end(Pump& pump, Side& sink);
+  void note_ready(Pump& pump, Side& source, unsigned ready);
+  void break_side(Side& side);
+  void note_end(End end);
+  [[nodiscard]] unsigned interest(const Side& side, const Pump& from, const Pump& to) const;
+  [[nodiscard]] bool done() const;
+
+  Side client_;
+  Side backend_;
   net::BufferPool& buffers_;
   Pump to_backend_;
   Pump to_client_;
