@@ -1,0 +1,200 @@
+"""Private instances of Debian's Dovecot 2.3; the system's service is neither used nor touched."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from certificates import Certificate
+from server_process import Endpoint, ServerProcess, free_port, service_user
+
+DOVECOT = "/usr/sbin/dovecot"
+DOVEADM = "/usr/bin/doveadm"
+MASTER_USER = "headgate"
+MASTER_PASSWORD = "master of all mailboxes"
+
+CONFIGURATION = """\
+base_dir = {directory}/run
+state_dir = {directory}/run
+log_path = {directory}/dovecot.log
+log_timestamp = "%Y-%m-%d %H:%M:%S "
+instance_name = {name}
+protocols = imap
+listen = {address}
+default_internal_user = {internal_user}
+default_internal_group = {internal_group}
+default_login_user = {login_user}
+default_client_limit = 10000
+default_process_limit = 100
+shutdown_clients = yes
+login_trusted_networks = 127.0.0.0/8
+login_greeting = {name} ready.
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+auth_failure_delay = 0
+auth_verbose = yes
+mail_max_userip_connections = 0
+mail_location = {mail_location}
+mail_fsync = never
+mail_save_crlf = yes
+mail_plugins = zlib
+protocol imap {{
+  mail_plugins = zlib imap_zlib
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+  mailbox Drafts {{
+    special_use = \\Drafts
+  }}
+  mailbox Sent {{
+    special_use = \\Sent
+  }}
+  mailbox Trash {{
+    special_use = \\Trash
+  }}
+}}
+passdb {{
+  driver = passwd-file
+  args = {directory}/masters
+  master = yes
+}}
+passdb {{
+  driver = passwd-file
+  args = {directory}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={directory}/mail/%u
+}}
+service imap-login {{
+  chroot =
+  service_count = 0
+  process_min_avail = 1
+  process_limit = 4
+  inet_listener imap {{
+    address = {address}
+    port = {port}
+  }}
+  inet_listener imaps {{
+    address = {address}
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service imap {{
+  service_count = 100
+  process_limit = 2000
+}}
+service anvil {{
+  # No delays for a client that got a password wrong before.
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+}}
+{ssl}
+"""
+
+
+class Dovecot(ServerProcess):
+    """One instance at `address`, with IMAP (and STARTTLS, when it has a certificate) at `port` and
+    implicit TLS at `tls_port`.
+
+    The users are those of `users` (name → password). Mail stands in Maildir below
+    mail_directory(user)."""
+
+    def __init__(
+        self,
+        users: dict[str, str],
+        *,
+        name: str = "dovecot",
+        address: str = "127.0.0.1",
+        port: int = 0,
+        certificate: Certificate | None = None,
+        mail_location: str = "maildir:~/Maildir",
+        directory: Path | None = None,
+    ):
+        super().__init__("dovecot", directory)
+        self.name = name
+        self.address = address
+        self.port = port or free_port(address)
+        self.tls_port = free_port(address) if certificate else 0
+        self.certificate = certificate
+        self.config_file = self.directory / "dovecot.conf"
+        user, self.uid, self.gid = service_user()
+        privileged = os.geteuid() == 0
+        mail = self.directory / "mail"
+        mail.mkdir()
+        os.chown(mail, self.uid, self.gid)
+        (self.directory / "users").write_text(
+            "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in users.items())
+        )
+        (self.directory / "masters").write_text(f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
+        self.config_file.write_text(
+            CONFIGURATION.format(
+                directory=self.directory, name=name, address=address, port=self.port,
+                tls_port=self.tls_port, uid=self.uid, gid=self.gid, mail_location=mail_location,
+                internal_user="dovecot" if privileged else user,
+                internal_group="dovecot" if privileged else self.gid,
+                login_user="dovenull" if privileged else user,
+                ssl=self._ssl(certificate),
+            )
+        )  # fmt: skip
+
+    @staticmethod
+    def _ssl(certificate: Certificate | None) -> str:
+        if certificate is None:
+            return "ssl = no"
+        return f"ssl = yes\nssl_cert = <{certificate.certificate}\nssl_key = <{certificate.key}"
+
+    def __enter__(self) -> Dovecot:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> Dovecot:
+        self.launch([DOVECOT, "-F", "-c", self.config_file])
+        try:
+            self.wait_for_greetings([(self.address, self.port)])
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def endpoint(self, tls: str = "none", ca: Path | None = None) -> Endpoint:
+        return Endpoint(self.address, self.tls_port if tls == "implicit" else self.port, tls, ca)
+
+    def mail_directory(self, user: str) -> Path:
+        return self.directory / "mail" / user / "Maildir"
+
+    def log(self) -> str:
+        path = self.directory / "dovecot.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def words(self) -> str:
+        return super().words() + self.log()[-4000:]
+
+    def logins(self, user: str) -> list[dict[str, str]]:
+        """The logins of a user by Dovecot's own log: rip, lport, session, … of each, in order."""
+        return [
+            dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
+            for line in self.log().splitlines()
+            if "imap-login: Info: Login:" in line and f"user=<{user}>" in line
+        ]
+
+    def doveadm(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [DOVEADM, "-c", str(self.config_file), *arguments],
+            capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RuntimeError(f"doveadm {' '.join(arguments)} failed: {done.stderr}")
+        return done.stdout
+
+    def who(self) -> dict[str, int]:
+        """How many sessions each user has right now."""
+        lines = self.doveadm("-f", "tab", "who").splitlines()[1:]
+        return {line.split("\t")[0]: int(line.split("\t")[1]) for line in lines}

@@ -1,0 +1,137 @@
+"""What the private mail servers of the tests have in common: a directory of their own outside
+pytest's (which other users cannot enter), free ports, a process group, an end without survivors."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a client connects: to a server itself or to Headgate in front of it."""
+
+    host: str
+    port: int
+    tls: str = "none"  # none, starttls or implicit
+    ca: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.ca))
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def free_port(address: str) -> int:
+    """A port of `address` that nothing listens on right now."""
+    with socket.socket() as probe:
+        probe.bind((address, 0))
+        return probe.getsockname()[1]
+
+
+def can_listen(address: str, port: int) -> bool:
+    """Whether this user may bind the port and nothing else has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+            probe.listen(1)
+        except OSError:
+            return False
+    return True
+
+
+def service_user() -> tuple[str, int, int]:
+    """Whom mail belongs to: nobody when we are root, else ourselves. Name, uid and gid."""
+    import pwd
+
+    entry = pwd.getpwnam("nobody") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+    return entry.pw_name, entry.pw_uid, entry.pw_gid
+
+
+def group_members(group: int) -> list[int]:
+    """The processes of a process group that are still there, zombies not counted."""
+    members = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[2]) == group and fields[0] != "Z":
+            members.append(int(stat.parent.name))
+    return members
+
+
+class ServerProcess:
+    """One server in the foreground, in a session of its own and a directory of its own."""
+
+    def __init__(self, kind: str, directory: Path | None = None):
+        if directory is None:
+            self.directory = Path(tempfile.mkdtemp(prefix=f"headgate-{kind}-"))
+        else:
+            self.directory = directory
+            directory.mkdir(parents=True)
+        self.directory.chmod(0o755)
+        self.kind = kind
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def launch(self, command: list[str | Path], environment: dict[str, str] | None = None) -> None:
+        output = (self.directory / "output").open("wb")
+        with output:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+                env={**os.environ, **(environment or {})}, start_new_session=True,
+            )  # fmt: skip
+
+    def wait_for_greetings(self, places: Iterable[tuple[str, int]]) -> None:
+        """Returns when every place (plain text) greets; raises with the server's words if it does not."""
+        deadline = time.monotonic() + START_TIMEOUT
+        for host, port in places:
+            while True:
+                try:
+                    with socket.create_connection((host, port), timeout=START_TIMEOUT) as connection:
+                        if connection.recv(100).startswith(b"* OK"):
+                            break
+                except OSError:
+                    pass
+                assert self.process is not None
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{self.kind} does not answer at {host}:{port}:\n{self.words()}")
+                time.sleep(0.02)
+
+    def words(self) -> str:
+        """What the server has to say for itself when something fails."""
+        return (self.directory / "output").read_text(errors="replace")[-4000:]
+
+    def stop(self, keep: bool = False) -> list[int]:
+        """Ends the server and whatever it started. Returns processes that had to be killed."""
+        killed: list[int] = []
+        if self.process is not None:
+            group = self.process.pid
+            # The whole group, since Dovecot's master waits many seconds for sessions that still run.
+            if self.process.poll() is None:
+                os.killpg(group, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_TIMEOUT
+            while (self.process.poll() is None or group_members(group)) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            killed = group_members(group)
+            if killed:
+                os.killpg(group, signal.SIGKILL)
+            self.process.wait()
+            self.process = None
+        if not keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+        return killed
