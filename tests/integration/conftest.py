@@ -11,6 +11,9 @@ import pytest
 
 from certificates import Authority, Certificate
 from headgate_process import Headgate
+from proxied import proxied
+
+__all__ = ["proxied"]
 
 
 @pytest.fixture(scope="session")
