@@ -1,0 +1,280 @@
+#include "metrics/collector.h"
+
+#include <prometheus/metric_family.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "dialogue/close_reason.h"
+#include "dialogue/failure.h"
+#include "dialogue/limit.h"
+#include "metrics/catalog.h"
+#include "metrics/process.h"
+
+#ifdef __clang__
+#define HEADGATE_COMPILER "clang " __clang_version__
+#else
+#define HEADGATE_COMPILER "gcc " __VERSION__
+#endif
+
+namespace headgate::metrics {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using LabelValues = std::initializer_list<std::string_view>;
+
+prometheus::MetricType type_of(Type type) {
+  switch (type) {
+    case Type::kCounter:
+      return prometheus::MetricType::Counter;
+    case Type::kGauge:
+      return prometheus::MetricType::Gauge;
+    case Type::kHistogram:
+      return prometheus::MetricType::Histogram;
+  }
+  return prometheus::MetricType::Untyped;
+}
+
+// Several workers' histograms of one series, added up.
+struct HistogramSum {
+  explicit HistogramSum(const Bounds& bounds) : bounds_(&bounds) {}
+
+  void add(const Histogram& histogram) {
+    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+      counts_[bucket] += histogram.count(bucket);
+    }
+    sum_us_ += histogram.sum_us();
+  }
+
+  [[nodiscard]] ClientMetric::Histogram result() const {
+    ClientMetric::Histogram result;
+    std::uint64_t cumulative = 0;
+    for (std::size_t bucket = 0; bucket < kHistogramBounds; ++bucket) {
+      cumulative += counts_[bucket];
+      result.bucket.push_back(
+          {cumulative, std::chrono::duration<double>((*bounds_)[bucket]).count()});
+    }
+    // From the buckets, never from a count of its own: the two could be a moment apart.
+    result.sample_count = cumulative + counts_.back();
+    result.sample_sum = static_cast<double>(sum_us_) / 1e6;
+    return result;
+  }
+
+ private:
+  const Bounds* bounds_;
+  std::array<std::uint64_t, kHistogramBounds + 1> counts_{};
+  std::uint64_t sum_us_ = 0;
+};
+
+// The page in the making: one family for each metric of the catalogue, in its order.
+class Page {
+ public:
+  Page() {
+    for (const Metric& metric : kCatalog) {
+      MetricFamily& family = families_.emplace_back();
+      family.name = metric.name;
+      family.help = metric.help;
+      family.type = type_of(metric.type);
+    }
+  }
+
+  // `values` in the order of the metric's labels.
+  void add(MetricId id, LabelValues values, auto number) {
+    ClientMetric& series = add_series(id, values);
+    if (info(id).type == Type::kCounter) {
+      series.counter.value = static_cast<double>(number);
+    } else {
+      series.gauge.value = static_cast<double>(number);
+    }
+  }
+  void add(MetricId id, LabelValues values, const HistogramSum& histogram) {
+    add_series(id, values).histogram = histogram.result();
+  }
+
+  // A metric without series at this moment (no pool yet) is left out whole.
+  std::vector<MetricFamily> take() {
+    std::erase_if(families_, [](const MetricFamily& family) { return family.metric.empty(); });
+    return std::move(families_);
+  }
+
+ private:
+  ClientMetric& add_series(MetricId id, LabelValues values) {
+    ClientMetric& series = families_[index(id)].metric.emplace_back();
+    std::string_view names = info(id).labels;
+    for (const std::string_view value : values) {
+      const std::size_t comma = std::min(names.find(','), names.size());
+      series.label.push_back({std::string(names.substr(0, comma)), std::string(value)});
+      names.remove_prefix(std::min(comma + 1, names.size()));
+    }
+    return series;
+  }
+
+  std::vector<MetricFamily> families_;
+};
+
+using Workers = std::vector<std::shared_ptr<const WorkerMetrics>>;
+
+// Adds up one counter over all workers.
+std::uint64_t sum(const Workers& workers, auto counter_of) {
+  std::uint64_t total = 0;
+  for (const auto& worker : workers) {
+    total += counter_of(*worker).value();
+  }
+  return total;
+}
+
+// One listener name, over all workers.
+struct ListenerSum {
+  std::uint64_t connections = 0;
+  std::array<std::uint64_t, kAcceptErrorNames.size()> accept_errors{};
+  std::array<std::int64_t, kPhaseNames.size()> sessions{};
+};
+
+void add_listeners(Page& page, const Workers& workers) {
+  std::map<std::string_view, ListenerSum> sums;
+  for (const auto& worker : workers) {
+    for (const auto* one = worker->first_listener(); one != nullptr; one = one->next) {
+      ListenerSum& all = sums[one->name];
+      all.connections += one->connections.value();
+      for (std::size_t at = 0; at < all.accept_errors.size(); ++at) {
+        all.accept_errors[at] += one->accept_errors[at].value();
+      }
+      for (std::size_t at = 0; at < all.sessions.size(); ++at) {
+        all.sessions[at] += one->sessions[at].value();
+      }
+    }
+  }
+  for (const auto& [listener, all] : sums) {
+    page.add(MetricId::kConnections, {listener}, all.connections);
+    for (std::size_t at = 0; at < all.accept_errors.size(); ++at) {
+      page.add(MetricId::kAcceptErrors, {listener, kAcceptErrorNames[at]}, all.accept_errors[at]);
+    }
+    for (std::size_t at = 0; at < all.sessions.size(); ++at) {
+      page.add(MetricId::kSessions, {listener, kPhaseNames[at]}, all.sessions[at]);
+    }
+  }
+}
+
+void add_handshakes(Page& page, const Workers& workers) {
+  for (std::size_t side = 0; side < kSideNames.size(); ++side) {
+    for (std::size_t version = 0; version < kTlsVersionNames.size(); ++version) {
+      for (const std::size_t ok : {1U, 0U}) {
+        for (const std::size_t resumed : {1U, 0U}) {
+          const auto count = sum(workers, [&](const WorkerMetrics& worker) -> const Counter& {
+            return worker.handshakes[side][version][ok][resumed];
+          });
+          page.add(MetricId::kTlsHandshakes,
+                   {kSideNames[side], kTlsVersionNames[version], ok != 0 ? "ok" : "failed",
+                    resumed != 0 ? "yes" : "no"},
+                   count);
+        }
+      }
+    }
+  }
+}
+
+void add_logins(Page& page, const Workers& workers) {
+  page.add(MetricId::kLogins, {"ok"},
+           sum(workers, [](const auto& worker) -> auto& { return worker.logins_ok; }));
+  for (const dialogue::FailureInfo& failure : dialogue::all_failures()) {
+    page.add(MetricId::kLogins, {failure.name}, sum(workers, [&](const auto& worker) -> auto& {
+               return worker.logins_failed[index(failure.failure)];
+             }));
+  }
+  for (std::size_t stage = 0; stage < kStageNames.size(); ++stage) {
+    HistogramSum durations(kLoginBounds);
+    for (const auto& worker : workers) {
+      durations.add(worker->login_duration[stage]);
+    }
+    page.add(MetricId::kLoginDuration, {kStageNames[stage]}, durations);
+  }
+  page.add(MetricId::kBadCommands, {},
+           sum(workers, [](const auto& worker) -> auto& { return worker.bad_commands; }));
+  for (const dialogue::Limit limit : dialogue::all_limits()) {
+    page.add(
+        MetricId::kLimitHits, {dialogue::name(limit)},
+        sum(workers, [&](const auto& worker) -> auto& { return worker.limit_hits[index(limit)]; }));
+  }
+}
+
+void add_sessions(Page& page, const Workers& workers) {
+  for (const dialogue::CloseInfo& reason : dialogue::all_close_reasons()) {
+    page.add(MetricId::kSessionEnds, {reason.name}, sum(workers, [&](const auto& worker) -> auto& {
+               return worker.session_ends[index(reason.reason)];
+             }));
+  }
+  HistogramSum durations(kSessionBounds);
+  for (const auto& worker : workers) {
+    durations.add(worker->session_duration);
+  }
+  page.add(MetricId::kSessionDuration, {}, durations);
+  for (std::size_t at = 0; at < kDirectionNames.size(); ++at) {
+    page.add(MetricId::kRelayedBytes, {kDirectionNames[at]},
+             sum(workers, [&](const auto& worker) -> auto& { return worker.relayed[at]; }));
+  }
+}
+
+void add_workers(Page& page, const Workers& workers) {
+  for (std::size_t at = 0; at < workers.size(); ++at) {
+    const std::string worker = std::to_string(at);
+    page.add(MetricId::kBuffersInUse, {worker}, workers[at]->buffers_in_use.value());
+    HistogramSum lag(kLagBounds);
+    lag.add(workers[at]->loop_lag);
+    page.add(MetricId::kLoopLag, {worker}, lag);
+  }
+}
+
+void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
+  for (const BackendFigures& one : backends) {
+    const LabelValues labels = {one.pool, one.backend};
+    page.add(MetricId::kBackendSessions, labels, one.sessions);
+    page.add(MetricId::kBackendUp, labels, one.up ? 1 : 0);
+    page.add(MetricId::kBackendWeight, labels, one.weight);
+    page.add(MetricId::kBackendDraining, labels, one.draining ? 1 : 0);
+    page.add(MetricId::kBackendFailures, labels, one.failures);
+  }
+}
+
+void add_process(Page& page) {
+  const ProcessFigures figures = read_process_figures();
+  page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
+  page.add(MetricId::kProcessResident, {}, figures.resident_bytes);
+  page.add(MetricId::kProcessOpenFds, {}, figures.open_fds);
+  page.add(MetricId::kProcessMaxFds, {}, figures.max_fds);
+  page.add(MetricId::kProcessStart, {}, figures.start_time);
+}
+
+}  // namespace
+
+std::vector<MetricFamily> Collector::Collect() const {
+  const auto begun = std::chrono::steady_clock::now();
+  Page page;
+  add_listeners(page, sources_.workers);
+  add_handshakes(page, sources_.workers);
+  add_logins(page, sources_.workers);
+  add_sessions(page, sources_.workers);
+  add_workers(page, sources_.workers);
+  if (sources_.backends) {
+    add_backends(page, sources_.backends());
+  }
+  page.add(
+      MetricId::kBuildInfo,
+      {sources_.build.version, sources_.build.openssl, sources_.build.libuv, HEADGATE_COMPILER}, 1);
+  if (sources_.config) {
+    const ConfigInfo config = sources_.config();
+    page.add(MetricId::kConfigInfo, {config.file, config.hash}, 1);
+    page.add(MetricId::kConfigLoaded, {},
+             std::chrono::duration<double>(config.loaded.time_since_epoch()).count());
+  }
+  add_process(page);
+  page.add(MetricId::kScrapeDuration, {},
+           std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
+  return page.take();
+}
+
+}  // namespace headgate::metrics

@@ -1,0 +1,269 @@
+#include "metrics/collector.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <prometheus/text_serializer.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <map>
+#include <regex>
+#include <set>
+#include <sstream>
+#include <thread>
+
+#include "metrics/catalog.h"
+
+namespace headgate::metrics {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+using testing::Not;
+
+class CollectorTest : public testing::Test {
+ protected:
+  std::string page() const {
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, collector_.Collect());
+    return out.str();
+  }
+
+  std::vector<std::shared_ptr<WorkerMetrics>> workers_ = {
+      std::make_shared<WorkerMetrics>(std::vector<std::string>{"imaps", "imap"}),
+      std::make_shared<WorkerMetrics>(std::vector<std::string>{"imaps", "imap"})};
+  Collector collector_{Sources{
+      .workers = {workers_.begin(), workers_.end()},
+      .backends =
+          [] {
+            return std::vector<BackendFigures>{{.pool = "main",
+                                                .backend = "127.0.1.1:10143",
+                                                .sessions = 7,
+                                                .failures = 3,
+                                                .weight = 100,
+                                                .up = false,
+                                                .draining = false},
+                                               {.pool = "main",
+                                                .backend = "127.0.1.2:10143",
+                                                .sessions = 0,
+                                                .failures = 0,
+                                                .weight = 0,
+                                                .up = true,
+                                                .draining = true}};
+          },
+      .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
+      .build = {"0.1.0", "3.0.17", "1.44.2"}}};
+};
+
+TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
+  const std::string text = page();
+  for (const char* line :
+       {"headgate_connections_total{listener=\"imaps\"} 0\n",
+        "headgate_sessions{listener=\"imap\",phase=\"backend_login\"} 0\n",
+        "headgate_tls_handshakes_total{side=\"client\",version=\"TLSv1.3\",result=\"ok\",resumed="
+        "\"yes\"} 0\n",
+        "headgate_logins_total{result=\"ok\"} 0\n",
+        "headgate_logins_total{result=\"wrong_credentials\"} 0\n",
+        "headgate_login_duration_seconds_bucket{stage=\"total\",le=\"+Inf\"} 0\n",
+        "headgate_login_duration_seconds_bucket{stage=\"tls\",le=\"0.001\"} 0\n",
+        "headgate_session_duration_seconds_bucket{le=\"86400\"} 0\n",
+        "headgate_relayed_bytes_total{direction=\"to_client\"} 0\n",
+        "headgate_session_ends_total{reason=\"client_closed\"} 0\n",
+        "headgate_limit_hits_total{limit=\"total_bytes\"} 0\n", "headgate_bad_commands_total 0\n",
+        "headgate_accept_errors_total{listener=\"imaps\",error=\"EMFILE\"} 0\n",
+        "headgate_buffers_in_use{worker=\"1\"} 0\n",
+        "headgate_loop_lag_seconds_count{worker=\"0\"} 0\n",
+        "headgate_config_info{file=\"headgate.yaml\",hash=\"abc\"} 1\n",
+        "headgate_config_load_timestamp_seconds 1000\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, HasSubstr("headgate_build_info{version=\"0.1.0\",openssl=\"3.0.17\","));
+}
+
+TEST_F(CollectorTest, WorkersAreAddedUp) {
+  for (const auto& worker : workers_) {
+    ListenerMetrics& listener = worker->listener("imaps");
+    listener.connections.add();
+    listener.enter(Phase::kTlsAccept);
+    listener.move(Phase::kTlsAccept, Phase::kRelay);
+    listener.count_accept_error(EMFILE);
+    worker->count_handshake(Side::kClient, "TLSv1.3", true, false);
+    worker->count_handshake(Side::kBackend, "", false, false);
+    worker->count_login_ok();
+    worker->count_login_failed(dialogue::LoginFailure::kWrongCredentials);
+    worker->observe(Stage::kTotal, 30ms);
+    worker->count_relayed(Direction::kToClient, 1000);
+    worker->count_limit(dialogue::Limit::kTime);
+    worker->count_end(dialogue::CloseReason::kClientClosed, 90s);
+  }
+  const std::string text = page();
+  for (const char* line :
+       {"headgate_connections_total{listener=\"imaps\"} 2\n",
+        "headgate_connections_total{listener=\"imap\"} 0\n",
+        "headgate_sessions{listener=\"imaps\",phase=\"relay\"} 2\n",
+        "headgate_sessions{listener=\"imaps\",phase=\"tls_accept\"} 0\n",
+        "headgate_accept_errors_total{listener=\"imaps\",error=\"EMFILE\"} 2\n",
+        "headgate_tls_handshakes_total{side=\"client\",version=\"TLSv1.3\",result=\"ok\",resumed="
+        "\"no\"} 2\n",
+        "headgate_tls_handshakes_total{side=\"backend\",version=\"unknown\",result=\"failed\","
+        "resumed=\"no\"} 2\n",
+        "headgate_logins_total{result=\"ok\"} 2\n",
+        "headgate_logins_total{result=\"wrong_credentials\"} 2\n",
+        "headgate_login_duration_seconds_count{stage=\"total\"} 2\n",
+        "headgate_login_duration_seconds_sum{stage=\"total\"} 0.06",
+        "headgate_login_duration_seconds_bucket{stage=\"total\",le=\"0.02\"} 0\n",
+        "headgate_login_duration_seconds_bucket{stage=\"total\",le=\"0.05\"} 2\n",
+        "headgate_relayed_bytes_total{direction=\"to_client\"} 2000\n",
+        "headgate_limit_hits_total{limit=\"time\"} 2\n",
+        "headgate_session_ends_total{reason=\"client_closed\"} 2\n",
+        "headgate_session_duration_seconds_sum 180\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+}
+
+TEST_F(CollectorTest, BackendsComeFromTheirProvider) {
+  const std::string text = page();
+  const std::string first = "{pool=\"main\",backend=\"127.0.1.1:10143\"} ";
+  const std::string second = "{pool=\"main\",backend=\"127.0.1.2:10143\"} ";
+  EXPECT_THAT(text, HasSubstr("headgate_backend_sessions" + first + "7\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_failures_total" + first + "3\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_up" + first + "0\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_weight" + first + "100\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_draining" + second + "1\n"));
+}
+
+TEST_F(CollectorTest, AListenerThatCameByAReloadIsCounted) {
+  ListenerMetrics& added = workers_[1]->listener("submission");
+  added.connections.add(5);
+  EXPECT_EQ(&workers_[1]->listener("submission"), &added);
+  EXPECT_THAT(page(), HasSubstr("headgate_connections_total{listener=\"submission\"} 5\n"));
+}
+
+TEST_F(CollectorTest, ProcessFiguresAreThoseOfThisProcess) {
+  std::map<std::string, double> values;
+  for (const auto& family : collector_.Collect()) {
+    values[family.name] = family.type == prometheus::MetricType::Counter
+                              ? family.metric.front().counter.value
+                              : family.metric.front().gauge.value;
+  }
+  const double now =
+      std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+  EXPECT_GT(values["headgate_process_resident_memory_bytes"], 1e6);
+  EXPECT_GE(values["headgate_process_open_fds"], 3);
+  EXPECT_GE(values["headgate_process_max_fds"], values["headgate_process_open_fds"]);
+  EXPECT_GE(values["headgate_process_cpu_seconds_total"], 0);
+  EXPECT_NEAR(values["headgate_process_start_time_seconds"], now, 300);
+  EXPECT_LT(values["headgate_process_start_time_seconds"], now);
+}
+
+TEST_F(CollectorTest, ExactlyTheCatalogueIsExposedEachSeriesOnceWithItsLabels) {
+  std::map<std::string_view, const Metric*> declared;
+  for (const Metric& metric : kCatalog) {
+    EXPECT_TRUE(metric.name.starts_with("headgate_")) << metric.name;
+    EXPECT_EQ(metric.name.ends_with("_total"), metric.type == Type::kCounter) << metric.name;
+    EXPECT_FALSE(metric.help.empty()) << metric.name;
+    EXPECT_EQ(metric.labels.find("user"), std::string_view::npos) << metric.name;
+    EXPECT_TRUE(declared.emplace(metric.name, &metric).second) << metric.name;
+  }
+  const auto families = collector_.Collect();
+  EXPECT_EQ(families.size(), kCatalog.size());
+  for (const auto& family : families) {
+    ASSERT_TRUE(declared.contains(family.name)) << family.name;
+    std::set<std::string> seen;
+    for (const auto& series : family.metric) {
+      std::string names;
+      std::string identity;
+      for (const auto& label : series.label) {
+        names += (names.empty() ? "" : ",") + label.name;
+        identity += label.value + '\0';
+      }
+      EXPECT_EQ(names, declared[family.name]->labels);
+      EXPECT_TRUE(seen.insert(identity).second) << family.name << " " << identity;
+    }
+  }
+}
+
+TEST_F(CollectorTest, EveryLineIsWellFormedAndEveryMetricHasHelpAndType) {
+  const std::regex sample(R"re(([a-z_]+)(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? [0-9.e+-]+)re");
+  std::set<std::string> typed;
+  std::istringstream lines(page());
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("# TYPE ")) {
+      EXPECT_TRUE(typed.insert(line.substr(7, line.find(' ', 7) - 7)).second) << line;
+    } else if (!line.starts_with("# HELP ")) {
+      std::smatch match;
+      ASSERT_TRUE(std::regex_match(line, match, sample)) << line;
+      const std::string base =
+          std::regex_replace(match[1].str(), std::regex("_(bucket|sum|count)$"), "");
+      EXPECT_TRUE(typed.contains(match[1].str()) || typed.contains(base)) << line;
+    }
+  }
+  EXPECT_EQ(typed.size(), kCatalog.size());
+}
+
+TEST_F(CollectorTest, PromtoolFindsNothingToSay) {
+  FILE* promtool = ::popen("promtool check metrics", "w");
+  ASSERT_NE(promtool, nullptr);
+  const std::string text = page();
+  EXPECT_EQ(std::fwrite(text.data(), 1, text.size(), promtool), text.size());
+  const int status = ::pclose(promtool);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+TEST_F(CollectorTest, AScrapeWhileWorkersCountSeesWholeValuesThatNeverFall) {
+  std::atomic<bool> stop{false};
+  std::thread worker([&] {
+    ListenerMetrics* listener = &workers_[0]->listener("imaps");
+    for (int turn = 0; !stop.load(std::memory_order_relaxed); ++turn) {
+      listener->connections.add();
+      workers_[0]->observe(Stage::kTotal, std::chrono::microseconds(turn));
+      if (turn % 1000 == 0 && turn < 20000) {
+        listener = &workers_[0]->listener("listener" + std::to_string(turn));
+      }
+    }
+  });
+  double last = 0;
+  for (int scrape = 0; scrape < 50; ++scrape) {
+    double total = 0;
+    for (const auto& family : collector_.Collect()) {
+      if (family.name == "headgate_connections_total") {
+        for (const auto& series : family.metric) {
+          total += series.counter.value;
+        }
+      }
+      if (family.name == "headgate_login_duration_seconds") {
+        const auto& histogram = family.metric.back().histogram;
+        EXPECT_GE(histogram.sample_count, histogram.bucket.back().cumulative_count);
+      }
+    }
+    EXPECT_GE(total, last);
+    last = total;
+  }
+  stop = true;
+  worker.join();
+}
+
+TEST(Documentation, NamesEveryMetricAndEveryLabel) {
+  const std::string text = documentation();
+  for (const Metric& metric : kCatalog) {
+    EXPECT_THAT(text, HasSubstr("| `" + std::string(metric.name) + "` | "));
+    std::istringstream labels{std::string(metric.labels)};
+    for (std::string label; std::getline(labels, label, ',');) {
+      EXPECT_THAT(text, HasSubstr("\n| `" + label + "` | ")) << metric.name;
+    }
+  }
+}
+
+TEST(Documentation, TheCommittedPageIsWhatTheCatalogueSays) {
+  FILE* file = std::fopen(HEADGATE_SOURCE_DIR "/docs/metrics.md", "r");
+  ASSERT_NE(file, nullptr);
+  std::string committed(1 << 20, '\0');
+  committed.resize(std::fread(committed.data(), 1, committed.size(), file));
+  std::fclose(file);
+  EXPECT_EQ(committed, documentation()) << "write it anew: headgate docs metrics > docs/metrics.md";
+}
+
+}  // namespace
+}  // namespace headgate::metrics
