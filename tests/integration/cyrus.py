@@ -76,7 +76,8 @@ class Cyrus(ServerProcess):
         self._user, self._uid, self._gid = service_user()
         self._imapd = self.directory / "imapd.conf"
         self._cyrus = self.directory / "cyrus.conf"
-        for name in ("lib", "spool", "run"):
+        # lib/socket is where imapd listens for what idled has to tell it.
+        for name in ("lib", "lib/socket", "spool", "run"):
             (self.directory / name).mkdir()
         self._write_configuration(certificate)
         for user, password in {ADMIN: ADMIN_PASSWORD, **users}.items():
