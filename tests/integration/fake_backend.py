@@ -323,7 +323,8 @@ class Connection:
         return data
 
     def _violation(self, text):
-        self.backend.violation(f"connection from {self.stream.peer}: {text}")
+        if self.backend.strict:
+            self.backend.violation(f"connection from {self.stream.peer}: {text}")
 
 
 def _is_tagged_ok(act):
@@ -333,10 +334,14 @@ def _is_tagged_ok(act):
 
 class FakeBackend:
     """Listens on 127.0.0.1 (or `host`), port 0. `scripts`: one for each connection, the last for all
-    further ones. `forbidden`: byte strings that must never arrive. `unreachable`: no connection at all."""
+    further ones. `forbidden`: byte strings that must never arrive. `unreachable`: no connection at all.
+    `strict=False`: what arrives may be no IMAP (a TLS handshake, say); what is forbidden stays so."""
 
-    def __init__(self, *scripts, host="127.0.0.1", certificate=None, forbidden=(), unreachable=False):
+    def __init__(
+        self, *scripts, host="127.0.0.1", port=0, certificate=None, forbidden=(), unreachable=False, strict=True
+    ):
         self.scripts = scripts or (Script(),)
+        self.strict = strict
         self.forbidden = list(forbidden)
         self.unreachable = unreachable
         self.connections: list[Connection] = []
@@ -350,7 +355,7 @@ class FakeBackend:
         self._handed: dict[bytes, queue.SimpleQueue] = {}
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, 0))
+        self._listener.bind((host, port))
         self._listener.listen(4096)
         self.host, self.port = self._listener.getsockname()
         self.address = f"{self.host}:{self.port}"
@@ -382,13 +387,13 @@ class FakeBackend:
 
     def violation(self, text):
         with self._news:
-            self.violations.append(text)
+            self.violations.append(text[:600])
             self._news.notify_all()
 
     def check_forbidden(self, connection):
         for data in self.forbidden:
             if data in connection.received[-len(data) - 65536 :]:
-                self.violation(f"{data!r} reached the backend: {connection.received!r}")
+                self.violation(f"{data!r} reached the backend: {connection.received[:300]!r}")
 
     def hand_over(self, connection):
         with self._news:
@@ -418,7 +423,7 @@ class FakeBackend:
         return self.connections
 
     def describe(self):
-        return "; ".join(f"{c.stream.peer}: {c.received!r} ({c.ended or 'open'})" for c in self.connections[:20])
+        return "; ".join(f"{c.stream.peer}: {c.received[:300]!r} ({c.ended or 'open'})" for c in self.connections[:20])
 
     def logins(self):
         """(user, password) of every login command that arrived."""

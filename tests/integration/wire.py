@@ -31,6 +31,7 @@ class Stream:
         self._incoming = None
         self._outgoing = None
         self._unsent = b""
+        self._decrypted = b""
         self._writing_ended = False
         self._fin_wanted = False
 
@@ -98,6 +99,9 @@ class Stream:
                 return self.socket.recv(size)
             except BlockingIOError:
                 return None
+        if self._decrypted:
+            data, self._decrypted = self._decrypted[:size], self._decrypted[size:]
+            return data
         while True:
             try:
                 return self.tls.read(size)
@@ -169,7 +173,11 @@ class Stream:
         self._writing_ended = True
         self._fin_wanted = True
         if self.tls is not None:
-            # The second half of unwrap() would wait for the peer; close_notify is out by then.
+            # unwrap() sends close_notify and then waits for the peer's, and takes data in between for an
+            # error: so what is already here is read before, and that it waits in vain is expected.
+            with contextlib.suppress(ssl.SSLError):
+                while data := self.tls.read(65536):
+                    self._decrypted += data
             with contextlib.suppress(ssl.SSLError):
                 self.tls.unwrap()
 
