@@ -16,7 +16,7 @@ inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, 
 // Watches one file descriptor, level-triggered. Inside the callback want() only notes the mask; it
 // reaches the kernel when the callback returns, and only if it differs from what is there (libuv
 // 1.44's uv_poll_start does DEL and ADD even for an unchanged mask, libuv #2201).
-// An error on the socket arrives as all three bits; the watch is then off until the next want().
+// An error on the socket arrives as all three bits: read it or close, it is reported until then.
 // Memory: the owner must outlive the close callback, see close().
 class IoWatcher {
  public:
@@ -32,6 +32,11 @@ class IoWatcher {
   void want(unsigned mask);
   [[nodiscard]] unsigned wanted() const { return wanted_; }
   [[nodiscard]] bool is_open() const { return open_; }
+  // The fd stays watched as it is, but for somebody else.
+  void rebind(void* owner, Callback on_ready) {
+    owner_ = owner;
+    on_ready_ = on_ready;
+  }
   // Stops at once; the fd may be closed right after. `on_closed` comes in a later turn, and the
   // memory of this object must live until then.
   using Closed = void (*)(void* owner) noexcept;
