@@ -8,6 +8,9 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "net/gather_bio.h"
+#include "net/io_result.h"
+#include "net/wire.h"
 
 struct ssl_st;
 
@@ -16,19 +19,6 @@ namespace headgate::net {
 class ServerTls;
 class ClientTls;
 class IoScratch;
-
-enum class Want : std::uint8_t {
-  kNone,    // done as asked
-  kRead,    // come back when readable
-  kWrite,   // come back when writable
-  kClosed,  // the peer ended in order (close_notify, or FIN on a plain connection)
-  kFailed,  // the connection is broken; error() says how
-};
-
-struct IoResult {
-  std::size_t bytes = 0;
-  Want want = Want::kNone;
-};
 
 // One connected, non-blocking socket with or without TLS: client, backend and health check alike.
 // Never closes itself, never calls back, never blocks.
@@ -78,12 +68,17 @@ class Transport {
   // Asks the kernel whether the connection broke, for a side that is not being read just now.
   [[nodiscard]] bool broken();
 
-  [[nodiscard]] int fd() const;
-  [[nodiscard]] bool is_tls() const;
-  [[nodiscard]] std::size_t unsent() const;  // bytes of memory held for the kernel's sake
-  [[nodiscard]] bool read_pending() const;   // bytes wait inside TLS that no poll will announce
+  [[nodiscard]] int fd() const { return wire_.fd(); }
+  [[nodiscard]] bool is_tls() const { return stage_ != Stage::kPlain; }
+  [[nodiscard]] std::size_t unsent() const {
+    return wire_.unsent();
+  }  // bytes of memory held for the kernel's sake
+  [[nodiscard]] bool read_pending() const {
+    return more_inside_;
+  }  // bytes wait inside TLS that no poll will announce
   [[nodiscard]] bool truncated() const;
-  [[nodiscard]] std::string error() const;  // printable; what went wrong last
+  [[nodiscard]] int error_code() const { return wire_.error(); }  // errno of it; 0 where TLS failed
+  [[nodiscard]] std::string error() const;                        // printable; what went wrong last
   // Views of static or connection-owned text; empty without TLS.
   [[nodiscard]] std::string_view tls_version() const;  // "TLSv1.3"
   [[nodiscard]] std::string_view tls_cipher() const;
@@ -91,69 +86,43 @@ class Transport {
   [[nodiscard]] bool tls_resumed() const;
 
  private:
-  friend struct SocketBio;
-  // Ciphertext the kernel did not take: exactly as large as need be, gone as soon as it is sent.
-  struct Unsent {
-    std::unique_ptr<char[]> bytes;
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-  };
   enum class Stage : std::uint8_t {
     kPlain,
-    kEarly,      // server handshake until our first flight is out (SSL_read_early_data)
-    kHandshake,  // the rest of it
+    kFirstFlight,  // server handshake until our first flight is out (SSL_read_early_data)
+    kHandshake,    // the rest of it
     kOpen,
-    kBroken,  // no further TLS call is allowed
+    kBroken,  // a fatal TLS error: OpenSSL may not be called any more
   };
 
   void start_tls(ssl_st* ssl, Stage first);
-  IoResult read_plain(std::span<char> into);
-  IoResult read_tls(std::span<char> into);
-  IoResult write_plain(std::string_view from);
-  IoResult write_tls(std::string_view from);
   Want advance_handshake();
   Want send_first_flight();
-  Want after_tls_call(int result);
-  Want fail(int error_number);
-  void begin_tls_call();
-  bool send_gathered();
-  bool send_unsent();
-  void gather(const char* bytes, std::size_t size);
-  void keep_unsent(const char* bytes, std::size_t size);
-  long receive(char* into, std::size_t size);
+  IoResult read_plain(std::span<char> into);
+  IoResult read_tls(std::span<char> into);
+  IoResult write_tls(std::string_view from);
+  Want why(int result);
 
   IoScratch& scratch_;
   ssl_st* ssl_ = nullptr;
   std::unique_ptr<std::string> first_flight_;
-  Unsent unsent_;
   unsigned long tls_error_ = 0;  // OpenSSL's code of what went wrong
-  UniqueFd fd_;
-  int errno_ = 0;
-  std::uint32_t said_reading_ =
-      0;  // bytes that read() itself made us say and the peer did not take
+  Wire wire_;
+  std::uint32_t said_reading_ = 0;  // bytes reading made us say that the kernel has not taken
   Stage stage_ = Stage::kPlain;
-  bool drained_ = false;         // the last recv was short: no use asking before the next poll
-  bool end_of_file_ = false;     // the peer's FIN was seen
   bool more_inside_ = false;     // TLS may hold bytes that no poll will announce
-  bool held_back_ = false;       // unsent_ may wait for the next write (a session ticket)
   bool notified_close_ = false;  // close_notify is written
   bool shut_ = false;            // FIN is sent
 };
 
-// Buffers that all transports of a worker share while a call is under way; nothing in them outlives
-// the call. One per worker.
+// What all transports of a worker share while a call is under way: the buffer that gathers TLS
+// records. Nothing in it outlives the call. One per worker; it must outlive its transports.
 class IoScratch {
  public:
-  IoScratch();
-  ~IoScratch();  // after the last transport that uses it
-  IoScratch(const IoScratch&) = delete;
-  IoScratch& operator=(const IoScratch&) = delete;
+  IoScratch() = default;
 
  private:
   friend class Transport;
-  friend struct SocketBio;
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  GatherBio bio_;
 };
 
 }  // namespace headgate::net
