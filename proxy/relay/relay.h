@@ -63,38 +63,48 @@ class Relay {
   [[nodiscard]] std::string_view state_name() const;
 
  private:
-  // One direction.
+  // One direction: from a source to a sink.
   struct Pump {
+    net::Transport& source;
+    net::Transport& sink;
+    const End source_closed;  // how an end of the source, or a break of either, is called
+    const End source_failed;
+    const End sink_failed;
     net::BufferPool::Buffer buffer{nullptr, net::BufferPool::Deleter{}};
-    std::string prefix;         // prepended bytes not yet written
-    std::uint32_t begin = 0;    // first unwritten byte of buffer
-    std::uint32_t end = 0;      // one past the last
-    std::uint64_t bytes = 0;    // taken by the sink
-    bool may_read = true;       // the poll said so, or the last read filled the buffer
-    bool source_ended = false;  // nothing more will come: an end in order or a break
-    bool end_sent = false;      // the sink has been told
-    bool hangup_seen = false;   // the poll reported the source's hang-up while it was paused
-    [[nodiscard]] bool empty() const { return begin == end && prefix.empty(); }
-  };
-  // One connection, as far as both directions are concerned.
-  struct Side {
-    net::Transport& transport;
-    bool broken = false;  // neither read nor written any more
+    std::string prefix{};     // prepended bytes not yet taken by the sink
+    std::uint32_t begin = 0;  // first byte of buffer that the sink has not taken
+    std::uint32_t end = 0;    // one past the last
+    std::uint64_t bytes = 0;  // taken by the sink
+    bool may_read = true;     // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
+    bool source_ended = false;  // nothing more will come from the source
+    bool source_broken = false;
+    bool sink_broken = false;   // nothing more can go to the sink
+    bool end_passed = false;    // the sink has been told of the source's end
+    bool hangup_asked = false;  // the poll watches for the source's end while it is not read
+    bool hangup_known = false;  // and has reported it: level-triggered, it would do so for ever
+
+    [[nodiscard]] bool empty() const { return begin == end && prefix.empty(); }
+    // The sink has not taken everything: until then the source is not read.
+    [[nodiscard]] bool blocked() const { return !empty() || sink.unsent() > 0; }
+    [[nodiscard]] bool finished() const { return sink_broken || end_passed; }
   };
 
-  bool run_pump(Pump& pump, Side& source, Side& sink, std::size_t budget);
-  bool write_out(Pump& pump, Side& sink);
-  void read_in(Pump& pump, Side& source);
-  void pass_end(Pump& pump, Side& sink);
-  void note_ready(Pump& pump, Side& source, unsigned ready);
-  void break_side(Side& side);
+  bool run_pump(Pump& pump);
+  bool write_out(Pump& pump);
+  bool write_prefix(Pump& pump);
+  std::size_t read_in(Pump& pump);
+  void pass_end(Pump& pump);
+  void note_ready(Pump& pump, unsigned ready);
+  void break_source(Pump& pump);
+  void break_sink(Pump& pump);
+  void drop(Pump& pump);
   void note_end(End end);
-  [[nodiscard]] unsigned interest(const Side& side, const Pump& from, const Pump& to) const;
-  [[nodiscard]] bool done() const;
+  void discard_input(net::Transport& transport);
+  Pump& opposite(const Pump& pump) { return &pump == &to_client_ ? to_backend_ : to_client_; }
+  static unsigned interest(Pump& from, const Pump& to);
+  static unsigned state_of_source(const Pump& from, const Pump& to);
 
-  Side client_;
-  Side backend_;
   net::BufferPool& buffers_;
   Pump to_backend_;
   Pump to_client_;

@@ -1,0 +1,271 @@
+#include "relay/relay.h"
+
+#include <algorithm>
+#include <array>
+#include "net/io_watcher.h"
+
+namespace headgate::relay {
+namespace {
+
+using net::kHangup;
+using net::kReadable;
+using net::kWritable;
+using net::Want;
+
+// Bytes a direction may move in one run, so that a bulk transfer delays the others of its worker by
+// well under a millisecond.
+constexpr std::size_t kBudget = 512 * 1024;
+// Input thrown away at the end, see discard_input().
+constexpr int kDiscardReads = 4;
+
+}  // namespace
+
+Relay::Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers)
+    : buffers_(buffers),
+      to_backend_{client, backend, End::kClientClosed, End::kClientFailed, End::kBackendFailed},
+      to_client_{backend, client, End::kBackendClosed, End::kBackendFailed, End::kClientFailed} {}
+
+void Relay::prepend_to_backend(std::string_view bytes) {
+  to_backend_.prefix.append(bytes);
+}
+
+void Relay::prepend_to_client(std::string_view bytes) {
+  to_client_.prefix.append(bytes);
+}
+
+Status Relay::run(unsigned client_ready, unsigned backend_ready) {
+  note_ready(to_backend_, client_ready);
+  note_ready(to_client_, backend_ready);
+  Status status;
+  status.again = run_pump(to_client_);
+  status.again |= run_pump(to_backend_);
+  // The second pump may have found a break that lets the first one go on.
+  if (to_client_.may_read && !status.again) {
+    status.again = run_pump(to_client_);
+  }
+  if (to_client_.finished() && to_backend_.finished()) {
+    if (to_backend_.sink_broken && !to_client_.sink_broken) {
+      discard_input(to_client_.sink);
+    }
+    return {first_end_, {}, false};
+  }
+  status.interest = {interest(to_backend_, to_client_), interest(to_client_, to_backend_)};
+  return status;
+}
+
+void Relay::note_ready(Pump& pump, unsigned ready) {
+  if ((ready & kHangup) != 0 && pump.hangup_asked) {
+    pump.hangup_known = true;
+    if (pump.source.broken()) {
+      break_source(pump);
+    }
+  }
+  if ((ready & (kReadable | kHangup)) != 0 || (pump.read_wants_write && (ready & kWritable) != 0)) {
+    pump.may_read = true;
+    pump.read_wants_write = false;
+  }
+}
+
+// Write what is there; read if there is room. True: stopped at the budget with more to do.
+bool Relay::run_pump(Pump& pump) {
+  std::size_t budget = kBudget;
+  for (;;) {
+    if (pump.finished() || !write_out(pump)) {
+      return false;
+    }
+    if (pump.source_ended) {
+      pass_end(pump);
+      return false;
+    }
+    if (!pump.may_read) {
+      return false;
+    }
+    if (budget == 0) {
+      return true;
+    }
+    budget -= std::min(budget, read_in(pump));
+  }
+}
+
+// True when the sink has everything, so that there is room.
+bool Relay::write_out(Pump& pump) {
+  if (pump.sink.unsent() > 0) {
+    const Want want = pump.sink.flush().want;
+    if (want == Want::kFailed) {
+      break_sink(pump);
+    }
+    if (want != Want::kNone) {
+      return false;
+    }
+  }
+  if (!pump.prefix.empty() && !write_prefix(pump)) {
+    return false;
+  }
+  if (pump.begin == pump.end) {
+    return true;
+  }
+  const net::IoResult written =
+      pump.sink.write({pump.buffer.get() + pump.begin, pump.end - pump.begin});
+  pump.begin += static_cast<std::uint32_t>(written.bytes);
+  pump.bytes += written.bytes;
+  if (pump.begin == pump.end) {
+    pump.buffer.reset();
+  }
+  if (written.want == Want::kFailed) {
+    break_sink(pump);
+  }
+  return written.want == Want::kNone;
+}
+
+bool Relay::write_prefix(Pump& pump) {
+  const net::IoResult written = pump.sink.write(pump.prefix);
+  pump.bytes += written.bytes;
+  if (written.bytes == pump.prefix.size()) {
+    std::string().swap(pump.prefix);
+  } else {
+    pump.prefix.erase(0, written.bytes);
+  }
+  if (written.want == Want::kFailed) {
+    break_sink(pump);
+  }
+  return written.want == Want::kNone;
+}
+
+// Only when the buffer is empty. Returns the bytes read.
+std::size_t Relay::read_in(Pump& pump) {
+  if (!pump.buffer) {
+    pump.buffer = buffers_.take();
+  }
+  const net::IoResult got = pump.source.read({pump.buffer.get(), buffers_.size()});
+  pump.begin = 0;
+  pump.end = static_cast<std::uint32_t>(got.bytes);
+  if (got.bytes == 0) {
+    pump.buffer.reset();
+  }
+  pump.may_read = got.want == Want::kNone;
+  pump.read_wants_write = got.want == Want::kWrite;
+  if (got.want == Want::kClosed || (got.want == Want::kFailed && pump.source.truncated())) {
+    // Many clients and some servers just drop a TLS connection: an end like any other.
+    pump.source_ended = true;
+    note_end(pump.source_closed);
+  } else if (got.want == Want::kFailed) {
+    break_source(pump);
+  }
+  return got.bytes;
+}
+
+void Relay::pass_end(Pump& pump) {
+  const Want want = pump.sink.shutdown_write().want;
+  if (want == Want::kFailed) {
+    break_sink(pump);
+  } else if (want == Want::kNone) {
+    pump.end_passed = true;
+  }
+}
+
+// The source's connection is gone: what was read from it still goes to the sink, what waits for it
+// itself is void.
+void Relay::break_source(Pump& pump) {
+  pump.source_ended = true;
+  pump.source_broken = true;
+  note_end(pump.source_failed);
+  Pump& other = opposite(pump);
+  other.sink_broken = true;
+  drop(other);
+}
+
+// Nothing can be written to the sink any more, but what it sent before (a last BYE) may still be in
+// the kernel: its own pump reads on until it sees the end.
+void Relay::break_sink(Pump& pump) {
+  pump.sink_broken = true;
+  drop(pump);
+  note_end(pump.sink_failed);
+  opposite(pump).may_read = true;
+}
+
+void Relay::drop(Pump& pump) {
+  pump.buffer.reset();
+  pump.begin = 0;
+  pump.end = 0;
+  std::string().swap(pump.prefix);
+}
+
+void Relay::note_end(End end) {
+  if (first_end_ == End::kNot) {
+    first_end_ = end;
+  }
+}
+
+// A socket closed with unread input answers with RST, which can overtake what was just sent to it.
+void Relay::discard_input(net::Transport& transport) {
+  const net::BufferPool::Buffer buffer = buffers_.take();
+  for (int i = 0; i < kDiscardReads; ++i) {
+    if (transport.read({buffer.get(), buffers_.size()}).want != Want::kNone) {
+      return;
+    }
+  }
+}
+
+// For the connection that `from` reads and `to` writes.
+unsigned Relay::interest(Pump& from, const Pump& to) {
+  unsigned mask = 0;
+  from.hangup_asked = false;
+  if (!from.source_ended && !from.sink_broken) {
+    if (!from.blocked()) {
+      mask |= kReadable;
+    } else if (!from.hangup_known) {
+      mask |= kHangup;
+      from.hangup_asked = true;
+    }
+  }
+  const bool has_end_to_pass = to.source_ended && !to.end_passed;
+  if (!to.sink_broken && (to.blocked() || has_end_to_pass)) {
+    mask |= kWritable;
+  }
+  if (from.read_wants_write) {
+    mask |= kWritable;
+  }
+  return mask;
+}
+
+End Relay::first_end() const {
+  return first_end_;
+}
+
+bool Relay::half_closed() const {
+  return first_end_ != End::kNot && !(to_client_.finished() && to_backend_.finished());
+}
+
+bool Relay::stalled() const {
+  return (!to_client_.sink_broken && to_client_.blocked()) ||
+         (!to_backend_.sink_broken && to_backend_.blocked());
+}
+
+std::uint64_t Relay::bytes_to_backend() const {
+  return to_backend_.bytes;
+}
+
+std::uint64_t Relay::bytes_to_client() const {
+  return to_client_.bytes;
+}
+
+unsigned Relay::state_of_source(const Pump& from, const Pump& to) {
+  constexpr unsigned kOpen = 0;
+  constexpr unsigned kEof = 1;
+  constexpr unsigned kBroken = 2;
+  if (from.source_broken || to.sink_broken) {
+    return kBroken;
+  }
+  return from.source_ended ? kEof : kOpen;
+}
+
+std::string_view Relay::state_name() const {
+  static constexpr std::array<std::array<std::string_view, 3>, 3> kNames{{
+      {"open/open", "open/eof", "open/broken"},
+      {"eof/open", "eof/eof", "eof/broken"},
+      {"broken/open", "broken/eof", "broken/broken"},
+  }};
+  return kNames[state_of_source(to_backend_, to_client_)][state_of_source(to_client_, to_backend_)];
+}
+
+}  // namespace headgate::relay
