@@ -1,0 +1,99 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/address.h"
+#include "base/secret.h"
+#include "config/config.h"
+#include "dialogue/backend_dialogue.h"
+#include "net/tls.h"
+#include "server/connection.h"
+#include "server/protocol.h"
+
+namespace headgate::server {
+
+// One attempt to get a user into one backend: connect, TLS, login dialogue. Driven by readiness;
+// decides nothing about what comes after.
+class BackendLeg {
+ public:
+  enum class Stage : std::uint8_t { kConnect, kTls, kDialogue };
+  enum class Status : std::uint8_t {
+    kWaiting,
+    kLoggedIn,  // take_welcome(), take_connection(), unread()
+    kFailed,    // failure() and detail()
+  };
+  struct Target {
+    Endpoint endpoint;
+    std::string host;  // name for SNI and verification
+    config::TlsMode tls = config::TlsMode::kNone;
+    net::ClientTls* client_tls = nullptr;  // for all but kNone
+  };
+
+  // `owner` gets `callback` for the backend's socket.
+  BackendLeg(net::Loop& loop, net::IoScratch& scratch, Target target,
+             std::unique_ptr<dialogue::BackendDialogue> dialogue,
+             dialogue::BackendLoginRequest request, void* owner, Connection::Callback callback);
+
+  Status start();
+  Status on_ready();
+  // The attempt's time is over: what that means depends on how far it came.
+  void time_out();
+
+  dialogue::BackendWelcome take_welcome() { return std::move(welcome_); }
+  Connection::Ptr take_connection() { return std::move(connection_); }
+  // Bytes the backend sent behind its OK; they are the client's.
+  [[nodiscard]] std::string_view unread() const { return unread_; }
+  [[nodiscard]] dialogue::LoginFailure failure() const { return failure_; }
+  // For the log: errors, alerts, the backend's words. Printable.
+  [[nodiscard]] const std::string& detail() const { return detail_; }
+  [[nodiscard]] Stage stage() const { return stage_; }
+  [[nodiscard]] std::string_view state_name() const;
+  // True once, after a handshake ended well or badly: for the metric.
+  [[nodiscard]] bool take_handshake_done() { return std::exchange(handshake_done_, false); }
+  [[nodiscard]] bool handshake_ok() const { return handshake_ok_; }
+  [[nodiscard]] std::string_view tls_version() const { return tls_version_; }
+  [[nodiscard]] bool tls_resumed() const { return tls_resumed_; }
+  // Whether the backend has said anything: only then is it more than a kernel that accepts.
+  [[nodiscard]] bool heard() const { return heard_; }
+  [[nodiscard]] std::chrono::steady_clock::time_point logged_in_from() const { return ready_at_; }
+
+ private:
+  Status finish_connect();
+  Status handshake();
+  Status begin_dialogue();
+  Status run_dialogue();
+  Status take(dialogue::BackendEvent event);
+  Status start_tls();
+  Status fail(dialogue::LoginFailure failure, std::string detail);
+  Status fail_connect(int error);
+  Status fail_closed(const net::IoResult& result);
+  Status wait(net::Want want);
+
+  net::Loop& loop_;
+  net::IoScratch& scratch_;
+  Target target_;
+  std::unique_ptr<dialogue::BackendDialogue> dialogue_;
+  dialogue::BackendLoginRequest request_;
+  void* owner_;
+  Connection::Callback on_ready_;
+  Connection::Ptr connection_;
+  Stage stage_ = Stage::kConnect;
+  Secret to_send_;
+  std::string unread_;
+  dialogue::BackendWelcome welcome_;
+  dialogue::LoginFailure failure_ = dialogue::LoginFailure::kInternal;
+  std::string detail_;
+  std::chrono::steady_clock::time_point ready_at_;  // when the login dialogue could begin
+  std::string_view tls_version_;
+  bool tls_resumed_ = false;
+  bool handshake_done_ = false;
+  bool handshake_ok_ = false;
+  bool heard_ = false;
+};
+
+}  // namespace headgate::server

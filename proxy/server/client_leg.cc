@@ -1,0 +1,312 @@
+#include "server/client_leg.h"
+
+#include <sys/socket.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+#include <variant>
+
+#include "net/proxy_header.h"
+#include "server/overloaded.h"
+
+namespace headgate::server {
+namespace {
+
+constexpr std::size_t kReadSize = 4096;
+// Reads that throw away what came behind STARTTLS in the clear; more than that is an attack.
+constexpr int kDiscardReads = 64;
+
+}  // namespace
+
+using dialogue::CloseReason;
+using net::Want;
+
+ClientLeg::ClientLeg(net::Transport& transport, const ClientLegContext& context)
+    : transport_(transport),
+      context_(context),
+      stage_(context.listener.proxy_protocol ? Stage::kProxyHeader : Stage::kTls),
+      client_(context.peer),
+      connected_(context.local) {}
+
+ClientLeg::Status ClientLeg::on_ready(unsigned mask) {
+  const bool owed = dialogue_ && dialogue_->awaiting_answer();
+  if (owed && (mask & (net::kHangup | net::kReadable)) != 0) {
+    // A client may end its sending side behind its last command and still read the answers; only
+    // a broken connection ends the wait for the backend.
+    int error = 0;
+    socklen_t size = sizeof(error);
+    ::getsockopt(transport_.fd(), SOL_SOCKET, SO_ERROR, &error, &size);
+    if (error != 0) {
+      return close(CloseReason::kClientReset, std::strerror(error));
+    }
+    wanted_ &= ~(net::kHangup | net::kReadable);
+    if ((mask & net::kWritable) == 0) {
+      return Status::kWaiting;
+    }
+  }
+  return advance();
+}
+
+ClientLeg::Status ClientLeg::advance() {
+  switch (stage_) {
+    case Stage::kProxyHeader:
+      return read_proxy_header();
+    case Stage::kTls:
+      return dialogue_ == nullptr ? begin_after_proxy_header() : handshake();
+    case Stage::kDialogue:
+      return run_dialogue();
+  }
+  return close(CloseReason::kInternal);
+}
+
+// The header is peeked at and taken byte-exact, since what follows it belongs to TLS.
+ClientLeg::Status ClientLeg::read_proxy_header() {
+  if (proxy_header_.empty()) {
+    bool trusted = false;
+    for (const Network& network : context_.listener.proxy_protocol->trusted) {
+      trusted = trusted || network.contains(context_.peer.ip);
+    }
+    if (!trusted) {
+      return close(CloseReason::kProxyHeader, "peer is not a trusted network");
+    }
+  }
+  std::array<char, kReadSize> bytes;
+  for (;;) {
+    const ssize_t got = ::recv(transport_.fd(), bytes.data(), bytes.size(), MSG_PEEK);
+    if (got < 0 && errno == EINTR) {
+      continue;
+    }
+    if (got < 0 && errno == EAGAIN) {
+      wanted_ = net::kReadable;
+      return Status::kWaiting;
+    }
+    if (got <= 0) {
+      return close(CloseReason::kProxyHeader, "connection ended inside the header");
+    }
+    const std::size_t before = proxy_header_.size();
+    proxy_header_.append(bytes.data(), static_cast<std::size_t>(got));
+    const net::ProxyHeaderResult result = net::parse_proxy_header(proxy_header_);
+    if (const auto* broken = std::get_if<net::ProxyHeaderBroken>(&result)) {
+      return close(CloseReason::kProxyHeader, std::string(broken->why));
+    }
+    const auto* header = std::get_if<net::ProxyHeader>(&result);
+    const std::size_t take = (header != nullptr ? header->length : proxy_header_.size()) - before;
+    if (::recv(transport_.fd(), bytes.data(), take, 0) != static_cast<ssize_t>(take)) {
+      return close(CloseReason::kInternal, "peeked bytes are gone");
+    }
+    if (header != nullptr) {
+      if (!header->local) {
+        client_ = header->client;
+        connected_ = header->server;
+      }
+      proxy_header_ = {};
+      stage_ = Stage::kTls;
+      return begin_after_proxy_header();
+    }
+  }
+}
+
+ClientLeg::Status ClientLeg::begin_after_proxy_header() {
+  const bool implicit = context_.listener.tls == config::TlsMode::kImplicit;
+  dialogue_ = context_.protocol.client();
+  dialogue_->greet(reply_);
+  if (implicit) {
+    handshake_began_ = std::chrono::steady_clock::now();
+    transport_.start_tls(*context_.tls, reply_);
+    reply_.clear();
+    return handshake();
+  }
+  stage_ = Stage::kDialogue;
+  return run_dialogue();
+}
+
+ClientLeg::Status ClientLeg::handshake() {
+  const net::IoResult result = transport_.handshake();
+  switch (result.want) {
+    case Want::kRead:
+      wanted_ = net::kReadable;
+      return Status::kWaiting;
+    case Want::kWrite:
+      wanted_ = net::kWritable;
+      return Status::kWaiting;
+    case Want::kNone:
+      break;
+    case Want::kClosed:
+      return close(CloseReason::kClientClosed, "during the TLS handshake");
+    case Want::kFailed:
+      handshake_done_ = true;
+      return close(CloseReason::kClientTlsFailed, transport_.error());
+  }
+  handshake_done_ = handshake_ok_ = true;
+  stage_ = Stage::kDialogue;
+  if (context_.listener.tls == config::TlsMode::kStartTls) {
+    dialogue_->on_tls_established();
+  }
+  return run_dialogue();
+}
+
+ClientLeg::Status ClientLeg::run_dialogue() {
+  std::array<char, kReadSize> bytes;
+  for (;;) {
+    if (!send_reply()) {
+      return wanted_ == net::kWritable ? Status::kWaiting : Status::kClose;
+    }
+    if (close_after_reply_) {
+      return close(*close_after_reply_);
+    }
+    if (starttls_after_reply_) {
+      starttls_after_reply_ = false;
+      handshake_began_ = std::chrono::steady_clock::now();
+      transport_.start_tls(*context_.tls, {});
+      stage_ = Stage::kTls;
+      return handshake();
+    }
+    if (dialogue_->awaiting_answer()) {
+      wanted_ = net::kHangup;
+      return Status::kWaiting;
+    }
+    if (!unread_.empty()) {
+      const Secret input = std::exchange(unread_, Secret());
+      if (feed(input.view()) == Status::kAuthenticate) {
+        return Status::kAuthenticate;
+      }
+      continue;
+    }
+    const net::IoResult result = transport_.read(bytes);
+    if (result.bytes > 0) {
+      const Status status = feed({bytes.data(), result.bytes});
+      wipe(bytes.data(), result.bytes);
+      if (status == Status::kAuthenticate) {
+        return status;
+      }
+      continue;
+    }
+    if (result.want != Want::kNone) {
+      return close_for(result);
+    }
+  }
+}
+
+// False: something is left (wanted_ is kWritable) or the client is gone (close_reason_ is set).
+bool ClientLeg::send_reply() {
+  if (!reply_.empty()) {
+    const net::IoResult result = transport_.write(reply_);
+    reply_.erase(0, result.bytes);
+    if (result.want != Want::kNone) {
+      close_for(result);
+      return false;
+    }
+    return true;
+  }
+  if (transport_.unsent() > 0) {
+    const net::IoResult result = transport_.flush();
+    if (result.want != Want::kNone) {
+      close_for(result);
+      return false;
+    }
+  }
+  return true;
+}
+
+ClientLeg::Status ClientLeg::feed(std::string_view bytes) {
+  dialogue::Step step = dialogue_->on_bytes(bytes, reply_);
+  unread_.append(bytes.substr(step.consumed));
+  return std::visit(
+      Overloaded{
+          [](dialogue::NoAction) { return Status::kWaiting; },
+          [this](dialogue::StartTls) {
+            // Before the answer is out a client has nothing to say: what is here is an injection.
+            unread_.clear();
+            std::array<char, kReadSize> discard;
+            for (int i = 0; i < kDiscardReads && transport_.read(discard).bytes > 0; ++i) {
+            }
+            starttls_after_reply_ = true;
+            return Status::kWaiting;
+          },
+          [this](dialogue::Authenticate& action) {
+            credentials_ = std::move(action.credentials);
+            wanted_ = net::kHangup;
+            return Status::kAuthenticate;
+          },
+          [this](dialogue::SaslResponse&) {
+            // No user source judges mechanisms of its own yet, so none is offered to clients.
+            note(dialogue_->on_login_failed(dialogue::LoginFailure::kInternal, reply_));
+            return Status::kWaiting;
+          },
+          [this](dialogue::Close action) {
+            close_after_reply_ = action.reason;
+            return Status::kWaiting;
+          },
+      },
+      step.action);
+}
+
+ClientLeg::Status ClientLeg::fail(dialogue::LoginFailure failure) {
+  note(dialogue_->on_login_failed(failure, reply_));
+  return run_dialogue();
+}
+
+void ClientLeg::note(const dialogue::Action& action) {
+  if (const auto* close_action = std::get_if<dialogue::Close>(&action)) {
+    close_after_reply_ = close_action->reason;
+  }
+}
+
+ClientLeg::HandOver ClientLeg::succeed(const dialogue::BackendWelcome& welcome) {
+  dialogue_->on_login_succeeded(welcome, reply_);
+  return {std::exchange(reply_, {}), std::exchange(unread_, Secret())};
+}
+
+void ClientLeg::farewell(CloseReason reason) {
+  if (stage_ != Stage::kDialogue || dialogue_ == nullptr) {
+    return;
+  }
+  dialogue_->farewell(reason, reply_);
+  send_reply();
+}
+
+ClientLeg::Status ClientLeg::close(CloseReason reason, std::string detail) {
+  close_reason_ = reason;
+  detail_ = std::move(detail);
+  wanted_ = 0;
+  return Status::kClose;
+}
+
+ClientLeg::Status ClientLeg::close_for(const net::IoResult& result) {
+  switch (result.want) {
+    case Want::kNone:
+    case Want::kRead:
+      wanted_ = net::kReadable;
+      return Status::kWaiting;
+    case Want::kWrite:
+      wanted_ = net::kWritable;
+      return Status::kWaiting;
+    case Want::kClosed:
+      return close(CloseReason::kClientClosed);
+    case Want::kFailed:
+      break;
+  }
+  // Many clients drop the connection without TLS's close_notify; that is an end like any other.
+  return transport_.truncated() ? close(CloseReason::kClientClosed)
+                                : close(CloseReason::kClientReset, transport_.error());
+}
+
+unsigned ClientLeg::wanted() const {
+  return wanted_;
+}
+
+std::string_view ClientLeg::state_name() const {
+  switch (stage_) {
+    case Stage::kProxyHeader:
+      return "proxy_header";
+    case Stage::kTls:
+      return "tls";
+    case Stage::kDialogue:
+      return dialogue_->state_name();
+  }
+  return "unknown";
+}
+
+}  // namespace headgate::server

@@ -1,0 +1,65 @@
+#include <memory>
+#include <utility>
+
+#include "imap/backend_login.h"
+#include "imap/client_login.h"
+#include "server/protocol.h"
+
+namespace headgate::server {
+namespace {
+
+imap::ClientLoginOptions options(const config::Listener& listener, const config::Login& login) {
+  imap::ClientLoginOptions options;
+  options.secure = listener.tls != config::TlsMode::kStartTls;
+  options.tls_available = listener.tls == config::TlsMode::kStartTls;
+  options.greeting = login.greeting;
+  options.capabilities_add = login.capabilities_add;
+  options.capabilities_remove = login.capabilities_remove;
+  options.max_line = login.max_line;
+  options.max_literal = login.max_literal;
+  options.max_total = login.max_total;
+  options.max_failures = login.max_failures;
+  options.max_bad_commands = login.max_bad_commands;
+  return options;
+}
+
+class ImapProtocol final : public Protocol {
+ public:
+  ImapProtocol(const config::Listener& listener, const config::Login& login)
+      : profile_(options(listener, login)) {}
+
+  [[nodiscard]] std::unique_ptr<dialogue::ClientDialogue> client() const override {
+    return std::make_unique<imap::ClientLogin>(profile_);
+  }
+  [[nodiscard]] std::unique_ptr<dialogue::BackendDialogue> backend(bool starttls) const override {
+    return std::make_unique<imap::BackendLogin>(imap::BackendLoginOptions{.starttls = starttls});
+  }
+  // "a7 IDLE" is the whole of a command (RFC 2177), so these bytes at the end of what the client
+  // sent mean that it now waits; inside a literal they are rare and harmless.
+  [[nodiscard]] bool waits_for_news(std::string_view tail) const override {
+    constexpr std::string_view kIdle = " IDLE\r\n";
+    if (tail.size() < kIdle.size()) {
+      return false;
+    }
+    tail.remove_prefix(tail.size() - kIdle.size());
+    for (std::size_t i = 0; i < kIdle.size(); ++i) {
+      const char byte =
+          tail[i] >= 'a' && tail[i] <= 'z' ? static_cast<char>(tail[i] - 32) : tail[i];
+      if (byte != kIdle[i]) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+ private:
+  imap::ClientLoginProfile profile_;
+};
+
+}  // namespace
+
+std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login) {
+  return std::make_unique<ImapProtocol>(listener, login);
+}
+
+}  // namespace headgate::server

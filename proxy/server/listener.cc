@@ -1,0 +1,60 @@
+#include "server/listener.h"
+
+#include <cerrno>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "base/log.h"
+#include "net/socket.h"
+#include "server/worker.h"
+
+namespace headgate::server {
+namespace {
+
+constexpr int kAcceptsPerTurn = 32;
+constexpr std::uint64_t kRestMs = 250;
+
+}  // namespace
+
+Listener::Listener(Worker& worker, std::size_t index, UniqueFd fd)
+    : worker_(worker), index_(index), fd_(std::move(fd)), rest_(this, &Listener::on_rested) {
+  watcher_.open(worker_.loop(), fd_.get(), this, &Listener::on_ready);
+  watcher_.want(net::kReadable);
+}
+
+void Listener::on_ready(void* self, unsigned /*ready*/) noexcept {
+  static_cast<Listener*>(self)->accept_some(kAcceptsPerTurn);
+}
+
+void Listener::accept_some(int budget) {
+  for (int i = 0; i < budget; ++i) {
+    net::AcceptResult result = net::accept_tcp(fd_.get());
+    if (!result.accepted.fd) {
+      if (result.errno_code == EAGAIN) {
+        return;
+      }
+      worker_.listener_metrics(index_).count_accept_error(result.errno_code);
+      log::warning("accept failed", {{"listener", worker_.snapshot().config.listeners[index_].name},
+                                     {"error", std::string_view(std::strerror(result.errno_code))},
+                                     {"pause_ms", kRestMs}});
+      watcher_.want(0);
+      worker_.timers().arm(rest_, kRestMs);
+      return;
+    }
+    worker_.adopt(index_, std::move(result.accepted));
+  }
+}
+
+void Listener::on_rested(void* self) noexcept {
+  static_cast<Listener*>(self)->watcher_.want(net::kReadable);
+}
+
+void Listener::stop() {
+  accept_some(std::numeric_limits<int>::max());
+  rest_.cancel();
+  watcher_.close([](void* self) noexcept { static_cast<Listener*>(self)->closed_ = true; });
+  fd_.reset();
+}
+
+}  // namespace headgate::server

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/unique_fd.h"
+#include "net/io_watcher.h"
+#include "net/timer_wheel.h"
+
+namespace headgate::server {
+
+class Worker;
+
+// One listening socket of a worker. Accepts a few connections a turn, so that a storm of them
+// delays nobody who is already in, and sleeps for a moment when the process is out of descriptors.
+class Listener {
+ public:
+  Listener(Worker& worker, std::size_t index, UniqueFd fd);
+  // Takes what already waits in the queue, then stops: a closed listener loses it otherwise.
+  void stop();
+  // Memory may go once this is true.
+  [[nodiscard]] bool closed() const { return closed_; }
+
+ private:
+  static void on_ready(void* self, unsigned ready) noexcept;
+  static void on_rested(void* self) noexcept;
+  void accept_some(int budget);
+
+  Worker& worker_;
+  const std::size_t index_;
+  UniqueFd fd_;
+  net::IoWatcher watcher_;
+  net::Timer rest_;
+  bool closed_ = false;
+};
+
+}  // namespace headgate::server

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "auth/chain.h"
+#include "auth/user_source.h"
+#include "dialogue/credentials.h"
+#include "dialogue/failure.h"
+#include "net/timer_wheel.h"
+#include "server/backend_leg.h"
+#include "server/backend_search.h"
+#include "server/client_leg.h"
+
+namespace headgate::server {
+
+// All that a session has only until the hand-over; then it goes, credentials included.
+struct Login {
+  using Clock = std::chrono::steady_clock;
+  // What the pause timer is armed for.
+  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt };
+
+  Login(net::Transport& transport, ClientLegContext leg_context, void* session,
+        net::Timer::Callback on_pause_over)
+      : context(std::move(leg_context)),
+        client(transport, context),
+        pause(session, on_pause_over) {}
+
+  ClientLegContext context;
+  ClientLeg client;
+
+  // One try of the client to log in; begins anew with each.
+  dialogue::Credentials credentials;
+  auth::Chain::Ticket ticket;
+  auth::Route route;
+  std::size_t pool = 0;  // index, once routed
+  BackendSearch search;
+  Endpoint endpoint;  // of the current attempt
+  std::unique_ptr<BackendLeg> backend;
+  std::uint64_t deadline_ms = 0;  // of this try, by the loop's clock
+  dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
+  std::string detail;
+  bool answer_due = false;  // the failure's reply goes out at the end of the turn
+
+  net::Timer pause;
+  Pause pause_for = Pause::kNone;
+
+  Clock::time_point accepted_at = Clock::now();
+  Clock::time_point asked_at;      // credentials were there
+  Clock::time_point attempted_at;  // the current attempt began
+};
+
+}  // namespace headgate::server

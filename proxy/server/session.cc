@@ -1,0 +1,139 @@
+#include "server/session.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "server/login.h"
+#include "server/worker.h"
+
+namespace headgate::server {
+namespace {
+
+constexpr unsigned kAnything = net::kReadable | net::kWritable | net::kHangup;
+
+std::uint64_t ms(std::chrono::milliseconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+}  // namespace
+
+using dialogue::CloseReason;
+using metrics::Phase;
+
+Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
+    : worker_(worker),
+      listener_(listener),
+      id_(worker.random()),
+      started_ms_(worker.loop().now_ms()),
+      deadline_(this, &Session::on_deadline),
+      client_endpoint_(accepted.peer) {
+  const Endpoint local = net::local_endpoint(accepted.fd.get());
+  client_ = Connection::open(worker.loop(), worker.scratch(), std::move(accepted.fd), this,
+                             &Session::on_client_ready);
+  const Snapshot& snapshot = worker.snapshot();
+  login_ = std::make_unique<Login>(
+      client_->transport(),
+      ClientLegContext{snapshot.config.listeners[listener], *snapshot.protocols[listener],
+                       worker.server_tls(), accepted.peer, local},
+      this, &Session::on_pause_over);
+  worker_.listener_metrics(listener_).enter(phase_);
+}
+
+Session::~Session() = default;
+
+void Session::start() {
+  const config::Config& config = worker_.snapshot().config;
+  const config::Listener& listener = config.listeners[listener_];
+  worker_.timers().arm(deadline_, listener.proxy_protocol ? ms(listener.proxy_protocol->timeout)
+                                                          : ms(config.login.timeout));
+  after_client(login_->client.on_ready(kAnything));
+}
+
+std::string Session::id() const {
+  return fmt::format("{:016x}", id_);
+}
+
+void Session::on_client_ready(void* self, unsigned mask) noexcept {
+  auto& session = *static_cast<Session*>(self);
+  if (session.relay_) {
+    session.run_relay(mask, 0);
+  } else {
+    session.after_client(session.login_->client.on_ready(mask));
+  }
+}
+
+void Session::on_backend_ready(void* self, unsigned mask) noexcept {
+  auto& session = *static_cast<Session*>(self);
+  if (session.relay_) {
+    session.run_relay(0, mask);
+  } else {
+    session.after_backend(session.login_->backend->on_ready());
+  }
+}
+
+void Session::on_deadline(void* self) noexcept {
+  auto& session = *static_cast<Session*>(self);
+  if (session.relay_) {
+    session.relay_deadline();
+    return;
+  }
+  if (session.login_->client.stage() == ClientLeg::Stage::kProxyHeader) {
+    session.close(CloseReason::kProxyHeader, "no complete header in time");
+    return;
+  }
+  const config::Config& config = session.worker_.snapshot().config;
+  const std::uint64_t end = session.started_ms_ + ms(config.login.timeout);
+  const std::uint64_t now = session.worker_.loop().now_ms();
+  if (now < end) {  // that was the PROXY header's deadline
+    session.worker_.timers().arm(session.deadline_, end - now);
+    return;
+  }
+  session.worker_.metrics().count_limit(dialogue::Limit::kTime);
+  session.close(CloseReason::kLoginTimeout);
+}
+
+void Session::on_pause_over(void* self) noexcept {
+  static_cast<Session*>(self)->pause_over();
+}
+
+void Session::resume() {
+  queued_ = false;
+  if (closed_) {
+    return;
+  }
+  if (relay_) {
+    run_relay(0, 0);
+  } else if (std::exchange(login_->answer_due, false)) {
+    answer_failure();
+  }
+}
+
+void Session::close(CloseReason reason, std::string_view detail) {
+  if (closed_) {
+    return;
+  }
+  closed_ = true;
+  deadline_.cancel();
+  if (login_) {
+    login_->pause.cancel();
+    login_->client.farewell(reason);
+  }
+  report_end(reason, detail);
+  if (pool_) {
+    pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
+  }
+  worker_.listener_metrics(listener_).leave(phase_);
+  relay_.reset();
+  login_.reset();
+  backend_.reset();
+  // Where the client ended or broke the connection there is nobody to end it for.
+  if (reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed) {
+    client_.reset();
+  } else {
+    Connection::linger(std::move(client_), worker_.timers());
+  }
+  worker_.bury(*this);
+}
+
+}  // namespace headgate::server

@@ -1,0 +1,124 @@
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "auth/user_source.h"
+#include "balance/backend_set.h"
+#include "base/address.h"
+#include "base/intrusive_list.h"
+#include "dialogue/close_reason.h"
+#include "dialogue/failure.h"
+#include "metrics/labels.h"
+#include "net/socket.h"
+#include "net/timer_wheel.h"
+#include "relay/relay.h"
+#include "server/backend_leg.h"
+#include "server/client_leg.h"
+#include "server/connection.h"
+
+namespace headgate::server {
+
+class Worker;
+struct Login;
+
+// One client from accept to close, and the one place that decides what comes next:
+//
+//   tls_accept → client_login → look_up → connect → backend_tls → backend_login → relay → closed
+//
+// session.cc has the callbacks and the close, session_login.cc the way from the client's
+// credentials to the hand-over, session_relay.cc what comes after, session_report.cc log lines and
+// metrics. Callbacks are the outermost frames: only they and close() itself end a session, and no
+// method touches the session after a call that may have closed it without asking closed() first.
+class Session final : public ListNode {
+ public:
+  Session(Worker& worker, std::size_t listener, net::Accepted accepted);
+  ~Session();
+
+  void start();
+  // At the end of a turn that run_again() was called in.
+  void resume();
+  // The one way out: says farewell where that is due, reports, gives everything back. Once; later
+  // calls do nothing.
+  void close(dialogue::CloseReason reason, std::string_view detail = {});
+
+  [[nodiscard]] bool closed() const { return closed_; }
+  [[nodiscard]] bool logged_in() const { return phase_ == metrics::Phase::kRelay; }
+  [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
+  [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  // Why the deadline of a relaying session is armed.
+  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose };
+
+  static void on_client_ready(void* self, unsigned mask) noexcept;
+  static void on_backend_ready(void* self, unsigned mask) noexcept;
+  static void on_deadline(void* self) noexcept;
+  static void on_pause_over(void* self) noexcept;
+
+  // session_login.cc
+  void after_client(ClientLeg::Status status);
+  void look_up();
+  void on_looked_up(auth::LookupResult result, std::size_t source);
+  void route(auth::Route route, std::size_t source);
+  void next_attempt();
+  void start_attempt();
+  void after_backend(BackendLeg::Status status);
+  void attempt_failed();
+  void pause_over();
+  void fail_login(dialogue::LoginFailure failure, std::string_view detail);
+  void answer_failure();
+  void hand_over();
+
+  // session_relay.cc
+  void begin_relay();
+  void run_relay(unsigned client_mask, unsigned backend_mask);
+  void watch_limits();
+  [[nodiscard]] std::uint64_t limit_ms() const;
+  void relay_deadline();
+
+  // session_report.cc
+  void enter(metrics::Phase phase);
+  void report_handshakes();
+  void report_dialogue();
+  void report_attempt_failed();
+  [[nodiscard]] std::string backend_name() const;
+  void report_login_failed(dialogue::LoginFailure failure, std::string_view detail);
+  void report_end(dialogue::CloseReason reason, std::string_view detail);
+  void count_relayed();
+  void note_stage(metrics::Stage stage, Clock::duration duration);
+
+  Worker& worker_;
+  const std::size_t listener_;
+  const std::uint64_t id_;
+  metrics::Phase phase_ = metrics::Phase::kTlsAccept;
+  Limit limit_ = Limit::kIdle;
+  bool closed_ = false;
+  bool queued_ = false;  // run_again() was called
+  const std::uint64_t started_ms_;
+  std::uint64_t moved_ms_ = 0;  // when the relay last moved a byte, by the loop's clock
+
+  Connection::Ptr client_;
+  Connection::Ptr backend_;
+  std::unique_ptr<Login> login_;         // until the hand-over
+  std::unique_ptr<relay::Relay> relay_;  // after it
+  net::Timer deadline_;                  // before login: the whole of it; then limit_
+
+  // For the line at the end.
+  Endpoint client_endpoint_;
+  std::string user_;
+  std::shared_ptr<const balance::BackendSet> pool_;  // the pool that took the session
+  std::uint32_t backend_index_ = 0;
+  std::array<std::uint32_t, metrics::kStageNames.size()> stage_us_{};
+  std::uint64_t counted_to_backend_ = 0;  // already in the metrics
+  std::uint64_t counted_to_client_ = 0;
+};
+
+}  // namespace headgate::server

@@ -1,0 +1,305 @@
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "server/login.h"
+#include "server/overloaded.h"
+#include "server/session.h"
+#include "server/worker.h"
+
+// From the client's credentials to the hand-over.
+namespace headgate::server {
+namespace {
+
+constexpr std::uint64_t kRoundPauseMs = 1000;
+
+std::uint64_t ms(std::chrono::milliseconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+// What counts against a backend: it, or the way to it, failed; the user was not judged.
+bool blames_backend(const dialogue::FailureInfo& info) {
+  return info.retry_elsewhere &&
+         (info.fault == dialogue::Fault::kBackend || info.fault == dialogue::Fault::kNetwork);
+}
+
+// A source named the backend: one of the pool, or an address of its own that is nobody else's.
+BackendSearch search_for(const std::shared_ptr<const balance::BackendSet>& set,
+                         const HostPort& address) {
+  for (std::uint32_t i = 0; i < set->backends.size(); ++i) {
+    if (set->backends[i].address == address) {
+      return {set, {.order = {i}}};
+    }
+  }
+  balance::Backend backend;
+  backend.address = address;
+  backend.state = std::make_shared<balance::BackendState>();
+  if (auto literal = Endpoint::parse(address.to_string())) {
+    backend.endpoints.push_back(*literal);
+  }
+  auto alone = std::make_shared<balance::BackendSet>();
+  alone->pool = set->pool;
+  alone->backends.push_back(std::move(backend));
+  return {std::move(alone), {.order = {0}}};
+}
+
+}  // namespace
+
+using dialogue::CloseReason;
+using dialogue::LoginFailure;
+using metrics::Phase;
+using metrics::Stage;
+
+void Session::after_client(ClientLeg::Status status) {
+  report_handshakes();
+  client_endpoint_ = login_->client.client();
+  switch (status) {
+    case ClientLeg::Status::kWaiting:
+      if (login_->client.stage() == ClientLeg::Stage::kDialogue && phase_ == Phase::kTlsAccept) {
+        enter(Phase::kClientLogin);
+      }
+      client_->want(login_->client.wanted());
+      return;
+    case ClientLeg::Status::kAuthenticate:
+      client_->want(login_->client.wanted());
+      look_up();
+      return;
+    case ClientLeg::Status::kClose:
+      close(login_->client.close_reason(), std::string(login_->client.detail()));
+      return;
+  }
+}
+
+void Session::look_up() {
+  enter(Phase::kLookUp);
+  Login& login = *login_;
+  login.asked_at = Login::Clock::now();
+  login.credentials = login.client.take_credentials();
+  user_ = login.credentials.user;
+  const std::string session_id = id();
+  const auth::LoginRequest request{
+      .credentials = login.credentials,
+      .client = login.client.client(),
+      .connected = login.client.connected(),
+      .listener = login.context.listener.name,
+      .session_id = session_id,
+      .tls = client_->transport().is_tls(),
+  };
+  login.ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
+    on_looked_up(std::move(result.result), result.source);
+  });
+}
+
+void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
+  note_stage(Stage::kLookup, Login::Clock::now() - login_->asked_at);
+  std::visit(Overloaded{
+                 [&](auth::Accepted& accepted) { route(std::move(accepted.route), source); },
+                 [&](const auth::Rejected& rejected) { fail_login(rejected.failure, {}); },
+                 [&](const auth::Unavailable& unavailable) {
+                   fail_login(LoginFailure::kLookupUnavailable, unavailable.why);
+                 },
+                 [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
+             },
+             result);
+}
+
+void Session::route(auth::Route route, std::size_t source) {
+  Login& login = *login_;
+  const auto routed = worker_.snapshot().routing->route(login.credentials.user, route, source);
+  if (!routed) {
+    fail_login(LoginFailure::kNoBackend, routed.error());
+    return;
+  }
+  login.route = std::move(route);
+  login.pool = routed->pool;
+  const auto& set = worker_.pool(login.pool);
+  const auto now = static_cast<std::int64_t>(worker_.loop().now_ms());
+  login.search = routed->backend
+                     ? search_for(set, *routed->backend)
+                     : BackendSearch(set, balance::by_user_hash(
+                                              *set, balance::user_key(login.route.user), now));
+  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
+  next_attempt();
+}
+
+void Session::next_attempt() {
+  Login& login = *login_;
+  const bool first = login.backend == nullptr;
+  const std::uint64_t now = worker_.loop().now_ms();
+  const auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
+  if (!attempt) {
+    fail_login(first ? LoginFailure::kNoBackend : login.backend->failure(),
+               first ? std::string("no backend of the pool may be used") : login.backend->detail());
+    return;
+  }
+  pool_ = login.search.set();
+  backend_index_ = attempt->backend;
+  const balance::Backend& backend = pool_->backends[backend_index_];
+  backend.state->sessions.fetch_add(1, std::memory_order_relaxed);
+  login.endpoint = attempt->endpoint;
+  if (attempt->new_round) {
+    login.pause_for = Login::Pause::kRetry;
+    worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
+    return;
+  }
+  start_attempt();
+}
+
+void Session::start_attempt() {
+  Login& login = *login_;
+  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const balance::Backend& backend = pool_->backends[backend_index_];
+  dialogue::BackendLoginRequest request;
+  if (pool.master && login.route.use_master) {
+    request.user = pool.master->user;
+    request.authorization = login.route.user;
+    request.password = pool.master->password.clone();
+  } else {
+    request.user = login.route.user;
+    request.password = login.credentials.secret.clone();
+  }
+  request.forward_client = pool.forward_client == config::ForwardClient::kId;
+  request.client = {.session_id = id(),
+                    .client = login.client.client(),
+                    .connected = login.client.connected(),
+                    .tls = client_->transport().is_tls(),
+                    .server_name = std::string(client_->transport().server_name()),
+                    .id = login.client.dialogue()->client_id()};
+  login.backend = std::make_unique<BackendLeg>(
+      worker_.loop(), worker_.scratch(),
+      BackendLeg::Target{login.endpoint, backend.address.host, pool.tls,
+                         worker_.client_tls(login.pool)},
+      login.context.protocol.backend(pool.tls == config::TlsMode::kStartTls), std::move(request),
+      this, &Session::on_backend_ready);
+  login.attempted_at = Login::Clock::now();
+  login.pause_for = Login::Pause::kAttempt;
+  const std::uint64_t left =
+      login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
+  worker_.timers().arm(login.pause, std::min(ms(pool.connect_timeout), left));
+  enter(Phase::kConnect);
+  after_backend(login.backend->start());
+}
+
+void Session::after_backend(BackendLeg::Status status) {
+  BackendLeg& leg = *login_->backend;
+  if (leg.take_handshake_done()) {
+    worker_.metrics().count_handshake(metrics::Side::kBackend, leg.tls_version(),
+                                      leg.handshake_ok(), leg.tls_resumed());
+  }
+  switch (status) {
+    case BackendLeg::Status::kWaiting:
+      if (leg.stage() == BackendLeg::Stage::kTls) {
+        enter(Phase::kBackendTls);
+      } else if (leg.stage() == BackendLeg::Stage::kDialogue) {
+        enter(Phase::kBackendLogin);
+      }
+      return;
+    case BackendLeg::Status::kLoggedIn:
+      hand_over();
+      return;
+    case BackendLeg::Status::kFailed:
+      attempt_failed();
+      return;
+  }
+}
+
+void Session::attempt_failed() {
+  Login& login = *login_;
+  login.pause.cancel();
+  balance::BackendState& state = *pool_->backends[backend_index_].state;
+  state.sessions.fetch_sub(1, std::memory_order_relaxed);
+  const dialogue::FailureInfo& info = dialogue::info(login.backend->failure());
+  if (blames_backend(info)) {
+    const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+    balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
+                          pool.retry_after.count(), worker_.random());
+  }
+  if (!info.retry_elsewhere) {
+    pool_ = nullptr;
+    fail_login(info.failure, login.backend->detail());
+    return;
+  }
+  report_attempt_failed();
+  pool_ = nullptr;
+  next_attempt();
+}
+
+void Session::pause_over() {
+  Login& login = *login_;
+  switch (std::exchange(login.pause_for, Login::Pause::kNone)) {
+    case Login::Pause::kNone:
+      return;
+    case Login::Pause::kFailureDelay:
+      answer_failure();
+      return;
+    case Login::Pause::kRetry:
+      start_attempt();
+      return;
+    case Login::Pause::kAttempt: {
+      const std::uint64_t now = worker_.loop().now_ms();
+      if (login.backend->heard() && now < login.deadline_ms) {
+        // The backend is alive; from here on only the login as a whole is timed.
+        login.pause_for = Login::Pause::kAttempt;
+        worker_.timers().arm(login.pause, login.deadline_ms - now);
+        return;
+      }
+      login.backend->time_out();
+      attempt_failed();
+      return;
+    }
+  }
+}
+
+void Session::fail_login(LoginFailure failure, std::string_view detail) {
+  Login& login = *login_;
+  report_login_failed(failure, detail);
+  login.failure = failure;
+  login.credentials = {};
+  login.ticket.cancel();
+  enter(Phase::kClientLogin);
+  const auto delay = worker_.snapshot().config.login.failure_delay;
+  if (dialogue::info(failure).delayed && delay.count() > 0) {
+    login.pause_for = Login::Pause::kFailureDelay;
+    worker_.timers().arm(login.pause, ms(delay));
+    return;
+  }
+  // Not from here: the answer may lead to the client's next login, and so on, frame upon frame.
+  login.answer_due = true;
+  if (!std::exchange(queued_, true)) {
+    worker_.run_again(*this);
+  }
+}
+
+void Session::answer_failure() {
+  login_->backend.reset();
+  after_client(login_->client.fail(login_->failure));
+}
+
+// The one place where a dialogue becomes a relay. What the client sees first, what it has sent
+// since, and what the backend said behind its OK go in; everything else of the login goes away.
+void Session::hand_over() {
+  Login& login = *login_;
+  BackendLeg& leg = *login.backend;
+  const auto now = Login::Clock::now();
+  note_stage(Stage::kConnect, leg.logged_in_from() - login.attempted_at);
+  note_stage(Stage::kBackendLogin, now - leg.logged_in_from());
+  note_stage(Stage::kTotal, now - login.asked_at);
+  worker_.metrics().count_login_ok();
+  balance::note_success(*pool_->backends[backend_index_].state);
+
+  ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
+  over.to_client.append(leg.unread());
+  backend_ = leg.take_connection();
+  relay_ = std::make_unique<relay::Relay>(client_->transport(), backend_->transport(),
+                                          worker_.buffers());
+  relay_->prepend_to_client(over.to_client);
+  relay_->prepend_to_backend(over.to_backend.view());
+  report_dialogue();
+  login_.reset();
+  enter(Phase::kRelay);
+  worker_.promote(*this);
+  begin_relay();
+}
+
+}  // namespace headgate::server

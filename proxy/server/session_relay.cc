@@ -1,0 +1,105 @@
+#include <algorithm>
+#include <utility>
+
+#include "server/session.h"
+#include "server/worker.h"
+
+// An established session: bytes, limits, the end.
+namespace headgate::server {
+namespace {
+
+constexpr unsigned kAnything = net::kReadable | net::kWritable | net::kHangup;
+
+std::uint64_t ms(std::chrono::milliseconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
+
+dialogue::CloseReason reason_of(relay::End end) {
+  switch (end) {
+    case relay::End::kNot:
+      return dialogue::CloseReason::kInternal;
+    case relay::End::kClientClosed:
+      return dialogue::CloseReason::kClientClosed;
+    case relay::End::kClientFailed:
+      return dialogue::CloseReason::kClientReset;
+    case relay::End::kBackendClosed:
+      return dialogue::CloseReason::kBackendClosed;
+    case relay::End::kBackendFailed:
+      return dialogue::CloseReason::kBackendReset;
+  }
+  return dialogue::CloseReason::kInternal;
+}
+
+}  // namespace
+
+void Session::begin_relay() {
+  moved_ms_ = worker_.loop().now_ms();
+  limit_ = Limit::kIdle;
+  worker_.timers().arm(deadline_, ms(worker_.snapshot().config.relay.idle_timeout));
+  run_relay(kAnything, kAnything);
+}
+
+void Session::run_relay(unsigned client_mask, unsigned backend_mask) {
+  const relay::Status status = relay_->run(client_mask, backend_mask);
+  count_relayed();
+  if (status.end != relay::End::kNot) {
+    close(reason_of(status.end));
+    return;
+  }
+  client_->want(status.interest.client);
+  backend_->want(status.interest.backend);
+  if (status.again && !std::exchange(queued_, true)) {
+    worker_.run_again(*this);
+  }
+  watch_limits();
+}
+
+// The deadline is armed anew only when another limit applies; a busy session does not touch the
+// timer wheel.
+void Session::watch_limits() {
+  const Limit limit = relay_->half_closed() ? Limit::kHalfClose
+                      : relay_->stalled()   ? Limit::kStall
+                                            : Limit::kIdle;
+  if (limit == limit_) {
+    return;
+  }
+  limit_ = limit;
+  worker_.timers().arm(deadline_, limit_ms());
+}
+
+std::uint64_t Session::limit_ms() const {
+  const config::Relay& relay = worker_.snapshot().config.relay;
+  switch (limit_) {
+    case Limit::kHalfClose:
+      return ms(relay.half_close_timeout);
+    case Limit::kStall:
+      return ms(relay.stall_timeout);
+    case Limit::kIdle:
+      break;
+  }
+  const bool waits =
+      worker_.snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
+  return ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout) : relay.idle_timeout);
+}
+
+void Session::relay_deadline() {
+  const std::uint64_t end = moved_ms_ + limit_ms();
+  const std::uint64_t now = worker_.loop().now_ms();
+  if (now < end) {
+    worker_.timers().arm(deadline_, end - now);
+    return;
+  }
+  switch (limit_) {
+    case Limit::kHalfClose:
+      close(reason_of(relay_->first_end()));
+      return;
+    case Limit::kStall:
+      close(dialogue::CloseReason::kStalledTimeout);
+      return;
+    case Limit::kIdle:
+      close(dialogue::CloseReason::kIdleTimeout);
+      return;
+  }
+}
+
+}  // namespace headgate::server

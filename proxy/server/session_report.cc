@@ -1,0 +1,165 @@
+#include <array>
+#include <string>
+
+#include "base/log.h"
+#include "base/printable.h"
+#include "server/login.h"
+#include "server/session.h"
+#include "server/worker.h"
+
+// What the world sees of a session: metrics and log lines.
+namespace headgate::server {
+namespace {
+
+double to_ms(std::uint32_t microseconds) {
+  return microseconds / 1000.0;
+}
+
+}  // namespace
+
+using metrics::Stage;
+
+void Session::enter(metrics::Phase phase) {
+  if (phase != phase_) {
+    worker_.listener_metrics(listener_).move(phase_, phase);
+    phase_ = phase;
+  }
+}
+
+void Session::note_stage(Stage stage, Clock::duration duration) {
+  const auto us = std::chrono::duration_cast<metrics::Microseconds>(duration);
+  worker_.metrics().observe(stage, us);
+  stage_us_[metrics::index(stage)] = static_cast<std::uint32_t>(us.count());
+}
+
+void Session::report_handshakes() {
+  ClientLeg& leg = login_->client;
+  if (!leg.take_handshake_done()) {
+    return;
+  }
+  const net::Transport& transport = client_->transport();
+  worker_.metrics().count_handshake(metrics::Side::kClient, transport.tls_version(),
+                                    leg.handshake_ok(), transport.tls_resumed());
+  if (leg.handshake_ok()) {
+    note_stage(Stage::kTls, Login::Clock::now() - leg.handshake_began());
+  }
+}
+
+// Once per session, when its dialogue with the client is over.
+void Session::report_dialogue() {
+  const dialogue::ClientDialogue* dialogue = login_->client.dialogue();
+  if (dialogue == nullptr) {
+    return;
+  }
+  worker_.metrics().bad_commands.add(dialogue->bad_commands());
+  for (const dialogue::Limit limit : dialogue::all_limits()) {
+    worker_.metrics().limit_hits[metrics::index(limit)].add(dialogue->limit_hits().count(limit));
+  }
+}
+
+std::string Session::backend_name() const {
+  return pool_ ? pool_->backends[backend_index_].address.to_string() : std::string();
+}
+
+void Session::report_login_failed(dialogue::LoginFailure failure, std::string_view detail) {
+  worker_.metrics().count_login_failed(failure);
+  const dialogue::FailureInfo& info = dialogue::info(failure);
+  if (!log::enabled(info.level)) {
+    return;
+  }
+  const Login& login = *login_;
+  const std::string session = id();
+  const std::string client = client_endpoint_.to_string();
+  const bool routed = login.search.set() != nullptr;
+  const std::string backend =
+      login.backend ? login.search.backend(login.search.current()).address.to_string() : "";
+  log::write(
+      info.level, "login failed",
+      {{"session", session},
+       {"user", printable(user_)},
+       {"client", client},
+       {"listener", login.context.listener.name},
+       {"pool", routed ? std::string_view(login.search.set()->pool) : std::string_view()},
+       {"backend", backend},
+       {"failure", info.name},
+       {"fault", dialogue::name(info.fault)},
+       {"detail", printable(detail)},
+       {"client_state", login.client.state_name()},
+       {"backend_state", login.backend ? login.backend->state_name() : std::string_view("none")}});
+}
+
+void Session::report_attempt_failed() {
+  const Login& login = *login_;
+  const dialogue::FailureInfo& info = dialogue::info(login.backend->failure());
+  const std::string session = id();
+  const std::string backend = backend_name();
+  log::warning("backend attempt failed", {{"session", session},
+                                          {"user", printable(user_)},
+                                          {"pool", pool_->pool},
+                                          {"backend", backend},
+                                          {"failure", info.name},
+                                          {"detail", login.backend->detail()},
+                                          {"backend_state", login.backend->state_name()}});
+}
+
+void Session::count_relayed() {
+  const std::uint64_t to_backend = relay_->bytes_to_backend();
+  const std::uint64_t to_client = relay_->bytes_to_client();
+  if (to_backend == counted_to_backend_ && to_client == counted_to_client_) {
+    return;
+  }
+  moved_ms_ = worker_.loop().now_ms();
+  metrics::WorkerMetrics& metrics = worker_.metrics();
+  metrics.count_relayed(metrics::Direction::kToBackend, to_backend - counted_to_backend_);
+  metrics.count_relayed(metrics::Direction::kToClient, to_client - counted_to_client_);
+  counted_to_backend_ = to_backend;
+  counted_to_client_ = to_client;
+}
+
+void Session::report_end(dialogue::CloseReason reason, std::string_view detail) {
+  if (login_) {
+    report_dialogue();
+  }
+  const std::uint64_t lived_ms = worker_.loop().now_ms() - started_ms_;
+  worker_.metrics().count_end(reason, std::chrono::milliseconds(lived_ms));
+  const dialogue::CloseInfo& info = dialogue::info(reason);
+  if (!log::enabled(info.level)) {
+    return;
+  }
+  const std::string session = id();
+  const std::string client = client_endpoint_.to_string();
+  const std::string backend = backend_name();
+  const auto stage = [this](Stage which) { return to_ms(stage_us_[metrics::index(which)]); };
+  std::string_view client_state = "relay";
+  std::string_view backend_state = "relay";
+  if (login_) {
+    client_state = login_->client.state_name();
+    backend_state = login_->backend ? login_->backend->state_name() : "none";
+  } else if (relay_) {
+    client_state = backend_state = relay_->state_name();
+  }
+  log::write(info.level, "session end",
+             {{"session", session},
+              {"user", printable(user_)},
+              {"client", client},
+              {"listener", worker_.snapshot().config.listeners[listener_].name},
+              {"tls", client_->transport().tls_version()},
+              {"cipher", client_->transport().tls_cipher()},
+              {"pool", pool_ ? std::string_view(pool_->pool) : std::string_view()},
+              {"backend", backend},
+              {"tls_ms", stage(Stage::kTls)},
+              {"lookup_ms", stage(Stage::kLookup)},
+              {"connect_ms", stage(Stage::kConnect)},
+              {"backend_login_ms", stage(Stage::kBackendLogin)},
+              {"login_ms", stage(Stage::kTotal)},
+              {"bytes_to_backend", counted_to_backend_},
+              {"bytes_to_client", counted_to_client_},
+              {"duration_s", static_cast<double>(lived_ms) / 1000.0},
+              {"reason", info.name},
+              {"fault", dialogue::name(info.fault)},
+              {"detail", detail},
+              {"client_state", client_state},
+              {"backend_state", backend_state}});
+}
+
+}  // namespace headgate::server

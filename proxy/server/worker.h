@@ -1,0 +1,131 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "auth/chain.h"
+#include "auth/sources.h"
+#include "base/intrusive_list.h"
+#include "base/unique_fd.h"
+#include "metrics/worker_metrics.h"
+#include "net/buffer_pool.h"
+#include "net/loop.h"
+#include "net/socket.h"
+#include "net/timer_wheel.h"
+#include "net/tls.h"
+#include "net/transport.h"
+#include "server/listener.h"
+#include "server/session.h"
+#include "server/snapshot.h"
+#include "server/waiting_room.h"
+
+namespace headgate::server {
+
+// What other threads ask of a worker.
+struct NewPools {
+  Pools pools;
+};
+struct DropOldest {};  // the oldest session before login gives way
+struct Stop {};        // no new sessions; those there are end now
+using Message = std::variant<NewPools, DropOldest, Stop>;
+
+// One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
+// counters. A session lives and dies on its worker.
+class Worker {
+ public:
+  struct Options {
+    std::size_t index = 0;
+    std::shared_ptr<const Snapshot> snapshot;
+    Pools pools;
+    const auth::SharedSources* sources = nullptr;
+    std::vector<UniqueFd> listeners;  // as config.listeners
+    std::shared_ptr<metrics::WorkerMetrics> metrics;
+    std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
+    WaitingRoom* waiting_room = nullptr;
+  };
+  // Makes the TLS contexts: their errors are start-up errors.
+  static std::expected<std::unique_ptr<Worker>, std::string> create(Options options);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // The thread's body: returns after Stop, when the last session is gone and its farewell is out.
+  void run();
+  void post(Message message);  // any thread
+
+  // For listeners. The one way in.
+  void adopt(std::size_t listener, net::Accepted accepted);
+
+  // For sessions.
+  net::Loop& loop() { return loop_; }
+  net::TimerWheel& timers() { return *timers_; }
+  net::IoScratch& scratch() { return scratch_; }
+  net::BufferPool& buffers() { return buffers_; }
+  metrics::WorkerMetrics& metrics() { return *metrics_; }
+  metrics::ListenerMetrics& listener_metrics(std::size_t listener);
+  auth::Chain& sources() { return *chain_; }
+  const Snapshot& snapshot() const { return *snapshot_; }
+  const std::shared_ptr<const balance::BackendSet>& pool(std::size_t index) const {
+    return pools_[index];
+  }
+  net::ServerTls* server_tls() { return server_tls_.get(); }
+  net::ClientTls* client_tls(std::size_t pool) { return client_tls_[pool].get(); }
+  std::uint64_t random() { return random_(); }
+  // On its way out: memory goes at the end of the turn.
+  void bury(Session& session);
+  // Stopped at its byte budget: resume() at the end of the turn.
+  void run_again(Session& session);
+  // Logged in: it no longer counts as waiting.
+  void promote(Session& session);
+  [[nodiscard]] bool stopping() const { return stopping_; }
+
+ private:
+  explicit Worker(Options options);
+  std::expected<void, std::string> make_tls_contexts();
+  void on_mail();
+  void on_turn_end();
+  void admit(Session& session);
+  void drop_oldest();
+  void note_oldest();
+  void stop();
+  void close_loop();
+
+  const std::size_t index_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  Pools pools_;
+  std::shared_ptr<metrics::WorkerMetrics> metrics_;
+  std::vector<std::unique_ptr<Worker>>& workers_;
+  WaitingRoom& waiting_room_;
+
+  net::Loop loop_;
+  std::optional<net::TimerWheel> timers_;
+  net::IoScratch scratch_;
+  net::BufferPool buffers_;
+  std::unique_ptr<net::ServerTls> server_tls_;
+  std::vector<std::unique_ptr<net::ClientTls>> client_tls_;  // as config.pools
+  std::unique_ptr<auth::Chain> chain_;
+  std::vector<metrics::ListenerMetrics*> listener_metrics_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::mt19937_64 random_;
+
+  IntrusiveList<Session> waiting_;  // not logged in, oldest first
+  IntrusiveList<Session> relaying_;
+  std::vector<Session*> again_;
+  std::vector<std::unique_ptr<Session>> buried_;
+  bool stopping_ = false;
+
+  std::mutex mail_mutex_;
+  std::vector<Message> mail_;
+  std::optional<net::Wakeup> wakeup_;
+  std::optional<net::TurnEnd> turn_end_;
+};
+
+}  // namespace headgate::server
