@@ -104,10 +104,10 @@ bool Relay::write_out(Pump& pump) {
   if (pump.begin == pump.end) {
     return true;
   }
-  const net::IoResult written =
-      pump.sink.write({pump.buffer.get() + pump.begin, pump.end - pump.begin});
+  const std::string_view waiting(pump.buffer.get() + pump.begin, pump.end - pump.begin);
+  const net::IoResult written = pump.sink.write(waiting);
+  note_taken(pump, waiting.substr(0, written.bytes));
   pump.begin += static_cast<std::uint32_t>(written.bytes);
-  pump.bytes += written.bytes;
   if (pump.begin == pump.end) {
     pump.buffer.reset();
   }
@@ -119,7 +119,7 @@ bool Relay::write_out(Pump& pump) {
 
 bool Relay::write_prefix(Pump& pump) {
   const net::IoResult written = pump.sink.write(pump.prefix);
-  pump.bytes += written.bytes;
+  note_taken(pump, std::string_view(pump.prefix).substr(0, written.bytes));
   if (written.bytes == pump.prefix.size()) {
     std::string().swap(pump.prefix);
   } else {
@@ -129,6 +129,14 @@ bool Relay::write_prefix(Pump& pump) {
     break_sink(pump);
   }
   return written.want == Want::kNone;
+}
+
+void Relay::note_taken(Pump& pump, std::string_view bytes) {
+  pump.bytes += bytes.size();
+  const std::size_t size = std::min(bytes.size(), pump.tail.size());
+  std::shift_left(pump.tail.begin(), pump.tail.end(), static_cast<std::ptrdiff_t>(size));
+  std::copy(bytes.end() - static_cast<std::ptrdiff_t>(size), bytes.end(),
+            pump.tail.end() - static_cast<std::ptrdiff_t>(size));
 }
 
 // Only when the buffer is empty. Returns the bytes read.
@@ -243,6 +251,10 @@ bool Relay::stalled() const {
 
 std::uint64_t Relay::bytes_to_backend() const {
   return to_backend_.bytes;
+}
+
+std::string_view Relay::tail_to_backend() const {
+  return {to_backend_.tail.data(), to_backend_.tail.size()};
 }
 
 std::uint64_t Relay::bytes_to_client() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -59,6 +60,8 @@ class Relay {
   [[nodiscard]] bool stalled() const;
   [[nodiscard]] std::uint64_t bytes_to_backend() const;
   [[nodiscard]] std::uint64_t bytes_to_client() const;
+  // The last few bytes that the backend got: enough to see what kind of command they end. Borrowed.
+  [[nodiscard]] std::string_view tail_to_backend() const;
   // "open/open", "eof/open …": for the timeout line.
   [[nodiscard]] std::string_view state_name() const;
 
@@ -75,6 +78,7 @@ class Relay {
     std::uint32_t begin = 0;  // first byte of buffer that the sink has not taken
     std::uint32_t end = 0;    // one past the last
     std::uint64_t bytes = 0;  // taken by the sink
+    std::array<char, 8> tail{};  // the last of them, right-aligned
     bool may_read = true;     // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
     bool source_ended = false;  // nothing more will come from the source
@@ -93,6 +97,7 @@ class Relay {
   bool run_pump(Pump& pump);
   bool write_out(Pump& pump);
   bool write_prefix(Pump& pump);
+  static void note_taken(Pump& pump, std::string_view bytes);
   std::size_t read_in(Pump& pump);
   void pass_end(Pump& pump);
   void note_ready(Pump& pump, unsigned ready);
