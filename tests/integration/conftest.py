@@ -46,3 +46,8 @@ def start_headgate(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], Headga
     finally:
         for gate in started:
             gate.kill()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Modules that say RUN_LAST come last: what is quick to fail should fail first."""
+    items.sort(key=lambda item: getattr(getattr(item, "module", None), "RUN_LAST", False))

@@ -93,7 +93,11 @@ class _Side:
                 self.flushing = not self.stream.try_end_writing()
                 self.write_done = not self.flushing
                 return
-            cut = self.plan.cuts[self.writes] if self.writes < len(self.plan.cuts) else len(self.plan.data)
+            cut = (
+                self.plan.cuts[self.writes]
+                if self.writes < len(self.plan.cuts)
+                else len(self.plan.data)
+            )
             self.flushing = not self.stream.try_send(self.plan.data[self.sent : self.sent + cut])
             self.sent = min(self.sent + cut, len(self.plan.data))
             self.writes += 1
@@ -120,7 +124,10 @@ class _Side:
 def run(client, backend, plans, client_received=b"", backend_received=b"", client_sent=0):
     """Plays both plans to their ends and closes both streams. Returns nothing; raises AssertionError
     for a byte that is wrong, missing or late."""
-    sides = [_Side(client, plans[0], client_received, client_sent), _Side(backend, plans[1], backend_received, 0)]
+    sides = [
+        _Side(client, plans[0], client_received, client_sent),
+        _Side(backend, plans[1], backend_received, 0),
+    ]
     deadline = time.monotonic() + PATIENCE
     while not all(side.finished() for side in sides):
         now = time.monotonic()
@@ -133,9 +140,11 @@ def run(client, backend, plans, client_received=b"", backend_received=b"", clien
                 mask = side.mask(now)
                 if mask:
                     poll.register(side.stream.socket, mask)
-        wait = min(side.next_due(now) for side in sides if not side.finished()) - now if not all(
-            side.finished() for side in sides
-        ) else 0
+        wait = (
+            min(side.next_due(now) for side in sides if not side.finished()) - now
+            if not all(side.finished() for side in sides)
+            else 0
+        )
         poll.poll(max(0.0, wait) * 1000)
     for side in sides:
         side.stream.close()
@@ -146,7 +155,9 @@ def run(client, backend, plans, client_received=b"", backend_received=b"", clien
 def _judge(reader, writer, direction):
     expected = writer.plan.data
     got = bytes(reader.received)
-    assert expected.startswith(got), f"{direction}: not a prefix, first difference at {_difference(expected, got)}"
+    assert expected.startswith(
+        got
+    ), f"{direction}: not a prefix, first difference at {_difference(expected, got)}"
     if "reset" not in (reader.plan.ending, writer.plan.ending):
         assert reader.read_end == "end", f"{direction}: did not end in order: {_describe(reader)}"
         assert len(got) == len(expected), f"{direction}: {len(got)} of {len(expected)} bytes"

@@ -1,9 +1,10 @@
 """A scripted IMAP backend for what real servers will not do.
 
-What it does is data: a Script says what is sent as greeting, in answer to LOGIN and so on, with pauses, ends
-and resets in between. It records every byte that reached it, and it is strict: what must never reach a
-backend (anything a proxy would not send by itself before login, anything behind LOGIN before its tagged OK,
-a NUL, a bare LF, bytes that the test forbids) is a violation, and verify() fails the test for it.
+What it does is data: a Script says what is sent as greeting, in answer to LOGIN and so on, with
+pauses, ends and resets in between. It records every byte that reached it, and it is strict: what must
+never reach a backend (anything a proxy would not send by itself before login, anything behind LOGIN
+before its tagged OK, a NUL, a bare LF, bytes that the test forbids) is a violation, and verify()
+fails the test for it.
 """
 
 import base64
@@ -68,7 +69,9 @@ class Script:
     login: Acts | Callable[["Connection"], Acts] | None = None  # default: by password
     id: Acts | None = None
     starttls: Acts | None = None
-    then: str = "imap"  # after login: "imap" answers simple commands, "hand_over" leaves it to take()
+    then: str = (
+        "imap"  # after login: "imap" answers simple commands, "hand_over" leaves it to take()
+    )
     passwords: dict[bytes, bytes] = dataclasses.field(default_factory=dict)  # default: PASSWORD
 
 
@@ -104,7 +107,10 @@ class Connection:
         try:
             if self.script.tls == "implicit":
                 self._start_tls()
-            self._play(self.script.greeting or [b"* OK [CAPABILITY " + self._capabilities() + b"] Fake ready\r\n"])
+            self._play(
+                self.script.greeting
+                or [b"* OK [CAPABILITY " + self._capabilities() + b"] Fake ready\r\n"]
+            )
             while not self.logged_in:
                 self._answer(self._read_command())
             if self.script.then == "hand_over":
@@ -115,7 +121,9 @@ class Connection:
         except _Ended:
             pass
         except (wire.Truncated, ConnectionError, ssl.SSLError, OSError) as error:
-            self.ended = self.ended or ("reset" if isinstance(error, ConnectionResetError) else "broken")
+            self.ended = self.ended or (
+                "reset" if isinstance(error, ConnectionResetError) else "broken"
+            )
         except Exception as error:  # whatever the peer sent that the script cannot read
             self._violation(f"{type(error).__name__}: {error}")
         self.stream.close()
@@ -192,7 +200,9 @@ class Connection:
                 break
             sync = not found.group(2)
             if sync and self._buffer:
-                self._violation(f"a literal that did not wait for its continuation: {self._buffer!r}")
+                self._violation(
+                    f"a literal that did not wait for its continuation: {self._buffer!r}"
+                )
             if sync:
                 self.stream.send(b"+ go on\r\n")
             literal = Literal(self._exactly(int(found.group(1))))
@@ -224,7 +234,9 @@ class Connection:
         elif command.name == "ID":
             self._take_id(command)
             self._play(self.script.id or [b'* ID ("name" "Fake")\r\n{tag} OK ID completed.\r\n'])
-        elif command.name == "STARTTLS" and self.script.tls == "starttls" and self.stream.tls is None:
+        elif (
+            command.name == "STARTTLS" and self.script.tls == "starttls" and self.stream.tls is None
+        ):
             if self._buffer:
                 self._violation(f"bytes in the clear behind STARTTLS: {self._buffer!r}")
             self._play(self.script.starttls or [b"{tag} OK begin\r\n"])
@@ -335,10 +347,18 @@ def _is_tagged_ok(act):
 class FakeBackend:
     """Listens on 127.0.0.1 (or `host`), port 0. `scripts`: one for each connection, the last for all
     further ones. `forbidden`: byte strings that must never arrive. `unreachable`: no connection at all.
-    `strict=False`: what arrives may be no IMAP (a TLS handshake, say); what is forbidden stays so."""
+    `strict=False`: what arrives may be no IMAP (a TLS handshake, say); what is forbidden stays so.
+    """
 
     def __init__(
-        self, *scripts, host="127.0.0.1", port=0, certificate=None, forbidden=(), unreachable=False, strict=True
+        self,
+        *scripts,
+        host="127.0.0.1",
+        port=0,
+        certificate=None,
+        forbidden=(),
+        unreachable=False,
+        strict=True,
     ):
         self.scripts = scripts or (Script(),)
         self.strict = strict
@@ -423,7 +443,10 @@ class FakeBackend:
         return self.connections
 
     def describe(self):
-        return "; ".join(f"{c.stream.peer}: {c.received[:300]!r} ({c.ended or 'open'})" for c in self.connections[:20])
+        return "; ".join(
+            f"{c.stream.peer}: {c.received[:300]!r} ({c.ended or 'open'})"
+            for c in self.connections[:20]
+        )
 
     def logins(self):
         """(user, password) of every login command that arrived."""
@@ -433,7 +456,9 @@ class FakeBackend:
         """Fails the test for what should not have arrived."""
         for connection in list(self.connections):
             self.check_forbidden(connection)
-        assert not self.violations, "violations at the fake backend:\n" + "\n".join(self.violations[:10])
+        assert not self.violations, "violations at the fake backend:\n" + "\n".join(
+            self.violations[:10]
+        )
 
     def close(self):
         """Ends everything; no verdict."""
@@ -445,36 +470,3 @@ class FakeBackend:
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.stream.socket.shutdown(socket.SHUT_RDWR)
-
-
-class Refusing:
-    """An address where connects are refused, held so that nobody else gets the port."""
-
-    def __init__(self, host="127.0.0.1"):
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.bind((host, 0))
-        self.address = "{}:{}".format(*self._socket.getsockname())
-
-    def close(self):
-        self._socket.close()
-
-
-class Unanswering:
-    """An address where a connect gets no answer: the listen queue is full for ever."""
-
-    def __init__(self, host="127.0.0.1"):
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self._socket.bind((host, 0))
-        self._socket.listen(0)
-        self.address = "{}:{}".format(*self._socket.getsockname())
-        self._fillers = []
-        for _ in range(4):
-            filler = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            filler.setblocking(False)
-            filler.connect_ex(self._socket.getsockname())
-            self._fillers.append(filler)
-
-    def close(self):
-        for filler in self._fillers:
-            filler.close()
-        self._socket.close()

@@ -36,7 +36,9 @@ class Proxied:
         backends = backends or (self.backend(),)
         more.setdefault("log", {"level": "debug", "format": "json"})
         more.setdefault("shutdown_timeout", "1s")
-        entries = [entry if isinstance(entry, dict) else {"address": entry.address} for entry in backends]
+        entries = [
+            entry if isinstance(entry, dict) else {"address": entry.address} for entry in backends
+        ]
         config = configuration(
             self.certificate,
             entries,

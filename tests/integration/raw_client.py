@@ -32,14 +32,25 @@ ANY_SERVER = client_context()
 
 def plain_response(user, password, authorization=""):
     """The base64 of a SASL PLAIN message."""
-    parts = [part if isinstance(part, bytes) else part.encode() for part in (authorization, user, password)]
+    parts = [
+        part if isinstance(part, bytes) else part.encode()
+        for part in (authorization, user, password)
+    ]
     return base64.b64encode(b"\0".join(parts))
 
 
 class RawClient:
     """Connects at once and, with tls=True, handshakes; reads nothing until asked."""
 
-    def __init__(self, address, tls=False, context=ANY_SERVER, server_name="localhost", timeout=15.0, **options):
+    def __init__(
+        self,
+        address,
+        tls=False,
+        context=ANY_SERVER,
+        server_name="localhost",
+        timeout=15.0,
+        **options,
+    ):
         self.stream = wire.connect(address, timeout, **options)
         self.buffer = b""
         self.context = context

@@ -1,7 +1,8 @@
 """A TCP connection with or without TLS, under the test's full control.
 
-TLS runs over memory BIOs, so that a test decides what goes into which TCP segment, can end one direction of a
-TLS connection and still read the other, and can tell an end in order (close_notify) from a cut one.
+TLS runs over memory BIOs, so that a test decides what goes into which TCP segment, can end one
+direction of a TLS connection and still read the other, and can tell an end in order (close_notify)
+from a cut one.
 """
 
 import contextlib
@@ -173,8 +174,8 @@ class Stream:
         self._writing_ended = True
         self._fin_wanted = True
         if self.tls is not None:
-            # unwrap() sends close_notify and then waits for the peer's, and takes data in between for an
-            # error: so what is already here is read before, and that it waits in vain is expected.
+            # unwrap() sends close_notify and then waits for the peer's, and takes data in between
+            # for an error: so what is already here is read before. That it waits in vain is fine.
             with contextlib.suppress(ssl.SSLError):
                 while data := self.tls.read(65536):
                     self._decrypted += data
@@ -204,7 +205,9 @@ class Stream:
 
 def connect(address, timeout=15.0, source=None, receive_buffer=None):
     """A plain Stream to (host, port), optionally from a given local address."""
-    sock = socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM)
+    sock = socket.socket(
+        socket.AF_INET6 if ":" in address[0] else socket.AF_INET, socket.SOCK_STREAM
+    )
     try:
         if receive_buffer is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
