@@ -5,14 +5,15 @@
 #include <expected>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
 #include "base/log.h"
 #include "base/secret.h"
 
-// The whole configuration as plain constants. What a key means, its default, unit and bounds stand in
-// one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
+// The whole configuration as plain constants. What a key means, its default, unit and bounds stand
+// in one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
 // conf/headgate.schema.json all come.
 namespace headgate::config {
 
@@ -84,10 +85,10 @@ struct UserSource {
 };
 
 // The first route that matches the user name decides the pool; before users[].pool, after a pool or
-// backend that the source itself names. Exactly one of domain and pattern is set.
+// backend that the source itself names. Exactly one of domain and pattern is set; see pattern.h.
 struct Route {
   std::string domain;   // what follows the last '@', without regard to case
-  std::string pattern;  // ECMAScript regular expression over the whole user name
+  std::string pattern;  // ECMAScript regular expression over the whole user name, likewise
   std::string pool;
 };
 
@@ -101,16 +102,17 @@ struct Login {
   unsigned max_failures = 3;                  // failed logins, then BYE
   unsigned max_bad_commands = 3;              // commands answered BAD, then BYE
   milliseconds failure_delay{2000};           // before the reply to a wrong password
-  std::vector<std::string> capabilities_add;     // `capabilities: {add: […], remove: […]}`
+  std::vector<std::string> capabilities_add;  // `capabilities: {add: […], remove: […]}`
   std::vector<std::string> capabilities_remove;
-  std::string greeting = "Headgate ready.";   // human-readable text
+  std::string greeting = "Headgate ready.";  // human-readable text
 };
 
 struct Relay {
-  seconds idle_timeout{1860};    // 31 minutes: longer than IDLE's 29 (RFC 2177)
-  seconds stall_timeout{300};    // a side that takes no bytes while some wait for it
+  seconds idle_timeout{1860};      // 31 minutes: longer than IDLE's 29 (RFC 2177)
+  seconds idle_command_timeout{1860};  // instead, while the client waits in IMAP's IDLE
+  seconds stall_timeout{300};      // a side that takes no bytes while some wait for it
   seconds half_close_timeout{30};  // the other direction after one side ended
-  seconds keepalive{120};        // TCP keepalive idle time; 0: off
+  seconds keepalive{120};          // TCP keepalive idle time; 0: off
   std::size_t buffer_size = 65536;
 };
 
@@ -126,7 +128,6 @@ struct Log {
 struct Config {
   std::string file;
   unsigned workers = 0;  // 0: one per core
-  seconds shutdown_timeout{10};
   std::vector<Listener> listeners;
   Tls tls;
   std::vector<Pool> pools;
@@ -140,8 +141,8 @@ struct Config {
 
 struct Error {
   std::string file;
-  int line = 0;  // from 1; 0: the file as a whole
-  std::string key;  // "pools.main.backends[1].weight"; empty: the file as a whole
+  int line = 0;          // from 1; 0: the file as a whole
+  std::string key;       // "pools.main.backends[1].weight"; empty: the file as a whole
   std::string expected;  // "a whole number from 0 to 10000, found 'heavy'"
   [[nodiscard]] std::string to_string() const;  // "FILE:LINE: KEY: expected …"
 };
@@ -149,5 +150,20 @@ struct Error {
 // Reads and checks everything that can be known without other machines, files named in it included
 // (certificates readable, passwd files readable). All errors at once, in file order.
 std::expected<Config, std::vector<Error>> load(const std::string& file);
+
+// Whether the files that a configuration names are opened.
+enum class Files : std::uint8_t { kCheck, kIgnore };
+
+// The same for a text; `file` is its name in errors and where its relative paths begin. With
+// kIgnore a password that stands in a file of its own stays empty.
+std::expected<Config, std::vector<Error>> load_text(const std::string& file,
+                                                    const std::string& text,
+                                                    Files files = Files::kCheck);
+
+// The key words of the choices, as they stand in the file.
+std::string_view name(TlsMode mode);
+std::string_view name(Policy policy);
+std::string_view name(ForwardClient forward);
+std::string_view name(SourceKind kind);
 
 }  // namespace headgate::config

@@ -1,0 +1,383 @@
+#include "config/scalars.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "config/pattern.h"
+
+namespace headgate::config {
+namespace {
+
+constexpr std::size_t kMaxName = 64;
+constexpr std::size_t kMaxDomain = 253;
+constexpr std::string_view kAtomSpecials = "(){%*\"\\]";
+constexpr std::size_t kKibi = 1024;
+constexpr std::size_t kMebi = 1024 * 1024;
+
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+bool is_printable_ascii(char c) {
+  return c >= ' ' && c <= '~';
+}
+bool is_control(char c) {
+  return (c >= '\0' && c < ' ') || c == '\x7f';
+}
+
+// A scalar whose text `parse` turns into a T. The error of `parse` replaces the general description
+// when it is not empty.
+template <typename T>
+Type<T> scalar(std::string expected, std::string json,
+               std::function<std::expected<T, std::string>(std::string_view)> parse,
+               std::function<std::string(const T&)> print) {
+  auto read = [expected, parse = std::move(parse)](Reader& reader, const Value& value, T& out) {
+    if (!reader.enter(value)) {
+      return false;
+    }
+    if (!value.node.IsScalar()) {
+      reader.expected(value, expected);
+      return false;
+    }
+    auto parsed = parse(value.node.Scalar());
+    if (!parsed) {
+      reader.expected(value, parsed.error().empty() ? expected : parsed.error());
+      return false;
+    }
+    out = std::move(*parsed);
+    return true;
+  };
+  return {
+      {Shape::kScalar, expected, std::move(json), nullptr, {}}, std::move(read), std::move(print)};
+}
+
+// Text that fulfils a condition.
+Type<std::string> checked_text(std::string expected, std::string json,
+                               bool (*good)(std::string_view)) {
+  return scalar<std::string>(
+      std::move(expected), std::move(json),
+      [good](std::string_view text) -> std::expected<std::string, std::string> {
+        if (!good(text)) {
+          return std::unexpected(std::string());
+        }
+        return std::string(text);
+      },
+      [](const std::string& text) { return yaml_text(text); });
+}
+
+// Digits with what follows them; nullopt without digits or beyond 2^63.
+struct Quantity {
+  std::uint64_t number;
+  std::string_view unit;
+};
+std::optional<Quantity> quantity(std::string_view text) {
+  Quantity result{};
+  if (text.empty() || !is_digit(text.front())) {
+    return std::nullopt;
+  }
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, result.number);
+  if (error != std::errc{} || result.number > INT64_MAX) {
+    return std::nullopt;
+  }
+  result.unit = {stop, static_cast<std::size_t>(end - stop)};
+  return result;
+}
+
+template <typename T>
+Type<T> bounded_number(T minimum, T maximum) {
+  return scalar<T>(
+      fmt::format("a whole number from {} to {}", minimum, maximum),
+      fmt::format(R"("type": "integer", "minimum": {}, "maximum": {})", minimum, maximum),
+      [minimum, maximum](std::string_view text) -> std::expected<T, std::string> {
+        const auto parsed = quantity(text);
+        if (!parsed || !parsed->unit.empty() ||
+            parsed->number < static_cast<std::uint64_t>(minimum) ||
+            parsed->number > static_cast<std::uint64_t>(maximum)) {
+          return std::unexpected(std::string());
+        }
+        return static_cast<T>(parsed->number);
+      },
+      [](const T& value) { return std::to_string(value); });
+}
+
+std::string print_size(std::size_t bytes) {
+  if (bytes != 0 && bytes % kMebi == 0) {
+    return fmt::format("{}MiB", bytes / kMebi);
+  }
+  if (bytes != 0 && bytes % kKibi == 0) {
+    return fmt::format("{}KiB", bytes / kKibi);
+  }
+  return std::to_string(bytes);
+}
+
+struct Unit {
+  std::string_view name;
+  std::int64_t milliseconds;
+};
+// Largest last: the printer takes the largest that divides.
+constexpr Unit kUnits[] = {{"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+
+std::string print_duration(std::chrono::milliseconds duration) {
+  const Unit* best = &kUnits[0];
+  for (const Unit& unit : kUnits) {
+    if (duration.count() % unit.milliseconds == 0 && (duration.count() != 0 || unit.name == "s")) {
+      best = &unit;
+    }
+    if (duration.count() == 0 && unit.name == "s") {
+      break;
+    }
+  }
+  return fmt::format("{}{}", duration.count() / best->milliseconds, best->name);
+}
+
+template <typename Duration>
+Type<Duration> bounded_duration(Duration minimum, Duration maximum) {
+  constexpr bool whole_seconds = std::is_same_v<Duration, std::chrono::seconds>;
+  return scalar<Duration>(
+      fmt::format("a duration with its unit ({}) from {} to {}",
+                  whole_seconds ? "s, m or h" : "ms, s, m or h", print_duration(minimum),
+                  print_duration(maximum)),
+      fmt::format(R"("type": "string", "pattern": "^[0-9]+{}$")",
+                  whole_seconds ? "(s|m|h)" : "(ms|s|m|h)"),
+      [minimum, maximum](std::string_view text) -> std::expected<Duration, std::string> {
+        const auto parsed = quantity(text);
+        if (!parsed) {
+          return std::unexpected(std::string());
+        }
+        for (const Unit& unit : kUnits) {
+          // Compared by division: the product may not fit.
+          const auto factor = static_cast<std::uint64_t>(unit.milliseconds);
+          const auto limit =
+              static_cast<std::uint64_t>(std::chrono::milliseconds(maximum).count()) / factor;
+          if (unit.name == parsed->unit && parsed->number <= limit &&
+              !(whole_seconds && unit.milliseconds < 1000)) {
+            const auto value =
+                std::chrono::milliseconds(static_cast<std::int64_t>(parsed->number * factor));
+            if (value >= minimum) {
+              return std::chrono::duration_cast<Duration>(value);
+            }
+          }
+        }
+        return std::unexpected(std::string());
+      },
+      [](const Duration& value) { return print_duration(value); });
+}
+
+// The parsers of base begin their errors with the word that ours are put behind.
+template <typename T>
+std::expected<T, std::string> parse_in_base(std::string_view text) {
+  auto parsed = T::parse(text);
+  if (!parsed) {
+    constexpr std::string_view kWord = "expected ";
+    std::string error = parsed.error();
+    return std::unexpected(error.starts_with(kWord) ? error.substr(kWord.size()) : error);
+  }
+  return *parsed;
+}
+
+template <typename T>
+Type<T> from_base(std::string expected) {
+  return scalar<T>(std::move(expected), R"("type": "string")", parse_in_base<T>,
+                   [](const T& value) { return yaml_text(value.to_string()); });
+}
+
+}  // namespace
+
+bool is_name(std::string_view text) {
+  return !text.empty() && text.size() <= kMaxName && std::ranges::all_of(text, [](char c) {
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.';
+  });
+}
+
+Type<std::string> name_text() {
+  return checked_text(std::string(kNameExpected),
+                      R"("type": "string", "pattern": "^[A-Za-z0-9_.-]{1,64}$")", is_name);
+}
+
+Type<std::string> text(std::string_view what, std::size_t limit) {
+  return scalar<std::string>(
+      fmt::format("{} of 1 to {} bytes on one line", what, limit),
+      R"("type": "string", "minLength": 1)",
+      [limit](std::string_view text) -> std::expected<std::string, std::string> {
+        if (text.empty() || text.size() > limit || std::ranges::any_of(text, is_control)) {
+          return std::unexpected(std::string());
+        }
+        return std::string(text);
+      },
+      [](const std::string& value) { return value.empty() ? "" : yaml_text(value); });
+}
+
+Type<std::string> greeting_text() {
+  return checked_text("1 to 200 characters of printable ASCII, the first one not '['",
+                      R"("type": "string", "pattern": "^[ -Z\\\\-~][ -~]{0,199}$")",
+                      [](std::string_view text) {
+                        return !text.empty() && text.size() <= 200 && text.front() != '[' &&
+                               std::ranges::all_of(text, is_printable_ascii);
+                      });
+}
+
+Type<std::string> capability() {
+  return checked_text(
+      "a capability name (an IMAP atom of at most 64 characters)",
+      R"("type": "string", "pattern": "^[^ (){%*\"\\\\\\]]{1,64}$")", [](std::string_view text) {
+        return !text.empty() && text.size() <= kMaxName && std::ranges::all_of(text, [](char c) {
+          return is_printable_ascii(c) && c != ' ' && !kAtomSpecials.contains(c);
+        });
+      });
+}
+
+Type<std::string> domain() {
+  return scalar<std::string>(
+      "a domain, for example example.org", R"("type": "string", "minLength": 1)",
+      [](std::string_view text) -> std::expected<std::string, std::string> {
+        if (text.empty() || text.size() > kMaxDomain || text.contains('@') || text.contains(' ') ||
+            std::ranges::any_of(text, is_control)) {
+          return std::unexpected(std::string());
+        }
+        std::string lower(text);
+        std::ranges::transform(lower, lower.begin(), [](char c) {
+          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        return lower;
+      },
+      [](const std::string& value) { return value.empty() ? "" : yaml_text(value); });
+}
+
+Type<std::string> pattern() {
+  return scalar<std::string>(
+      "a regular expression (ECMAScript syntax)", R"("type": "string", "minLength": 1)",
+      [](std::string_view text) -> std::expected<std::string, std::string> {
+        if (const auto compiled = compile_pattern(text); !compiled) {
+          return std::unexpected(compiled.error());
+        }
+        return std::string(text);
+      },
+      [](const std::string& value) { return value.empty() ? "" : yaml_text(value); });
+}
+
+Type<bool> boolean() {
+  return scalar<bool>(
+      "true or false", R"("type": "boolean")",
+      [](std::string_view text) -> std::expected<bool, std::string> {
+        if (text != "true" && text != "false") {
+          return std::unexpected(std::string());
+        }
+        return text == "true";
+      },
+      [](const bool& value) -> std::string { return value ? "true" : "false"; });
+}
+
+Type<unsigned> number(unsigned minimum, unsigned maximum) {
+  return bounded_number(minimum, maximum);
+}
+Type<int> number(int minimum, int maximum) {
+  return bounded_number(minimum, maximum);
+}
+Type<std::size_t> number(std::size_t minimum, std::size_t maximum) {
+  return bounded_number(minimum, maximum);
+}
+
+Type<std::size_t> size(std::size_t minimum, std::size_t maximum) {
+  return scalar<std::size_t>(
+      fmt::format("a size in bytes (or with the unit KiB or MiB) from {} to {}",
+                  print_size(minimum), print_size(maximum)),
+      fmt::format(R"x("anyOf": [{{"type": "integer", "minimum": {}, "maximum": {}}}, )x"
+                  R"x({{"type": "string", "pattern": "^[0-9]+(KiB|MiB)$"}}])x",
+                  minimum, maximum),
+      [minimum, maximum](std::string_view text) -> std::expected<std::size_t, std::string> {
+        const auto parsed = quantity(text);
+        if (parsed && (parsed->unit.empty() || parsed->unit == "KiB" || parsed->unit == "MiB")) {
+          const std::size_t factor = parsed->unit.empty()    ? 1
+                                     : parsed->unit == "KiB" ? kKibi
+                                                             : kMebi;
+          if (parsed->number <= maximum / factor && parsed->number * factor >= minimum) {
+            return parsed->number * factor;
+          }
+        }
+        return std::unexpected(std::string());
+      },
+      [](const std::size_t& value) { return print_size(value); });
+}
+
+Type<std::chrono::milliseconds> duration(std::chrono::milliseconds minimum,
+                                         std::chrono::milliseconds maximum) {
+  return bounded_duration(minimum, maximum);
+}
+Type<std::chrono::seconds> duration(std::chrono::seconds minimum, std::chrono::seconds maximum) {
+  return bounded_duration(minimum, maximum);
+}
+
+Type<Endpoint> endpoint() {
+  return from_base<Endpoint>("ADDRESS:PORT, for example 192.0.2.1:993 or [2001:db8::1]:993");
+}
+
+Type<HostPort> host_port() {
+  const std::string expected =
+      "HOST:PORT with a port from 1 to 65535, for example mail1.example.org:993 or "
+      "[2001:db8::1]:993";
+  return scalar<HostPort>(
+      expected, R"("type": "string")",
+      [](std::string_view text) -> std::expected<HostPort, std::string> {
+        auto parsed = HostPort::parse(text);
+        if (!parsed || parsed->port == 0) {
+          return std::unexpected(std::string());
+        }
+        return *parsed;
+      },
+      [](const HostPort& value) { return yaml_text(value.to_string()); });
+}
+
+Type<Network> network() {
+  return from_base<Network>("a network in CIDR form, for example 10.0.0.0/8 or 2001:db8::/32");
+}
+
+std::string choices_expected(const std::vector<std::string_view>& words) {
+  std::string text = words.size() == 1 ? "" : "one of ";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    text.append(i == 0 ? "" : ", ").append(words[i]);
+  }
+  return text;
+}
+
+std::string choices_json(const std::vector<std::string_view>& words) {
+  std::string json = R"("enum": [)";
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    json.append(i == 0 ? "" : ", ").append(json_text(words[i]));
+    // 1.2 without quotes is a number to YAML, and the reader takes it as well.
+    if (is_digit(words[i].front())) {
+      json.append(", ").append(words[i]);
+    }
+  }
+  return json + "]";
+}
+
+std::string yaml_text(std::string_view text) {
+  const auto plain = [](char c) {
+    return is_letter(c) || is_digit(c) || c == '_' || c == '-' || c == '.' || c == '/';
+  };
+  const bool bare = !text.empty() && is_letter(text.front()) && std::ranges::all_of(text, plain) &&
+                    text != "true" && text != "false" && text != "null";
+  return bare ? std::string(text) : json_text(text);
+}
+
+std::string json_text(std::string_view text) {
+  std::string json = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      json.append(1, '\\').append(1, c);
+    } else if (is_control(c)) {
+      json.append(fmt::format("\\u{:04x}", static_cast<unsigned>(c)));
+    } else {
+      json.append(1, c);
+    }
+  }
+  return json + "\"";
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,315 @@
+#include "config/schema.h"
+
+#include <fmt/format.h>
+
+#include "config/scalars.h"
+
+// A new key is one entry here and one member in config.h; parser, documentation, example and JSON
+// Schema follow. Defaults are those of the members.
+namespace headgate::config {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Choices<TlsMode> kTlsModes = {
+    {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
+const Choices<Policy> kPolicies = {{"user_hash", Policy::kUserHash}};
+const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
+                                          {"id", ForwardClient::kId}};
+const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
+                                      {"passwd_file", SourceKind::kPasswdFile}};
+const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
+const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
+                                     {"info", log::Level::kInfo},
+                                     {"warning", log::Level::kWarning},
+                                     {"error", log::Level::kError}};
+const Choices<log::Format> kFormats = {{"text", log::Format::kText}, {"json", log::Format::kJson}};
+
+template <typename E>
+std::string_view word(const Choices<E>& choices, E wanted) {
+  for (const auto& [text, meaning] : choices) {
+    if (meaning == wanted) {
+      return text;
+    }
+  }
+  return "";
+}
+
+Type<Listener> listener_type() {
+  const auto proxy_protocol = section<ProxyProtocol>({
+      key("trusted", &ProxyProtocol::trusted,
+          list_of(network(), "a list of at least one network in CIDR form", 1),
+          "Networks of the load balancers. A connection from anywhere else is refused, since its "
+          "header could claim any client address.",
+          {.required = true, .example = R"(["10.0.0.0/8"])"}),
+      key("timeout", &ProxyProtocol::timeout, duration(100ms, 60s),
+          "How long the header may take to arrive."),
+  });
+  return section<Listener>({
+      key("name", &Listener::name, name_text(), "Name in logs and metrics.",
+          {.required = true, .example = "imaps"}),
+      key("address", &Listener::address, endpoint(), "Where to listen. Port 0: any free port.",
+          {.required = true, .example = R"("0.0.0.0:993")"}),
+      key("tls", &Listener::tls, choice(kTlsModes),
+          "implicit: TLS from the first byte. starttls: in the clear until STARTTLS, logins "
+          "refused "
+          "before it. none: never TLS; passwords travel in the clear.",
+          {.shown = true}),
+      key("proxy_protocol", &Listener::proxy_protocol, proxy_protocol,
+          "The listener stands behind a load balancer that sends a PROXY header, version 1 or 2, "
+          "with "
+          "the client's address."),
+      key("backlog", &Listener::backlog, number(1, 65535),
+          "Connections that the kernel keeps until they are accepted; net.core.somaxconn limits it "
+          "as well."),
+  });
+}
+
+Type<Tls> tls_type() {
+  const auto certificate = section<Certificate>({
+      key("certificate", &Certificate::certificate, file("a PEM file that can be read"),
+          "PEM file: the certificate, then its chain.",
+          {.required = true, .example = "fullchain.pem"}),
+      key("key", &Certificate::key, file("a PEM file that can be read"),
+          "PEM file: the private key, not encrypted.",
+          {.required = true, .example = "privkey.pem"}),
+  });
+  return section<Tls>({
+      key("certificates", &Tls::certificates, list_of(certificate, "a list of certificates"),
+          "What listeners with TLS show to clients. An RSA and an ECDSA certificate may stand side "
+          "by "
+          "side.",
+          {.shown = true}),
+      key("minimum_version", &Tls::minimum_version, choice(kTlsVersions),
+          "The oldest TLS version that a client may use."),
+      key("ciphers", &Tls::ciphers, text("an OpenSSL cipher list", 4096),
+          "TLS 1.2 ciphers in OpenSSL's syntax. Not set: ours.",
+          {.example = R"("ECDHE+AESGCM:ECDHE+CHACHA20")"}),
+      key("cipher_suites", &Tls::cipher_suites, text("a list of TLS 1.3 cipher suites", 4096),
+          "TLS 1.3 cipher suites in OpenSSL's syntax. Not set: OpenSSL's.",
+          {.example = R"("TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256")"}),
+      key("groups", &Tls::groups, text("a list of key exchange groups", 4096),
+          "Key exchange groups in OpenSSL's syntax. Not set: OpenSSL's.",
+          {.example = R"("X25519:P-256")"}),
+      key("session_tickets", &Tls::session_tickets, number(0U, 16U),
+          "Session tickets that a client gets with each full TLS 1.3 handshake. 0: no resumption."),
+  });
+}
+
+void check_master(Reader& reader, const std::string& path, const Master&) {
+  if (reader.has(path + ".password") == reader.has(path + ".password_file")) {
+    reader.refuse(path, "either password or password_file");
+  }
+}
+
+Type<Pool> pool_type() {
+  const auto master = section<Master>(
+      {
+          key("user", &Master::user, text("a user name"), "Name of the master user.",
+              {.required = true, .example = "headgate"}),
+          key("password", &Master::password, secret(),
+              "Password of the master user; either this or password_file.",
+              {.secret = true, .example = "secret"}),
+          key("password_file", &Master::password, secret_file(),
+              "File whose first line is the password.",
+              {.secret = true, .example = "master.password"}),
+      },
+      check_master);
+  const auto backend = section<Backend>({
+      key("address", &Backend::address, host_port(),
+          "Host name or address, and port. The text decides which users live here: the same place "
+          "under another name is another backend.",
+          {.required = true, .example = R"("127.0.1.1:10143")"}),
+      key("weight", &Backend::weight, number(0U, 10000U),
+          "Share of the users, relative to the other weights of the pool. 0: no new users."),
+  });
+  return section<Pool>({
+      key("policy", &Pool::policy, choice(kPolicies),
+          "How a backend is chosen. user_hash: the same user always gets the same one, and a "
+          "changed "
+          "list moves as few users as possible.",
+          {.shown = true}),
+      key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
+      key("verify", &Pool::verify, boolean(),
+          "Whether a backend must show a valid certificate for its host name."),
+      key("ca", &Pool::ca, file("a PEM file that can be read"),
+          "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
+      key("forward_client", &Pool::forward_client, choice(kForwards),
+          "How the backend learns the client's address. id: by the ID command, when the backend "
+          "lists ID and trusts Headgate. none: not at all."),
+      key("master", &Pool::master, master,
+          "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
+          "identity). "
+          "Needs a source that checks passwords."),
+      key("backends", &Pool::backends, list_of(backend, "a list of at least one backend", 1),
+          "The mail servers of the pool.",
+          {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+      key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
+          "How long one backend may take to accept a connection, TLS included."),
+      key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
+          "Time for connects, retries and login at backends together."),
+      key("retry_after", &Pool::retry_after, duration(10ms, 30s),
+          "For how long a backend that failed is tried last; doubles with each failure in a row, "
+          "up "
+          "to 30s."),
+  });
+}
+
+void check_source(Reader& reader, const std::string& path, const UserSource& source) {
+  if (!reader.good(path + ".source")) {
+    return;
+  }
+  const bool has_path = reader.has(path + ".path");
+  if (source.kind == SourceKind::kPasswdFile && !has_path) {
+    reader.refuse(path + ".path", "a file that can be read, found nothing");
+  }
+  if (source.kind == SourceKind::kBackend && has_path) {
+    reader.refuse(path + ".path", "no path, which is for source passwd_file");
+  }
+}
+
+Type<UserSource> source_type() {
+  return section<UserSource>(
+      {
+          key("source", &UserSource::kind, choice(kSources),
+              "backend: the backend checks the password. passwd_file: a file with user names and "
+              "hashed passwords.",
+              {.required = true, .example = "backend"}),
+          key("pool", &UserSource::pool, name_text(),
+              "Where users of this source go, unless the source itself or a route says otherwise.",
+              {.required = true, .example = "main"}),
+          key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
+              {.example = "users.passwd"}),
+      },
+      check_source);
+}
+
+void check_route(Reader& reader, const std::string& path, const Route&) {
+  if (reader.has(path + ".domain") == reader.has(path + ".pattern")) {
+    reader.refuse(path, "either domain or pattern");
+  }
+}
+
+Type<Route> route_type() {
+  return section<Route>(
+      {
+          key("domain", &Route::domain, domain(),
+              "Users with this domain behind the last '@', without regard to case.",
+              {.example = "example.org"}),
+          key("pattern", &Route::pattern, pattern(),
+              "Users whose whole name matches this ECMAScript regular expression, without regard "
+              "to "
+              "case. No back-references; names longer than 512 bytes are refused.",
+              {.example = R"("[a-m].*@example[.]net")"}),
+          key("pool", &Route::pool, name_text(), "Where these users go.",
+              {.required = true, .example = "main"}),
+      },
+      check_route);
+}
+
+Type<Login> login_type() {
+  return section<Login>({
+      key("timeout", &Login::timeout, duration(1s, 1h),
+          "Time from the accept to the end of the login, whatever the client sends."),
+      key("max_line", &Login::max_line, size(512, 1024 * 1024),
+          "Length of a command line without its literals."),
+      key("max_literal", &Login::max_literal, size(64, 1024 * 1024), "Length of one literal."),
+      key("max_total", &Login::max_total, size(4096, 16UL * 1024 * 1024),
+          "All bytes that a client may send before it is logged in."),
+      key("max_sessions", &Login::max_sessions, number(std::size_t{1}, std::size_t{10'000'000}),
+          "Sessions before login, all clients together; the oldest gives way to a new one."),
+      key("max_failures", &Login::max_failures, number(1U, 1000U),
+          "Failed logins after which the connection ends."),
+      key("max_bad_commands", &Login::max_bad_commands, number(1U, 1000U),
+          "Commands answered BAD after which the connection ends."),
+      key("failure_delay", &Login::failure_delay, duration(0ms, 60s),
+          "How long the reply to a wrong password waits."),
+      group<Login>(
+          "capabilities", "Changes to the capability list that clients see before login.",
+          {
+              key("add", &Login::capabilities_add,
+                  list_of(capability(), "a list of capability names"),
+                  "Capabilities to add; Headgate does not check that they work."),
+              key("remove", &Login::capabilities_remove,
+                  list_of(capability(), "a list of capability names"),
+                  "Capabilities to leave out; AUTH=PLAIN, say, also turns the mechanism off."),
+          }),
+      key("greeting", &Login::greeting, greeting_text(),
+          "Text for humans at the end of the greeting."),
+  });
+}
+
+Type<Relay> relay_type() {
+  return section<Relay>({
+      key("idle_timeout", &Relay::idle_timeout, duration(1s, 24h),
+          "A session without a byte either way ends after this time."),
+      key("idle_command_timeout", &Relay::idle_command_timeout, duration(1s, 24h),
+          "The same while the client waits in IDLE, if longer; such clients speak every 29 "
+          "minutes."),
+      key("stall_timeout", &Relay::stall_timeout, duration(1s, 24h),
+          "A session ends when one side takes no bytes for this time while some wait for it."),
+      key("half_close_timeout", &Relay::half_close_timeout, duration(1s, 1h),
+          "How long the other direction may go on after one side has ended."),
+      key("keepalive", &Relay::keepalive, duration(0s, 24h),
+          "Idle time before TCP keepalive asks whether the other side is still there. 0s: off."),
+      key("buffer_size", &Relay::buffer_size, size(4096, 1024 * 1024),
+          "Buffer for bytes in flight, one each way at most; none is held while idle."),
+  });
+}
+
+Type<Config> config_type() {
+  const auto admin = section<Admin>({
+      key("address", &Admin::address, endpoint(),
+          "Where /metrics, /healthz and /readyz are served. Not set: nowhere. There is no "
+          "password; "
+          "keep it off public networks.",
+          {.shown = true, .example = R"("127.0.0.1:9143")"}),
+  });
+  const auto log = section<Log>({
+      key("level", &Log::level, choice(kLevels), "The least level that is written."),
+      key("format", &Log::format, choice(kFormats), "text for people, json for machines."),
+  });
+  return section<Config>({
+      key("workers", &Config::workers, number(0U, 1024U),
+          "Threads that serve sessions. 0: one for each core."),
+      key("listeners", &Config::listeners,
+          list_of(listener_type(), "a list of at least one listener", 1), "Where clients connect.",
+          {.required = true, .more = R"({name: imap, address: "0.0.0.0:143", tls: starttls})"}),
+      key("tls", &Config::tls, tls_type(), "TLS with clients.", {.shown = true}),
+      key("pools", &Config::pools,
+          map_of(&Pool::name, pool_type(), "at least one pool of backends", 1),
+          "Groups of backends that hold the same kind of mailboxes, by name.", {.required = true}),
+      key("users", &Config::users, list_of(source_type(), "a list of at least one user source", 1),
+          "User sources, asked in this order: who is this, and where does the mailbox live.",
+          {.required = true}),
+      key("routes", &Config::routes, list_of(route_type(), "a list of routes"),
+          "The first route that matches the user name decides the pool, unless the user source has "
+          "named one."),
+      key("login", &Config::login, login_type(), "Limits on clients before they are logged in."),
+      key("relay", &Config::relay, relay_type(), "Sessions after login."),
+      key("admin", &Config::admin, admin, "HTTP for operators.", {.shown = true}),
+      key("log", &Config::log, log, "Log lines, written to standard error."),
+  });
+}
+
+}  // namespace
+
+const Type<Config>& schema() {
+  static const Type<Config> type = config_type();
+  return type;
+}
+
+std::string_view name(TlsMode mode) {
+  return word(kTlsModes, mode);
+}
+std::string_view name(Policy policy) {
+  return word(kPolicies, policy);
+}
+std::string_view name(ForwardClient forward) {
+  return word(kForwards, forward);
+}
+std::string_view name(SourceKind kind) {
+  return word(kSources, kind);
+}
+
+}  // namespace headgate::config

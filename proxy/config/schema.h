@@ -1,0 +1,22 @@
+#pragma once
+
+#include <string>
+
+#include "config/config.h"
+#include "config/type.h"
+
+namespace headgate::config {
+
+// The one table of all keys: what the parser reads and what the generators print.
+const Type<Config>& schema();
+
+// The documents that come from the table.
+std::string configuration_page();  // docs/configuration.md
+std::string example_file();        // conf/headgate.yaml
+std::string json_schema();         // conf/headgate.schema.json
+
+// Conditions between keys of different sections: names that must exist, things that may stand there
+// once only, combinations that would be unsafe.
+void check_whole(Reader& reader, const Config& config);
+
+}  // namespace headgate::config
