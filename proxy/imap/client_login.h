@@ -3,58 +3,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/secret.h"
 #include "dialogue/client_dialogue.h"
+#include "imap/client_login_profile.h"
 #include "imap/command.h"
 #include "imap/command_reader.h"
 #include "imap/sasl.h"
 
 namespace headgate::imap {
-
-struct ClientLoginOptions {
-  // The connection needs no STARTTLS before a login: it is TLS already, or the operator said that
-  // logins may come in the clear.
-  bool secure = true;
-  bool tls_available = false;  // STARTTLS is offered while not secure
-  std::string greeting = "Headgate ready.";
-  std::vector<std::string> capabilities_add;
-  std::vector<std::string> capabilities_remove;
-  std::vector<SaslMechanism> mechanisms = default_mechanisms();
-  std::size_t max_line = 8192;     // bytes of a command without its literals and its CRLF
-  std::size_t max_literal = 4096;  // bytes of one literal
-  std::size_t max_total = 65536;   // bytes before login in all
-  unsigned max_failures = 3;       // failed logins, then BYE; 0: no limit
-  unsigned max_bad_commands = 3;   // commands answered BAD, then BYE; 0: no limit
-};
-
-// What all sessions of a listener share: the options, and the lines made from them once. Immutable;
-// outlives its dialogues.
-class ClientLoginProfile {
- public:
-  explicit ClientLoginProfile(ClientLoginOptions options);
-
-  [[nodiscard]] const ClientLoginOptions& options() const { return options_; }
-  // "* OK [CAPABILITY …] …\r\n" as ClientLogin::greet() sends it: fit for the first TLS flight.
-  [[nodiscard]] const std::string& greeting() const { return greeting_; }
-  // "IMAP4rev1 …" as it holds before or after TLS.
-  [[nodiscard]] const std::string& capabilities(bool secure) const {
-    return secure ? capabilities_secure_ : capabilities_clear_;
-  }
-  // Null: not offered. Case-insensitive.
-  [[nodiscard]] const SaslMechanism* find_mechanism(std::string_view name) const;
-
- private:
-  [[nodiscard]] std::string make_capabilities(bool secure) const;
-
-  ClientLoginOptions options_;
-  std::string capabilities_clear_;
-  std::string capabilities_secure_;
-  std::string greeting_;
-};
 
 // The client's side of IMAP up to the login: the not-authenticated state of RFC 3501 and RFC 9051
 // with ID (2971), ENABLE (5161), SASL-IR (4959) and LITERAL+ (7888).
@@ -75,6 +36,71 @@ class ClientLogin final : public dialogue::ClientDialogue {
   [[nodiscard]] bool awaiting_answer() const override;
   [[nodiscard]] unsigned bad_commands() const override { return bad_commands_; }
   [[nodiscard]] const dialogue::LimitHits& limit_hits() const override { return limit_hits_; }
+
+  enum class State : std::uint8_t {
+    kGreeting,        // nothing said yet
+    kCommand,         // a command is expected
+    kCommandBegun,    // a part of one is here
+    kLiteral,         // a part of one is here, and the client was told or had announced a literal
+    kSkipping,        // a refused command is read to its end
+    kSaslResponse,    // a SASL challenge is out
+    kSaslSource,      // a SASL response is with the user source
+    kAuthenticating,  // credentials are with the user source
+    kStartTls,        // TLS handshake
+    kClosing,         // the last word is said
+    kLoggedIn,
+  };
+
+ private:
+  // Refused before its last byte was here; answered when it is over.
+  struct Refusal {
+    std::string reply;
+    bool bad = false;  // counts as a bad command
+  };
+
+  dialogue::Action on_event(CommandReader::Event event, std::string& out);
+  dialogue::Action on_command(std::string& out);
+  dialogue::Action on_literal(std::string& out);
+  dialogue::Action on_skipped(std::string& out);
+  dialogue::Action on_login(std::string_view arguments, std::string& out);
+  dialogue::Action on_authenticate(std::string_view arguments, std::string& out);
+  dialogue::Action on_sasl_line(std::string& out);
+  dialogue::Action on_simple_command(const CommandLine& line, std::string& out);
+  dialogue::Action on_starttls(std::string& out);
+  dialogue::Action on_id(std::string_view arguments, std::string& out);
+  dialogue::Action on_enable(std::string_view arguments, std::string& out);
+
+  // The three ways on from a message of a mechanism.
+  dialogue::Action on_sasl_message(bool initial, const Secret* message, std::string& out);
+  dialogue::Action on_sasl_step(SaslStep step, std::string& out);
+  void challenge(std::string_view bytes, std::string& out);
+
+  // What is wrong with a command whose literal is announced; nothing: the literal is welcome.
+  std::optional<Refusal> judge_literal(const CommandLine& line);
+  [[nodiscard]] std::string bad_reply(std::string_view tag, std::string_view text) const;
+  dialogue::Action bad(std::string_view text, std::string& out);
+  dialogue::Action count_bad(std::string& out);
+  void ok(std::string_view text, std::string& out) const;
+  dialogue::Action refuse(dialogue::LoginFailure failure, std::string& out);
+  dialogue::Action close(dialogue::CloseReason reason, std::string& out);
+  void end_command(State next);
+
+  const ClientLoginProfile& profile_;
+  State state_ = State::kGreeting;
+  bool secure_;
+  // CAPABILITY was asked for since the greeting or TLS: such a client may not read response codes.
+  bool asked_capability_ = false;
+  unsigned bad_commands_ = 0;
+  unsigned failures_ = 0;
+  std::size_t total_ = 0;  // bytes taken so far
+  dialogue::LimitHits limit_hits_;
+  CommandReader reader_;
+  std::string tag_;  // of the command in progress; empty: it had no valid one
+  Refusal refusal_;
+  std::vector<dialogue::IdField> id_;
+  // Of the AUTHENTICATE in progress; without an exchange it is the user source that judges.
+  const SaslMechanism* mechanism_ = nullptr;
+  std::unique_ptr<SaslExchange> exchange_;
 };
 
 }  // namespace headgate::imap

@@ -24,6 +24,14 @@ struct SaslRefused {
 };
 using SaslStep = std::variant<SaslChallenge, SaslDone, SaslRefused>;
 
+// Whether a name or a secret may leave the dialogue: no NUL, CR or LF in either, and a name is
+// UTF-8 and not empty. A password may be in any encoding.
+bool acceptable_user(std::string_view user);
+bool acceptable_secret(std::string_view secret);
+// SaslDone, or SaslRefused where one of the two is not acceptable.
+SaslStep make_credentials(std::string_view mechanism, std::string_view user,
+                          std::string_view secret);
+
 // One exchange of a mechanism (RFC 4422) that ends in a name and a secret. Knows neither base64 nor
 // IMAP. Any number of rounds; the dialogue bounds their size and count by its own limits.
 class SaslExchange {

@@ -1,0 +1,56 @@
+#include "imap/client_login_profile.h"
+
+#include <utility>
+
+#include "imap/capability_list.h"
+#include "imap/quoting.h"
+#include "imap/syntax.h"
+
+namespace headgate::imap {
+
+ClientLoginProfile::ClientLoginProfile(ClientLoginOptions options)
+    : options_(std::move(options)),
+      capabilities_clear_(make_capabilities(false)),
+      capabilities_secure_(make_capabilities(true)),
+      greeting_("* OK [CAPABILITY " + capabilities(options_.secure) + "] ") {
+  append_line_text(options_.greeting, greeting_);
+  greeting_ += "\r\n";
+}
+
+const SaslMechanism* ClientLoginProfile::find_mechanism(std::string_view name) const {
+  for (const SaslMechanism& mechanism : options_.mechanisms) {
+    if (equals_ignoring_case(mechanism.name, name)) {
+      return &mechanism;
+    }
+  }
+  return nullptr;
+}
+
+// Only what Headgate itself keeps: IMAP4rev2 and all of the authenticated state are the backend's
+// to promise, and the client has the backend's list as soon as it is logged in. LITERAL+ and not
+// LITERAL-, since a longer literal is read and refused rather than cut off.
+std::string ClientLoginProfile::make_capabilities(bool secure) const {
+  CapabilityList list("IMAP4rev1 SASL-IR LITERAL+ ID ENABLE");
+  if (secure) {
+    for (const SaslMechanism& mechanism : options_.mechanisms) {
+      list.add("AUTH=" + mechanism.name);
+    }
+  } else {
+    if (options_.tls_available) {
+      list.add("STARTTLS");
+    }
+    list.add("LOGINDISABLED");
+  }
+  for (const std::string& capability : options_.capabilities_add) {
+    // A mechanism in the clear would be announced only to be refused.
+    if (secure || !starts_with_ignoring_case(capability, "AUTH=")) {
+      list.add(capability);
+    }
+  }
+  for (const std::string& capability : options_.capabilities_remove) {
+    list.remove(capability);
+  }
+  return list.text();
+}
+
+}  // namespace headgate::imap

@@ -1,0 +1,99 @@
+#include "imap/sasl.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/utf8.h"
+
+namespace headgate::imap {
+
+namespace {
+
+using dialogue::LoginFailure;
+
+// Bytes that could end a line or cut a string on some way that the credentials go.
+constexpr std::string_view kForbidden("\r\n\0", 3);
+
+class PlainExchange final : public SaslExchange {
+ public:
+  SaslStep begin(const Secret* initial) override {
+    if (initial == nullptr) {
+      return SaslChallenge{};
+    }
+    return on_response(*initial);
+  }
+
+  // [authzid] NUL authcid NUL passwd
+  SaslStep on_response(const Secret& response) override {
+    const std::string_view message = response.view();
+    const std::size_t first = message.find('\0');
+    const std::size_t second = first == message.npos ? first : message.find('\0', first + 1);
+    if (second == message.npos) {
+      return SaslRefused{LoginFailure::kWrongCredentials};
+    }
+    const std::string_view authorization = message.substr(0, first);
+    const std::string_view user = message.substr(first + 1, second - first - 1);
+    if (!authorization.empty() && authorization != user) {
+      return SaslRefused{LoginFailure::kAuthorizationRefused};
+    }
+    return make_credentials("PLAIN", user, message.substr(second + 1));
+  }
+};
+
+class LoginExchange final : public SaslExchange {
+ public:
+  SaslStep begin(const Secret* initial) override {
+    if (initial == nullptr) {
+      return SaslChallenge{"Username:"};
+    }
+    return on_response(*initial);
+  }
+
+  SaslStep on_response(const Secret& response) override {
+    if (!user_) {
+      user_.emplace(response.view());
+      return SaslChallenge{"Password:"};
+    }
+    return make_credentials("LOGIN", *user_, response.view());
+  }
+
+ private:
+  std::optional<std::string> user_;
+};
+
+template <typename Exchange>
+std::unique_ptr<SaslExchange> make() {
+  return std::make_unique<Exchange>();
+}
+
+}  // namespace
+
+bool acceptable_user(std::string_view user) {
+  return !user.empty() && user.find_first_of(kForbidden) == user.npos && is_utf8(user);
+}
+
+bool acceptable_secret(std::string_view secret) {
+  return secret.find_first_of(kForbidden) == secret.npos;
+}
+
+SaslStep make_credentials(std::string_view mechanism, std::string_view user,
+                          std::string_view secret) {
+  if (!acceptable_user(user) || !acceptable_secret(secret)) {
+    return SaslRefused{LoginFailure::kWrongCredentials};
+  }
+  return SaslDone{{std::string(mechanism), std::string(user), Secret(secret)}};
+}
+
+SaslMechanism sasl_plain() {
+  return {"PLAIN", make<PlainExchange>};
+}
+
+SaslMechanism sasl_login() {
+  return {"LOGIN", make<LoginExchange>};
+}
+
+std::vector<SaslMechanism> default_mechanisms() {
+  return {sasl_plain(), sasl_login()};
+}
+
+}  // namespace headgate::imap
