@@ -1,0 +1,1 @@
+"""What scripts/demo runs: three mail servers, a hundred mailboxes and Headgate in front of them."""
