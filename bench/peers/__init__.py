@@ -1,0 +1,1 @@
+"""The proxies that scripts/bench compares, each as a private instance on loopback."""

@@ -1,0 +1,71 @@
+"""Fairness between bulk and small, and what growing numbers of sessions do to cost."""
+
+from peers.catalogue import PEERS
+
+from .rotation import say
+from .tables import replace_between
+
+GROWTH = (100, 1000, 3000, 9000)
+
+
+def run_mixed(bench, peers, quick):
+    seconds = 1 if quick else 4
+    raw = {}
+    lines = ["| NOOPs of 100 sessions, 1,000 a second | p50 quiet, µs | p99 quiet | "
+             "p50 beside 8 bulk FETCHes | p99 | ratio of p99 |", "| --- |" + " ---: |" * 5]
+    for name, kind in peers.items():
+        peer = kind(bench)
+        peer.start()
+        try:
+            result = bench.load(peer.port, [
+                "mixed", "--sessions", "100", "--bulk-sessions", "8", "--size-kb", "8192",
+                "--seconds", str(seconds), "--warm-up", "0.5", *peer.meter()])
+        finally:
+            peer.stop()
+        raw[name] = result
+        if not result["ok"]:
+            say(f"mixed: {PEERS[name].name}: {'; '.join(result['failures'])}")
+            lines.append(f"| {PEERS[name].name} |" + " – |" * 5)
+            continue
+        cells = [f"{result[key]:.0f}" for key in ("quiet_p50_us", "quiet_p99_us",
+                                                  "beside_bulk_p50_us", "beside_bulk_p99_us")]
+        lines.append(f"| {PEERS[name].name} | " + " | ".join(cells)
+                     + f" | {result['p99_ratio']:.1f} |")
+        say("mixed: " + lines[-1])
+    replace_between("mixed", "\n".join(lines) + "\n")
+    return raw
+
+
+def run_growth(bench, peers, quick):
+    """CPU of a NOOP in a closed loop and of a push at 4,000 a second over all sessions."""
+    seconds = "1" if quick else "4"
+    raw = {}
+    lines = []
+    for name, kind in peers.items():
+        raw[name] = {}
+        for work in ("NOOP", "push"):
+            cells = []
+            for sessions in GROWTH:
+                if sessions > kind.most_sessions:
+                    cells.append("–")
+                    continue
+                arguments = (["noop"] if work == "NOOP" else
+                             ["idle", "--push-ms", str(max(1, sessions * 1000 // 4000))])
+                peer = kind(bench)
+                peer.start()
+                try:
+                    result = bench.load(peer.port, [
+                        *arguments, "--sessions", str(sessions), "--seconds", seconds,
+                        "--warm-up", "3" if work == "push" else "1", *peer.meter()])
+                finally:
+                    peer.stop()
+                raw[name][f"{work} {sessions}"] = result
+                cells.append(f"{result['proxy_cpu_us_per_unit']:.1f}" if result["ok"] else "–")
+                for failure in result["failures"]:
+                    say(f"growth: {PEERS[name].name}, {work} at {sessions}: {failure}")
+            lines.append(f"| {PEERS[name].name}, {work} | " + " | ".join(cells) + " |")
+            say("growth: " + lines[-1])
+    head = ("| µs CPU | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
+            "| --- |" + " ---: |" * len(GROWTH) + "\n")
+    replace_between("growth", head + "\n".join(lines) + "\n")
+    return raw
