@@ -116,7 +116,8 @@ void Connection::handshake() {
       }
       return;
     }
-    fail("the TLS handshake failed");
+    const char* const reason = ERR_reason_error_string(ERR_peek_error());
+    fail(std::string("the TLS handshake failed: ") + (reason != nullptr ? reason : "closed"));
     return;
   }
   phase_ = Phase::kOpen;
