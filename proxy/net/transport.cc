@@ -61,6 +61,10 @@ void expect_name(SSL* ssl, const std::string& name, bool verify) {
 Transport::Transport(UniqueFd fd, IoScratch& scratch) : scratch_(scratch), wire_(std::move(fd)) {}
 
 Transport::~Transport() {
+  if (stage_ == Stage::kOpen) {
+    // Else OpenSSL marks the session as not to be resumed, and takes the context's lock for it.
+    SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  }
   SSL_free(ssl_);
 }
 
@@ -174,6 +178,9 @@ IoResult Transport::handshake() {
   if (done) {
     stage_ = Stage::kOpen;
     more_inside_ = SSL_has_pending(ssl_) == 1;
+    if (!more_inside_) {
+      wire_.await_poll();
+    }
     return {0, Want::kNone};
   }
   wire_.await_poll();
@@ -254,7 +261,7 @@ IoResult Transport::read_tls(std::span<char> into) {
                       ? 0
                       : said_reading_ + static_cast<std::uint32_t>(unsent_after - unsent_before);
   more_inside_ = result.want == Want::kNone;
-  if (result.want == Want::kRead) {
+  if (!more_inside_) {
     wire_.await_poll();
   }
   return result;
