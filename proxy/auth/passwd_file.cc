@@ -1,0 +1,168 @@
+#include "auth/passwd_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "base/log.h"
+#include "base/unique_fd.h"
+
+namespace headgate::auth {
+namespace {
+
+std::int64_t nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+std::string error_text(int error) {
+  char buffer[128];
+  return ::strerror_r(error, buffer, sizeof buffer);
+}
+
+// The whole file; it holds hashes, perhaps passwords, so the copy is wiped when it goes.
+std::expected<Secret, std::string> read_whole(int fd) {
+  Secret text;
+  char chunk[65536];
+  for (;;) {
+    const ssize_t length = ::read(fd, chunk, sizeof chunk);
+    if (length > 0) {
+      text.append({chunk, static_cast<std::size_t>(length)});
+      if (text.size() <= PasswdFile::kLargestFile) {
+        continue;
+      }
+    }
+    const int error = errno;
+    wipe(chunk, sizeof chunk);
+    if (length == 0) {
+      return text;
+    }
+    if (length > 0) {
+      return std::unexpected(fmt::format("expected at most {} bytes", PasswdFile::kLargestFile));
+    }
+    if (error != EINTR) {
+      return std::unexpected(error_text(error));
+    }
+  }
+}
+
+}  // namespace
+
+PasswdFile::Stamp PasswdFile::stamp_of(const struct stat& status) {
+  return {.device = status.st_dev,
+          .inode = status.st_ino,
+          .size = status.st_size,
+          .modified_ns = nanoseconds(status.st_mtim),
+          .changed_ns = nanoseconds(status.st_ctim)};
+}
+
+PasswdFile::Stamp PasswdFile::stamp_now() const {
+  struct stat status{};
+  return ::stat(path_.c_str(), &status) == 0 ? stamp_of(status) : Stamp{};
+}
+
+PasswdFile::Version PasswdFile::read() const {
+  const auto failed = [this](Stamp stamp, std::string_view what) {
+    return Version{stamp, std::unexpected(std::vector{fmt::format("{}: {}", path_, what)})};
+  };
+  // O_NONBLOCK: a FIFO in the file's place must not hang the open.
+  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!fd) {
+    return failed(stamp_now(), error_text(errno));
+  }
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
+    return failed(stamp_now(), "expected a regular file");
+  }
+  const Stamp stamp = stamp_of(status);
+  auto text = read_whole(fd.get());
+  if (!text) {
+    return failed(stamp, text.error());
+  }
+  auto table = PasswdTable::parse(text->view());
+  if (table) {
+    return {stamp, std::make_shared<const PasswdTable>(*std::move(table))};
+  }
+  std::vector<std::string> errors;
+  for (const PasswdError& error : table.error()) {
+    errors.push_back(fmt::format("{}:{}: {}", path_, error.line, error.what));
+  }
+  return {stamp, std::unexpected(std::move(errors))};
+}
+
+std::expected<std::shared_ptr<PasswdFile>, std::vector<std::string>> PasswdFile::open(
+    std::string path) {
+  const std::shared_ptr<PasswdFile> file(new PasswdFile(std::move(path)));
+  Version version = file->read();
+  if (!version.table) {
+    return std::unexpected(std::move(version.table.error()));
+  }
+  file->table_ = *std::move(version.table);
+  file->stamp_ = version.stamp;
+  file->checked_ = Clock::now();
+  return file;
+}
+
+std::shared_ptr<const PasswdTable> PasswdFile::current(Clock::time_point now) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (refreshing_ || now - checked_ < kCheckEvery) {
+      return table_;
+    }
+    refreshing_ = true;  // the others go on with what there is
+  }
+  refresh();
+  const std::lock_guard lock(mutex_);
+  refreshing_ = false;
+  checked_ = now;
+  return table_;
+}
+
+// Runs on one thread at a time, so stamp_ is not touched by another meanwhile.
+void PasswdFile::refresh() {
+  if (stamp_now() == stamp_) {
+    return;
+  }
+  Version version = read();
+  // Also for a broken file: one warning for each version of it.
+  const bool news = version.stamp != std::exchange(stamp_, version.stamp);
+  if (version.table) {
+    log::info("passwd file read again",
+              {{"file", path_}, {"users", std::uint64_t{(*version.table)->size()}}});
+    const std::lock_guard lock(mutex_);
+    table_ = *std::move(version.table);
+  } else if (news) {
+    for (const std::string& error : version.table.error()) {
+      log::warning("passwd file broken, keeping what was read before", {{"error", error}});
+    }
+  }
+}
+
+LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown) {
+  const std::shared_ptr<const PasswdTable> table = current();
+  const PasswdEntry* entry = table->find(user);
+  const bool opens = entry != nullptr && !entry->hash.cost_class().empty();
+  const PasswordHash* hash = opens ? &entry->hash : table->typical_hash();
+  const bool wanted = entry != nullptr || hash_unknown;
+  const bool matches = wanted && hash != nullptr && hash->matches(password);
+  if (entry == nullptr) {
+    return UnknownHere{};
+  }
+  if (!opens || !matches) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  return Accepted{entry->route};
+}
+
+LookupResult PasswdFile::explain(std::string_view user) {
+  const std::shared_ptr<const PasswdTable> table = current();
+  const PasswdEntry* entry = table->find(user);
+  return entry != nullptr ? LookupResult(Accepted{entry->route}) : LookupResult(UnknownHere{});
+}
+
+}  // namespace headgate::auth

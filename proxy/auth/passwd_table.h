@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "auth/password_hash.h"
+#include "auth/user_source.h"
+
+namespace headgate::auth {
+
+struct PasswdEntry {
+  PasswordHash hash;
+  Route route;
+  int line = 0;
+};
+
+// What is wrong with one line of a passwd file.
+struct PasswdError {
+  int line = 0;      // from 1
+  std::string what;  // "expected …; found …"; never a hash
+};
+
+// The contents of a passwd file, as Dovecot's passwd-file has them; immutable.
+//
+//   user:hash[:uid:gid:gecos:home:shell[:extra]]
+//   user:hash:extra                               (the third field holds a '=')
+//
+// `extra` are words separated by spaces: pool=NAME, backend=HOST:PORT, backend_user=NAME (login
+// name at the backend), and userdb_…, which are for Dovecot alone. Lines that are empty or begin
+// with
+// '#' are skipped. User names are unique without regard to the case of ASCII letters.
+class PasswdTable {
+ public:
+  static constexpr std::size_t kLongestLine = 8192;
+  static constexpr std::size_t kMostErrors = 20;  // more are not looked for
+
+  static std::expected<PasswdTable, std::vector<PasswdError>> parse(std::string_view text);
+
+  // nullptr: no such user.
+  [[nodiscard]] const PasswdEntry* find(std::string_view user) const;
+  // What takes as long as most of the file's hashes, for users who are not there; nullptr where
+  // the file has no hash at all.
+  [[nodiscard]] const PasswordHash* typical_hash() const { return typical_ ? &*typical_ : nullptr; }
+  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+
+ private:
+  void choose_typical_hash();
+
+  std::unordered_map<std::string, PasswdEntry> entries_;  // by lower-case name
+  std::optional<PasswordHash> typical_;
+};
+
+}  // namespace headgate::auth

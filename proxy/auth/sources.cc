@@ -1,0 +1,66 @@
+#include "auth/sources.h"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "auth/backend_source.h"
+#include "auth/passwd_file.h"
+#include "auth/passwd_file_source.h"
+
+namespace headgate::auth {
+
+std::expected<SharedSources, std::vector<std::string>> SharedSources::load(
+    const std::vector<SourceOptions>& options) {
+  SharedSources shared;
+  std::vector<std::string> errors;
+  for (const SourceOptions& option : options) {
+    Source& source = shared.sources_.emplace_back();
+    source.kind = option.kind;
+    if (option.kind != SourceKind::kPasswdFile) {
+      continue;
+    }
+    if (auto file = PasswdFile::open(option.path)) {
+      source.file = *std::move(file);
+    } else {
+      std::ranges::move(file.error(), std::back_inserter(errors));
+    }
+  }
+  if (options.empty()) {
+    errors.emplace_back("expected at least one user source; found none");
+  }
+  if (!errors.empty()) {
+    return std::unexpected(std::move(errors));
+  }
+  shared.sources_.back().last = true;
+  return shared;
+}
+
+std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(net::Loop& loop) const {
+  std::vector<std::unique_ptr<UserSource>> sources;
+  for (const Source& source : sources_) {
+    switch (source.kind) {
+      case SourceKind::kBackend:
+        sources.push_back(std::make_unique<BackendSource>());
+        break;
+      case SourceKind::kPasswdFile:
+        sources.push_back(std::make_unique<PasswdFileSource>(loop, source.file, source.last));
+        break;
+    }
+  }
+  return sources;
+}
+
+ChainResult SharedSources::explain(std::string_view user) const {
+  for (std::size_t at = 0; at < sources_.size(); ++at) {
+    LookupResult result = sources_[at].kind == SourceKind::kPasswdFile
+                              ? sources_[at].file->explain(user)
+                              : BackendSource().explain(user);
+    if (!std::holds_alternative<UnknownHere>(result)) {
+      return {std::move(result), at};
+    }
+  }
+  return {Rejected{dialogue::LoginFailure::kWrongCredentials}, sources_.size() - 1};
+}
+
+}  // namespace headgate::auth

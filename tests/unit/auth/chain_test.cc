@@ -1,0 +1,307 @@
+#include "auth/chain.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdio>
+#include <fstream>
+#include <optional>
+#include <string>
+
+#include "auth/sources.h"
+
+namespace headgate::auth {
+namespace {
+
+using namespace std::chrono_literals;
+using testing::HasSubstr;
+
+// Answers when the test says so, or at once.
+class ScriptedSource : public UserSource {
+ public:
+  explicit ScriptedSource(std::optional<LookupResult> at_once = std::nullopt)
+      : at_once_(std::move(at_once)) {}
+  void look_up(const LoginRequest& request, Callback done) override {
+    asked_for.push_back(request.credentials.user);
+    if (at_once_) {
+      done(*at_once_);
+    } else {
+      pending = std::move(done);
+    }
+  }
+  LookupResult explain(std::string_view /*user*/) override { return UnknownHere{}; }
+  [[nodiscard]] std::string_view name() const override { return "scripted"; }
+
+  Callback pending;
+  std::vector<std::string> asked_for;
+
+ private:
+  std::optional<LookupResult> at_once_;
+};
+
+LookupResult accepted(std::string user) {
+  return Accepted{Route{.user = std::move(user), .pool = {}, .backend = {}}};
+}
+
+class ChainTest : public testing::Test {
+ protected:
+  ~ChainTest() override {
+    chain_.reset();
+    timers_.reset();
+    loop_.drain();
+  }
+
+  // Adds a source that the test keeps a hand on.
+  ScriptedSource& add(std::optional<LookupResult> at_once = std::nullopt) {
+    auto source = std::make_unique<ScriptedSource>(std::move(at_once));
+    ScriptedSource& kept = *source;
+    sources_.push_back(std::move(source));
+    return kept;
+  }
+  void make_chain(std::chrono::milliseconds deadline = 60s) {
+    chain_ = std::make_unique<Chain>(*timers_, std::move(sources_), deadline);
+  }
+  [[nodiscard]] Chain::Ticket look_up() {
+    return chain_->look_up(request_, [this](ChainResult result) {
+      ++calls_;
+      result_ = std::move(result);
+      loop_.stop();
+    });
+  }
+  template <typename Alternative>
+  [[nodiscard]] bool is() const {
+    return std::holds_alternative<Alternative>(result_.result);
+  }
+
+  net::Loop loop_;
+  std::unique_ptr<net::TimerWheel> timers_ = std::make_unique<net::TimerWheel>(loop_);
+  std::vector<std::unique_ptr<UserSource>> sources_;
+  std::unique_ptr<Chain> chain_;
+  dialogue::Credentials credentials_{"PLAIN", "alice", Secret("one")};
+  LoginRequest request_{credentials_, {}, {}, "imaps", "session", true};
+  ChainResult result_;
+  int calls_ = 0;
+};
+
+TEST_F(ChainTest, TheFirstSourceThatKnowsTheUserDecides) {
+  add(UnknownHere{});
+  ScriptedSource& second = add();
+  ScriptedSource& third = add(accepted("third"));
+  make_chain();
+  const auto ticket = look_up();
+  EXPECT_EQ(calls_, 0);
+  EXPECT_THAT(second.asked_for, testing::ElementsAre("alice"));
+  second.pending(accepted("second"));
+  ASSERT_EQ(calls_, 1);
+  ASSERT_TRUE(is<Accepted>());
+  EXPECT_EQ(std::get<Accepted>(result_.result).route.user, "second");
+  EXPECT_EQ(result_.source, 1U);
+  EXPECT_TRUE(third.asked_for.empty());
+}
+
+TEST_F(ChainTest, ARejectionIsFinal) {
+  add(Rejected{dialogue::LoginFailure::kExpired});
+  ScriptedSource& second = add(accepted("second"));
+  make_chain();
+  const auto ticket = look_up();
+  ASSERT_TRUE(is<Rejected>());
+  EXPECT_EQ(std::get<Rejected>(result_.result).failure, dialogue::LoginFailure::kExpired);
+  EXPECT_TRUE(second.asked_for.empty());
+}
+
+TEST_F(ChainTest, AUserWhomNobodyKnowsHasWrongCredentials) {
+  add(UnknownHere{});
+  add(UnknownHere{});
+  make_chain();
+  const auto ticket = look_up();
+  ASSERT_TRUE(is<Rejected>());
+  EXPECT_EQ(std::get<Rejected>(result_.result).failure, dialogue::LoginFailure::kWrongCredentials);
+  EXPECT_EQ(result_.source, 1U);
+}
+
+TEST_F(ChainTest, ASourceThatCannotAnswerEndsTheSearch) {
+  add(Unavailable{"database is down"});
+  ScriptedSource& second = add(accepted("second"));
+  make_chain();
+  const auto ticket = look_up();
+  ASSERT_TRUE(is<Unavailable>());
+  EXPECT_EQ(std::get<Unavailable>(result_.result).why, "database is down");
+  EXPECT_TRUE(second.asked_for.empty());
+}
+
+TEST_F(ChainTest, AHungSourceIsUnavailableAtItsDeadlineAndItsLateAnswerIsNotHeard) {
+  ScriptedSource& hung = add();
+  make_chain(100ms);
+  const auto ticket = look_up();
+  const std::uint64_t begin = timers_->now_ms();
+  loop_.run();
+  EXPECT_GE(timers_->now_ms() - begin, 100U);
+  ASSERT_EQ(calls_, 1);
+  ASSERT_TRUE(is<Unavailable>());
+  EXPECT_THAT(std::get<Unavailable>(result_.result).why,
+              HasSubstr("source 0 (scripted): no answer within 100 ms"));
+  hung.pending(accepted("late"));
+  EXPECT_EQ(calls_, 1);
+}
+
+TEST_F(ChainTest, EachSourceHasADeadlineOfItsOwn) {
+  ScriptedSource& first = add();
+  ScriptedSource& second = add();
+  make_chain(60s);
+  const auto ticket = look_up();
+  first.pending(UnknownHere{});
+  first.pending(accepted("twice"));  // an answer that comes twice is not that of the next source
+  EXPECT_EQ(calls_, 0);
+  second.pending(accepted("second"));
+  EXPECT_EQ(calls_, 1);
+  EXPECT_EQ(result_.source, 1U);
+}
+
+TEST_F(ChainTest, ARequesterThatIsGoneHearsNothing) {
+  ScriptedSource& first = add();
+  ScriptedSource& second = add();
+  make_chain();
+  {
+    auto ticket = look_up();
+    ticket.cancel();
+    first.pending(UnknownHere{});
+    EXPECT_TRUE(second.asked_for.empty());
+    ticket = look_up();
+  }
+  first.pending(accepted("late"));
+  EXPECT_EQ(calls_, 0);
+}
+
+TEST_F(ChainTest, ATicketMayGoInsideTheCallback) {
+  ScriptedSource& source = add();
+  make_chain();
+  std::optional<Chain::Ticket> ticket;
+  ticket = chain_->look_up(request_, [&](const ChainResult&) {
+    ++calls_;
+    ticket.reset();
+  });
+  source.pending(accepted("alice"));
+  EXPECT_EQ(calls_, 1);
+  EXPECT_FALSE(ticket.has_value());
+}
+
+TEST_F(ChainTest, ATicketMayOutliveTheChain) {
+  add();
+  make_chain();
+  const auto ticket = look_up();
+  chain_.reset();
+  EXPECT_EQ(calls_, 0);
+}
+
+class SourcesTest : public ChainTest {
+ protected:
+  SourcesTest() {
+    std::ofstream(first_) << "alice:{PLAIN}one:pool=west backend_user=alice@internal\n";
+    std::ofstream(second_) << "bob:{PLAIN}two\n";
+  }
+  ~SourcesTest() override {
+    std::remove(first_.c_str());
+    std::remove(second_.c_str());
+  }
+
+  const ChainResult& log_in(const SharedSources& shared, std::string user,
+                            std::string_view password) {
+    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_), 60s);
+    credentials_ = {"PLAIN", std::move(user), Secret(password)};
+    calls_ = 0;
+    const auto ticket = look_up();
+    while (calls_ == 0) {
+      loop_.run();
+    }
+    return result_;
+  }
+
+  std::string first_ = testing::TempDir() + "sources_test_first.passwd";
+  std::string second_ = testing::TempDir() + "sources_test_second.passwd";
+};
+
+TEST_F(SourcesTest, PasswdFilesAreCheckedOnTheThreadPool) {
+  const auto shared =
+      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kPasswdFile, second_}});
+  ASSERT_TRUE(shared.has_value());
+  log_in(*shared, "alice", "one");
+  ASSERT_TRUE(is<Accepted>());
+  const Route& route = std::get<Accepted>(result_.result).route;
+  EXPECT_EQ(route.user, "alice@internal");
+  EXPECT_EQ(route.pool, "west");
+  EXPECT_TRUE(route.use_master);
+  EXPECT_EQ(result_.source, 0U);
+  EXPECT_TRUE(std::holds_alternative<Accepted>(log_in(*shared, "bob", "two").result));
+  EXPECT_EQ(result_.source, 1U);
+  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "alice", "two").result));
+  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "carol", "two").result));
+}
+
+TEST_F(SourcesTest, TheBackendTakesWhomTheFileDoesNotKnow) {
+  const auto shared =
+      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kBackend, ""}});
+  ASSERT_TRUE(shared.has_value());
+  log_in(*shared, "carol", "anything");
+  ASSERT_TRUE(is<Accepted>());
+  EXPECT_EQ(std::get<Accepted>(result_.result).route.user, "carol");
+  EXPECT_FALSE(std::get<Accepted>(result_.result).route.use_master);
+  EXPECT_EQ(result_.source, 1U);
+  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "alice", "wrong").result));
+}
+
+TEST_F(SourcesTest, ExplainNeedsNoPassword) {
+  const auto shared =
+      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kBackend, ""}});
+  ASSERT_TRUE(shared.has_value());
+  const ChainResult alice = shared->explain("alice");
+  EXPECT_EQ(alice.source, 0U);
+  EXPECT_EQ(std::get<Accepted>(alice.result).route.pool, "west");
+  EXPECT_EQ(shared->explain("carol").source, 1U);
+  const auto files = SharedSources::load({{SourceKind::kPasswdFile, first_}});
+  EXPECT_TRUE(std::holds_alternative<Rejected>(files->explain("carol").result));
+}
+
+TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
+  std::ofstream(first_) << "broken\n";
+  const auto shared = SharedSources::load(
+      {{SourceKind::kPasswdFile, first_}, {SourceKind::kPasswdFile, "/does/not/exist"}});
+  ASSERT_FALSE(shared.has_value());
+  EXPECT_THAT(shared.error(), testing::ElementsAre(HasSubstr("first.passwd:1: "),
+                                                   HasSubstr("/does/not/exist: No such file")));
+  EXPECT_FALSE(SharedSources::load({}).has_value());
+}
+
+TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
+  const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  constexpr int kAsked = 300;
+  int answered = 0;
+  int turned_away = 0;
+  std::vector<Chain::Ticket> tickets;
+  for (int at = 0; at < kAsked; ++at) {
+    tickets.push_back(chain_->look_up(request_, [&](const ChainResult& result) {
+      turned_away += std::holds_alternative<Unavailable>(result.result) ? 1 : 0;
+      if (++answered == kAsked) {
+        loop_.stop();
+      }
+    }));
+  }
+  loop_.run();
+  EXPECT_EQ(answered, kAsked);
+  EXPECT_EQ(turned_away, kAsked - 256);
+}
+
+TEST_F(SourcesTest, AWorkerMayGoWhileItsLookUpsAreUnderWay) {
+  const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  {
+    const auto ticket = look_up();
+    chain_.reset();
+  }
+  timers_.reset();
+  loop_.drain();
+  EXPECT_EQ(calls_, 0);
+}
+
+}  // namespace
+}  // namespace headgate::auth
