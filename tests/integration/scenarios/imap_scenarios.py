@@ -267,7 +267,6 @@ def pipelined_behind_the_login(connect: Connect) -> None:
     first = connect()
     text = append(first, 1)[0]
     device = connect(login=False)
-    device.received.clear()
     user, password = device.user.encode(), device.password.encode()
     device.send(
         b"z1 LOGIN {%d+}\r\n%s {%d+}\r\n%s\r\n" % (len(user), user, len(password), password)
