@@ -1,0 +1,23 @@
+#pragma once
+
+#include <string>
+
+namespace headgate::commands {
+
+inline constexpr int kSuccess = 0;
+inline constexpr int kFailure = 1;  // a wrong configuration, or it did not run
+inline constexpr int kUsage = 2;
+
+// Arguments to one subcommand; returns the exit code of the process.
+int main(int argc, char** argv);
+
+// Serves until a signal.
+int run(const std::string& config_file);
+// Every error of the configuration to standard error; or one line that it is good.
+int check(const std::string& config_file);
+// Which pool and backend a user gets, and why.
+int explain(const std::string& config_file, const std::string& user, bool json);
+// Prints a generated document: configuration, schema, example or metrics.
+int docs(const std::string& document);
+
+}  // namespace headgate::commands

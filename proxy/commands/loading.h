@@ -1,0 +1,17 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "auth/sources.h"
+#include "config/config.h"
+
+namespace headgate::commands {
+
+// The configuration; nullopt after all its errors went to standard error.
+std::optional<config::Config> load_config(const std::string& file);
+
+// The user sources of a configuration; nullopt after their errors went to standard error.
+std::optional<auth::SharedSources> load_sources(const config::Config& config);
+
+}  // namespace headgate::commands

@@ -1,0 +1,55 @@
+#include <CLI/CLI.hpp>
+
+#include "commands/commands.h"
+
+namespace headgate::commands {
+namespace {
+
+void add_config(CLI::App* command, std::string& file) {
+  command->add_option("-c,--config", file, "The configuration file")->required()->type_name("FILE");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Headgate: an IMAP proxy and load balancer", "headgate");
+  app.set_version_flag("--version", "headgate " HEADGATE_VERSION);
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 success, 1 wrong configuration or failure, 2 wrong usage.");
+
+  std::string file;
+  std::string user;
+  std::string document;
+  bool json = false;
+  CLI::App* run_command = app.add_subcommand("run", "Serve, in the foreground, until a signal");
+  add_config(run_command, file);
+  CLI::App* check_command = app.add_subcommand("check", "Report every error of a configuration");
+  add_config(check_command, file);
+  CLI::App* explain_command =
+      app.add_subcommand("explain", "Say which pool and backend a user gets, and why");
+  add_config(explain_command, file);
+  explain_command->add_flag("--json", json, "Print one JSON object");
+  explain_command->add_option("USER", user, "The name the user logs in with")->required();
+  CLI::App* docs_command = app.add_subcommand("docs", "Print a generated document");
+  docs_command->add_option("DOCUMENT", document, "Which one")
+      ->required()
+      ->check(CLI::IsMember({"configuration", "schema", "example", "metrics"}));
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kSuccess : kUsage;
+  }
+  if (run_command->parsed()) {
+    return run(file);
+  }
+  if (check_command->parsed()) {
+    return check(file);
+  }
+  if (explain_command->parsed()) {
+    return explain(file, user, json);
+  }
+  return docs(document);
+}
+
+}  // namespace headgate::commands
