@@ -31,7 +31,7 @@ ClientLeg::ClientLeg(net::Transport& transport, const ClientLegContext& context)
       connected_(context.local) {}
 
 ClientLeg::Status ClientLeg::on_ready(unsigned mask) {
-  const bool owed = dialogue_ && dialogue_->awaiting_answer();
+  const bool owed = stage_ == Stage::kDialogue && dialogue_->awaiting_answer();
   if (owed && (mask & (net::kHangup | net::kReadable)) != 0) {
     // A client may end its sending side behind its last command and still read the answers; only
     // a broken connection ends the wait for the backend.
