@@ -22,7 +22,8 @@ SAME_PROCESSOR = {
 def compiler_of(build):
     cache = (build / "CMakeCache.txt").read_text()
     path = re.search(r"CMAKE_CXX_COMPILER:\w+=(.*)", cache).group(1)
-    return output_of([path, "--version"]).splitlines()[0]
+    # Without the name it was called by: c++ and g++ are the same.
+    return output_of([path, "--version"]).splitlines()[0].split(" ", 1)[1]
 
 
 def count(program, path):
