@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <yaml-cpp/eventhandler.h>
 
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <optional>
+#include <sstream>
 
 #include "config/schema.h"
 
@@ -28,6 +31,39 @@ std::expected<std::string, std::string> read_file(const std::string& file) {
   }
   text.resize(static_cast<std::size_t>(stream.gcount()));
   return text;
+}
+
+// Notes where a document begins; everything else is of no interest.
+class DocumentStart : public YAML::EventHandler {
+ public:
+  [[nodiscard]] std::optional<int> line() const { return line_; }
+  void OnDocumentStart(const YAML::Mark& mark) override { line_ = mark.line + 1; }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+
+ private:
+  std::optional<int> line_;
+};
+
+// The line on which a second document begins. YAML::LoadAll would tell as well, but never ends for
+// some texts: it makes an empty document of a ',' without taking it.
+std::optional<int> second_document(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentStart first;
+  DocumentStart second;
+  parser.HandleNextDocument(first);
+  parser.HandleNextDocument(second);
+  return second.line();
 }
 
 std::unexpected<std::vector<Error>> one_error(const std::string& file, int line, std::string what) {
@@ -64,11 +100,10 @@ std::expected<Config, std::vector<Error>> load_text(const std::string& file,
     return one_error(file, 0, fmt::format("at most {} bytes", kMaxFile));
   }
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return one_error(file, line_of(documents[1], 0), "one YAML document, found another one");
+    if (const auto line = second_document(text)) {
+      return one_error(file, *line, "one YAML document, found another one");
     }
-    const YAML::Node root = documents.empty() ? YAML::Node() : documents.front();
+    const YAML::Node root = YAML::Load(text);
     Reader reader(file, files);
     Config config;
     config.file = file;

@@ -475,7 +475,7 @@ TEST(Load, broken_yaml_is_an_error_with_its_line) {
       ElementsAre("t.yaml:2: expected valid YAML, found an error near column 5: illegal map "
                   "value"));
   EXPECT_THAT(errors_of(kShort + "---\n" + kShort),
-              ElementsAre("t.yaml:5: expected one YAML document, found another one"));
+              ElementsAre("t.yaml:4: expected one YAML document, found another one"));
 }
 
 TEST(Load, nesting_without_end_is_refused) {
