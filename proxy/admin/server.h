@@ -57,6 +57,7 @@ struct Options {
 // The admin HTTP interface on threads of its own. Handlers must be safe there.
 class Server {
  public:
+  // IPv6 only where CivetWeb has it (Debian's 12 has not).
   // The error names the address and what is wrong ("admin 127.0.0.1:9143: Address already in use").
   static std::expected<std::unique_ptr<Server>, std::string> start(Options options);
   ~Server();  // waits for the requests under way
