@@ -28,8 +28,8 @@ void Timer::unlink() {
 }
 
 // A slot is a ring of timers through a head. Timers of later revolutions stay in their slot when it
-// comes up. `used_` has a bit for each slot that may have timers; it is cleared when a slot is run
-// and found empty, so cancelling touches no more than the timer's neighbours.
+// comes up. `used` has a bit for each slot that may have timers; it is cleared when the slot is
+// next looked at, so cancelling touches no more than the timer's neighbours.
 struct TimerWheel::Impl {
   explicit Impl(Loop& owner) : loop(owner), tick(owner.now_ms() / kTickMs) {
     for (Timer& head : heads) {
@@ -84,8 +84,8 @@ struct TimerWheel::Impl {
         at > now ? at - now : 0, 0);
   }
 
-  // The first slot in use after `tick`, as a tick; kNever if all are empty.
-  [[nodiscard]] std::uint64_t next_used() const {
+  // The first slot with timers after `tick`, as a tick; kNever if all are empty.
+  std::uint64_t next_used() {
     const std::uint64_t first = (tick + 1) % kSlots;
     for (std::uint64_t i = 0; i <= used.size(); ++i) {
       const std::uint64_t word = (first / kWordBits + i) % used.size();
@@ -93,9 +93,12 @@ struct TimerWheel::Impl {
       if (i == 0) {
         bits &= ~std::uint64_t{0} << (first % kWordBits);
       }
-      if (bits != 0) {
+      for (; bits != 0; bits &= bits - 1) {
         const std::uint64_t slot = word * kWordBits + static_cast<unsigned>(std::countr_zero(bits));
-        return tick + 1 + (slot + kSlots - first) % kSlots;
+        if (!is_empty(heads[slot])) {
+          return tick + 1 + (slot + kSlots - first) % kSlots;
+        }
+        used[word] &= ~(bits & -bits);  // all its timers were cancelled
       }
     }
     return kNever;

@@ -1,0 +1,235 @@
+#include "net/loop.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "net/buffer_pool.h"
+#include "net/io_watcher.h"
+#include "raw_peer.h"
+
+namespace headgate::net {
+namespace {
+
+using test::socket_pair;
+using test::SocketPair;
+
+// Counts what a watcher reports and does what the test says.
+struct Watched {
+  explicit Watched(Loop& loop, int fd) {
+    watcher.open(loop, fd, this, [](void* owner, unsigned ready) noexcept {
+      auto* self = static_cast<Watched*>(owner);
+      self->last_ready = ready;
+      ++self->calls;
+      if (self->action) {
+        self->action();
+      }
+    });
+  }
+  void close() {
+    watcher.close([](void* owner) noexcept { static_cast<Watched*>(owner)->closed = true; });
+  }
+  IoWatcher watcher;
+  std::function<void()> action;
+  unsigned last_ready = 0;
+  int calls = 0;
+  bool closed = false;
+};
+
+TEST(IoWatcher, ReportsWhatIsWantedAndNothingElse) {
+  Loop loop;
+  SocketPair sockets = socket_pair();
+  Watched watched(loop, sockets.ours.get());
+  ASSERT_EQ(::send(sockets.theirs.get(), "x", 1, 0), 1);
+  watched.action = [&] { loop.stop(); };
+  watched.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(watched.last_ready, kWritable);
+  watched.watcher.want(kReadable);
+  loop.run();
+  EXPECT_EQ(watched.last_ready, kReadable);
+  watched.watcher.want(kReadable | kWritable);
+  loop.run();
+  EXPECT_EQ(watched.last_ready, kReadable | kWritable);
+  watched.close();
+  loop.drain();
+  EXPECT_TRUE(watched.closed);
+}
+
+TEST(IoWatcher, TheMaskOfACallbackHoldsAfterIt) {
+  Loop loop;
+  SocketPair sockets = socket_pair();
+  Watched watched(loop, sockets.ours.get());
+  watched.action = [&] {
+    watched.watcher.want(kWritable);
+    watched.watcher.want(watched.calls < 3 ? kWritable : 0);
+  };
+  watched.watcher.want(kWritable);
+  loop.run();  // ends by itself: nothing is watched any more
+  EXPECT_EQ(watched.calls, 3);
+  watched.close();
+  loop.drain();
+}
+
+TEST(IoWatcher, ClosingInTheCallbackIsSafeAndTheDescriptorMayGoAtOnce) {
+  Loop loop;
+  SocketPair sockets = socket_pair();
+  auto watched = std::make_unique<Watched>(loop, sockets.ours.get());
+  watched->action = [&] {
+    watched->close();
+    sockets.ours.reset();
+  };
+  watched->watcher.want(kWritable);
+  loop.drain();
+  EXPECT_EQ(watched->calls, 1);
+  EXPECT_TRUE(watched->closed);
+  EXPECT_FALSE(watched->watcher.is_open());
+}
+
+TEST(IoWatcher, AnEventOfTheSameTurnForAClosedWatcherIsNotDelivered) {
+  Loop loop;
+  SocketPair first = socket_pair();
+  SocketPair second = socket_pair();
+  Watched one(loop, first.ours.get());
+  Watched other(loop, second.ours.get());
+  one.action = [&] { other.close(), one.close(); };
+  other.action = one.action;
+  one.watcher.want(kWritable);
+  other.watcher.want(kWritable);
+  loop.drain();
+  EXPECT_EQ(one.calls + other.calls, 1);
+  EXPECT_TRUE(one.closed && other.closed);
+}
+
+TEST(IoWatcher, APeersEndIsReportedWhileReadingIsPaused) {
+  Loop loop;
+  SocketPair sockets = socket_pair();
+  Watched watched(loop, sockets.ours.get());
+  ASSERT_EQ(::send(sockets.theirs.get(), "x", 1, 0), 1);
+  ::shutdown(sockets.theirs.get(), SHUT_WR);
+  watched.action = [&] { watched.watcher.want(0); };
+  watched.watcher.want(kHangup);
+  loop.run();
+  EXPECT_EQ(watched.last_ready, kHangup);
+  EXPECT_EQ(watched.calls, 1);
+  watched.close();
+  loop.drain();
+}
+
+TEST(IoWatcher, AnErrorArrivesAsAllBits) {
+  Loop loop;
+  SocketPair sockets = test::tcp_pair();
+  Watched watched(loop, sockets.ours.get());
+  watched.watcher.want(kHangup);
+  test::arm_reset(sockets.theirs.get());
+  sockets.theirs.reset();
+  watched.action = [&] { watched.close(); };
+  loop.drain();
+  EXPECT_EQ(watched.last_ready, kReadable | kWritable | kHangup);
+  EXPECT_EQ(watched.calls, 1);
+}
+
+TEST(Wakeup, IsHeardFromAnyThread) {
+  Loop loop;
+  std::atomic<int> sent = 0;
+  auto wakeup = std::make_unique<Wakeup>(loop, [&] {
+    if (sent == 100) {
+      loop.stop();
+    }
+  });
+  std::thread sender([&] {
+    for (int i = 0; i < 100; ++i) {
+      ++sent;
+      wakeup->notify();
+    }
+  });
+  loop.run();
+  sender.join();
+  EXPECT_EQ(sent, 100);
+  wakeup.reset();
+  loop.drain();
+}
+
+TEST(TurnEnd, RunsAfterTheCallbacksOfEachTurn) {
+  Loop loop;
+  SocketPair sockets = socket_pair();
+  Watched watched(loop, sockets.ours.get());
+  int deferred = 0;
+  int freed = 0;
+  auto turn_end = std::make_unique<TurnEnd>(loop, [&] { freed += std::exchange(deferred, 0); });
+  watched.action = [&] {
+    EXPECT_EQ(deferred, 0);
+    ++deferred;
+    if (watched.calls == 4) {
+      loop.stop();
+    }
+  };
+  watched.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(freed, 3);
+  turn_end.reset();
+  watched.close();
+  loop.drain();
+}
+
+TEST(TurnEnd, KeepsTheLoopAwakeWhileBusy) {
+  Loop loop;
+  int turns = 0;
+  std::unique_ptr<TurnEnd> turn_end;
+  turn_end = std::make_unique<TurnEnd>(loop, [&] {
+    if (++turns == 10) {
+      turn_end->set_busy(false);
+    }
+  });
+  turn_end->set_busy(true);
+  loop.drain();
+  EXPECT_GE(turns, 10);
+  turn_end.reset();
+  loop.drain();
+}
+
+TEST(RunBlocking, DoneComesOnTheLoopsThreadAfterTheWork) {
+  Loop loop;
+  const auto here = std::this_thread::get_id();
+  std::thread::id worked;
+  std::thread::id done;
+  run_blocking(
+      loop, [&] { worked = std::this_thread::get_id(); },
+      [&] { done = std::this_thread::get_id(); });
+  loop.drain();
+  EXPECT_NE(worked, std::thread::id());
+  EXPECT_NE(worked, here);
+  EXPECT_EQ(done, here);
+}
+
+TEST(BufferPool, HandsOutTheLastReturnedFirst) {
+  BufferPool pool(1000, 4);
+  auto one = pool.take();
+  auto two = pool.take();
+  EXPECT_EQ(pool.in_use(), 2U);
+  char* const last = one.get();
+  two.reset();
+  one.reset();
+  EXPECT_EQ(pool.in_use(), 0U);
+  EXPECT_EQ(pool.free(), 2U);
+  EXPECT_EQ(pool.take().get(), last);
+}
+
+TEST(BufferPool, KeepsNoMoreThanItWasTold) {
+  BufferPool pool(1000, 2);
+  {
+    std::vector<BufferPool::Buffer> taken;
+    for (int i = 0; i < 5; ++i) {
+      taken.push_back(pool.take());
+      taken.back()[999] = 'x';
+    }
+    EXPECT_EQ(pool.in_use(), 5U);
+  }
+  EXPECT_EQ(pool.in_use(), 0U);
+  EXPECT_EQ(pool.free(), 2U);
+}
+
+}  // namespace
+}  // namespace headgate::net
