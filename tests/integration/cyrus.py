@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import imaplib
 import os
 import subprocess
@@ -100,9 +101,7 @@ class Cyrus(ServerProcess):
                 f'imaps cmd="{PROGRAMS}/imapd -C {self._imapd} -s -U 100" '
                 f'listen="{self.address}:{self.tls_port}" prefork=1 maxchild=500'
             )
-        group = subprocess.run(
-            ["getent", "group", str(self._gid)], capture_output=True, text=True, check=True
-        ).stdout.partition(":")[0]
+        group = grp.getgrgid(self._gid).gr_name
         self._imapd.write_text(
             IMAPD.format(directory=self.directory, admin=ADMIN, user=self._user, group=group, tls=tls)
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import re
 import subprocess
@@ -89,6 +90,7 @@ service imap {{
   process_limit = 2000
 }}
 service anvil {{
+  chroot =
   # No delays for a client that got a password wrong before.
   unix_listener anvil-auth-penalty {{
     mode = 0
@@ -137,7 +139,7 @@ class Dovecot(ServerProcess):
                 directory=self.directory, name=name, address=address, port=self.port,
                 tls_port=self.tls_port, uid=self.uid, gid=self.gid, mail_location=mail_location,
                 internal_user="dovecot" if privileged else user,
-                internal_group="dovecot" if privileged else self.gid,
+                internal_group="dovecot" if privileged else grp.getgrgid(self.gid).gr_name,
                 login_user="dovenull" if privileged else user,
                 ssl=self._ssl(certificate),
             )

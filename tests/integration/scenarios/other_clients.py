@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from server_process import Endpoint
 
 PACKAGES = REPOSITORY / "tests/integration/npm"
 INSTALLED = REPOSITORY / "build/npm"
+
+_installation = threading.Lock()
 
 
 def _run(command: list[Any], **options: Any) -> str:
@@ -124,15 +127,20 @@ def _without_synchronisation_mark(content: bytes) -> bytes:
 
 
 def install_npm_packages() -> Path:
-    """Installs what package-lock.json names, once; returns the directory that can import it."""
-    lock = (PACKAGES / "package-lock.json").read_bytes()
+    """Installs what package-lock.json names, once; returns where, with the scenario beside it."""
+    with _installation:
+        return _install_npm_packages()
+
+
+def _install_npm_packages() -> Path:
+    files = [PACKAGES / name for name in ("package.json", "package-lock.json", "imapflow_scenario.mjs")]
     mark = INSTALLED / ".installed"
-    digest = hashlib.sha256(lock).hexdigest()
+    digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if not mark.exists() or mark.read_text() != digest:
         shutil.rmtree(INSTALLED, ignore_errors=True)
         INSTALLED.mkdir(parents=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(PACKAGES / name, INSTALLED / name)
+        for file in files:
+            shutil.copy(file, INSTALLED)
         _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"], cwd=INSTALLED)
         mark.write_text(digest)
     return INSTALLED
@@ -146,7 +154,6 @@ def imapflow(endpoint: Endpoint, user: str, directory: Path) -> dict[str, Any]:
     large.write_bytes(message(3, 1_500_000))
     small = directory / "small.eml"
     small.write_bytes(message(2))
-    shutil.copy(PACKAGES / "imapflow_scenario.mjs", installed / "imapflow_scenario.mjs")
     request = {
         "host": endpoint.host,
         "port": endpoint.port,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,8 +43,11 @@ class World:
         return Endpoint(host, port, tls, self.authority.ca)
 
     def both(self, run: Callable[[Endpoint, str], Result], listener: str = "imaps") -> tuple[Result, Result]:
-        """Runs the same thing on the server and through Headgate, each as a fresh user."""
-        return run(self.direct(), next(self.names)), run(self.through(listener), next(self.names))
+        """Runs the same thing on the server and through Headgate at once, each as a fresh user."""
+        places = (self.direct(), next(self.names)), (self.through(listener), next(self.names))
+        with ThreadPoolExecutor(2) as pool:
+            direct, through = (pool.submit(run, *place) for place in places)
+            return direct.result(), through.result()
 
 
 def play(scenario: Scenario, endpoint: Endpoint, user: str) -> list[list[bytes]]:
