@@ -19,6 +19,7 @@ namespace headgate::bench {
 namespace {
 
 constexpr std::size_t kMaxCommand = 65'536;
+constexpr std::uint64_t kMaxPiece = 262'144;   // of a body in one send
 constexpr std::int64_t kGoldenPerMille = 618;  // spreads the pushes of sessions over their interval
 
 // Any untagged words that a command brings before its OK.
@@ -326,10 +327,8 @@ bool Session::has_output() const {
 }
 
 void Session::flush() {
-  while (fd_ >= 0 && has_output()) {
-    if (!write_once()) {
-      break;
-    }
+  // One piece of a body at a time: a bulk transfer must not delay the other sessions' replies.
+  while (fd_ >= 0 && has_output() && write_once() && body_left_ == 0) {
   }
   if (fd_ < 0) {
     return;
@@ -349,7 +348,7 @@ void Session::flush() {
 }
 
 bool Session::write_once() {
-  std::array<iovec, 10> pieces{};
+  std::array<iovec, 4> pieces{};  // head, body around the end of the pattern, tail
   std::size_t count = 0;
   const auto add = [&](std::string_view bytes) {
     pieces.at(count++) = {const_cast<char*>(bytes.data()), bytes.size()};
@@ -358,8 +357,9 @@ bool Session::write_once() {
     add(std::string_view(head_).substr(head_sent_));
   }
   std::uint64_t offset = 0;
-  while (offset < body_left_ && count < pieces.size() - 1) {
-    add(message_.at(body_offset_ + offset, body_left_ - offset));
+  const std::uint64_t piece = std::min(body_left_, kMaxPiece);
+  while (offset < piece) {
+    add(message_.at(body_offset_ + offset, piece - offset));
     offset += pieces.at(count - 1).iov_len;
   }
   if (body_left_ > 0 && offset == body_left_) {

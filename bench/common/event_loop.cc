@@ -122,11 +122,13 @@ void EventLoop::run_timers() {
 }
 
 void EventLoop::run_after_turn() {
-  while (!after_turn_.empty()) {
-    const std::vector<Task> tasks = std::exchange(after_turn_, {});
-    for (const Task& task : tasks) {
-      task();
-    }
+  if (after_turn_.empty()) {
+    return;
+  }
+  // What these ask for in turn waits for the next turn.
+  const std::vector<Task> tasks = std::exchange(after_turn_, {});
+  for (const Task& task : tasks) {
+    task();
   }
 }
 

@@ -32,7 +32,7 @@ class EventLoop {
 
   // Runs `task` at `when` (monotonic nanoseconds), never before; tasks of the same time in order.
   void at(std::int64_t when, Task task);
-  // Runs `task` at the end of the present turn, or soon when no turn is running.
+  // Runs `task` at the end of the present turn, or of the next one when asked for there.
   void after_turn(Task task);
 
   // Turns until `done` says so (asked once a turn) or `deadline` has come; says whether `done`.

@@ -21,7 +21,7 @@ struct Bench {
   Meter meter;
   sockaddr_in target;
   // Read into by one connection at a time; nothing stays in it.
-  std::array<char, 262'144> scratch{};
+  std::array<char, 65'536> scratch{};
 
   [[nodiscard]] std::int64_t deadline() const;  // of anything that should end by itself
 };

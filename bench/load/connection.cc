@@ -134,29 +134,32 @@ void Connection::handshake() {
 
 void Connection::read() {
   auto& scratch = bench_.scratch;
-  for (;;) {
-    std::size_t size = 0;
-    std::ptrdiff_t got = 0;
-    while (size < scratch.size() &&
-           (got = read_some(scratch.data() + size, scratch.size() - size)) > 0) {
-      size += static_cast<std::size_t>(got);
-      if (!ssl_) {
-        break;  // the poll tells of what is left
+  std::size_t size = 0;
+  std::ptrdiff_t got = 0;
+  do {
+    got = read_some(scratch.data() + size, scratch.size() - size);
+    size += static_cast<std::size_t>(std::max<std::ptrdiff_t>(got, 0));
+  } while (ssl_ && got > 0 && size < scratch.size());
+  if (ssl_ && got > 0) {
+    read_more_later();
+  }
+  if (size > 0) {
+    user_.on_bytes({scratch.data(), size});
+  }
+  if (got < 0 && fd_ >= 0 && phase_ == Phase::kOpen) {
+    fail("closed by the other side");
+  }
+}
+
+void Connection::read_more_later() {
+  if (!std::exchange(read_is_due_, true)) {
+    bench_.loop.after_turn([this] {
+      read_is_due_ = false;
+      if (fd_ >= 0 && phase_ == Phase::kOpen) {
+        read();
+        set_interest();
       }
-    }
-    if (size > 0) {
-      user_.on_bytes({scratch.data(), size});
-    }
-    if (fd_ < 0 || phase_ != Phase::kOpen) {
-      return;
-    }
-    if (got < 0) {
-      fail("closed by the other side");
-      return;
-    }
-    if (got == 0 || !ssl_) {
-      return;
-    }
+    });
   }
 }
 

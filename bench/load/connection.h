@@ -52,7 +52,9 @@ class Connection : EventLoop::Watcher, TlsClient::TicketKeeper {
   void keep(SslSessionPtr ticket) override;
   void begin_handshake();
   void handshake();
+  // At most a scratch full at a time: a bulk transfer must not delay what else is measured.
   void read();
+  void read_more_later();
   // Bytes read, 0 when there are none now, negative when it is over.
   std::ptrdiff_t read_some(char* bytes, std::size_t size);
   // Bytes taken, 0 when none are taken now, negative when it is over.
@@ -66,6 +68,7 @@ class Connection : EventLoop::Watcher, TlsClient::TicketKeeper {
   int fd_ = -1;
   Phase phase_ = Phase::kConnect;
   bool connected_told_ = false;
+  bool read_is_due_ = false;  // bytes may be inside OpenSSL that no poll will announce
   unsigned interest_ = 0;
   SslPtr ssl_;
   SslSessionPtr ticket_;

@@ -1,5 +1,6 @@
 """A proxy under measurement: its directory, its processes, its core and its control group."""
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -124,6 +125,14 @@ class Peer:
             self.stop()
             output = (self.directory / "output.log").read_text(errors="replace")
             raise RuntimeError(f"{self.name}: {error}\n{output[-2000:]}") from error
+
+    @contextlib.contextmanager
+    def running(self):
+        self.start()
+        try:
+            yield self
+        finally:
+            self.stop()
 
     def meter(self):
         """The load generator's --meter for this proxy."""

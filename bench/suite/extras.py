@@ -13,25 +13,21 @@ def run_mixed(bench, peers, quick):
     raw = {}
     lines = ["| NOOPs of 100 sessions, 1,000 a second | p50 quiet, µs | p99 quiet | "
              "p50 beside 8 bulk FETCHes | p99 | ratio of p99 |", "| --- |" + " ---: |" * 5]
+    arguments = ["mixed", "--sessions", "100", "--bulk-sessions", "8", "--size-kb", "8192",
+                 "--seconds", str(seconds), "--warm-up", "0.5"]
+    raw["direct"] = bench.load(bench.backend_port, arguments, tls="none")
     for name, kind in peers.items():
-        peer = kind(bench)
-        peer.start()
-        try:
-            result = bench.load(peer.port, [
-                "mixed", "--sessions", "100", "--bulk-sessions", "8", "--size-kb", "8192",
-                "--seconds", str(seconds), "--warm-up", "0.5", *peer.meter()])
-        finally:
-            peer.stop()
-        raw[name] = result
+        with kind(bench).running() as peer:
+            raw[name] = bench.load(peer.port, arguments + peer.meter())
+    for name, result in raw.items():
+        title = "no proxy, no TLS" if name == "direct" else PEERS[name].name
         if not result["ok"]:
-            say(f"mixed: {PEERS[name].name}: {'; '.join(result['failures'])}")
-            lines.append(f"| {PEERS[name].name} |" + " – |" * 5)
+            say(f"mixed: {title}: {'; '.join(result['failures'])}")
+            lines.append(f"| {title} |" + " – |" * 5)
             continue
         cells = [f"{result[key]:.0f}" for key in ("quiet_p50_us", "quiet_p99_us",
                                                   "beside_bulk_p50_us", "beside_bulk_p99_us")]
-        lines.append(f"| {PEERS[name].name} | " + " | ".join(cells)
-                     + f" | {result['p99_ratio']:.1f} |")
-        say("mixed: " + lines[-1])
+        lines.append(f"| {title} | " + " | ".join(cells) + f" | {result['p99_ratio']:.1f} |")
     replace_between("mixed", "\n".join(lines) + "\n")
     return raw
 
@@ -51,14 +47,10 @@ def run_growth(bench, peers, quick):
                     continue
                 arguments = (["noop"] if work == "NOOP" else
                              ["idle", "--push-ms", str(max(1, sessions * 1000 // 4000))])
-                peer = kind(bench)
-                peer.start()
-                try:
+                with kind(bench).running() as peer:
                     result = bench.load(peer.port, [
                         *arguments, "--sessions", str(sessions), "--seconds", seconds,
                         "--warm-up", "3" if work == "push" else "1", *peer.meter()])
-                finally:
-                    peer.stop()
                 raw[name][f"{work} {sessions}"] = result
                 cells.append(f"{result['proxy_cpu_us_per_unit']:.1f}" if result["ok"] else "–")
                 for failure in result["failures"]:

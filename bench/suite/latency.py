@@ -1,5 +1,5 @@
 """From SYN to logged in, in round trips: with wires of a known length on either side the time is a sum of
-round trips, and the multiples can be read off it."""
+round trips and of what does not depend on the wire; two lengths tell them apart."""
 
 import asyncio
 
@@ -9,42 +9,40 @@ from .delay_relay import DelayRelay
 from .rotation import say
 from .tables import replace_between
 
-ONE_WAY = 0.025  # s; far above what the programs and the relay themselves take
-LOGINS = 5
+# Seconds one way. The shorter is above every delayed ACK (40 ms), so that none hides in a round trip.
+SHORT, LONG = 0.05, 0.10
+LOGINS = 3
 
 
-async def login_time(bench, port, arguments=()):
+async def login_time(bench, port):
     """Median seconds from connect to the tagged OK."""
     result = await asyncio.to_thread(
-        bench.load, port, ["login", "--sessions", "1", "--count", str(LOGINS), *arguments])
+        bench.load, port, ["login", "--sessions", "1", "--count", str(LOGINS)])
     if not result["ok"]:
         raise RuntimeError("; ".join(result["failures"]))
     return result["login_p50_us"] / 1e6
 
 
-async def round_trips(bench, kind):
-    """(client round trips, backend round trips) of one login; the client's own SYN counts."""
+async def behind_a_wire(bench, kind, one_way):
+    """Seconds of a login with the wire before the proxy, and with it before the backend."""
     real_port = bench.backend_port
-    async with DelayRelay(real_port, ONE_WAY) as far_backend:
-        peer = kind(bench)
-        peer.start()
-        try:
-            near = await login_time(bench, peer.port)
-            async with DelayRelay(peer.port, ONE_WAY) as far_proxy:
-                client = await login_time(bench, far_proxy.port) - near
-        finally:
-            peer.stop()
+    async with DelayRelay(real_port, one_way) as far_backend:
+        with kind(bench).running() as peer:
+            async with DelayRelay(peer.port, one_way) as far_proxy:
+                client = await login_time(bench, far_proxy.port)
         bench.backend_port = far_backend.port
         try:
-            peer = kind(bench)
-            peer.start()
-            try:
-                backend = await login_time(bench, peer.port) - near
-            finally:
-                peer.stop()
+            with kind(bench).running() as peer:
+                return client, await login_time(bench, peer.port)
         finally:
             bench.backend_port = real_port
-    return client / (2 * ONE_WAY), backend / (2 * ONE_WAY)
+
+
+async def round_trips(bench, kind):
+    """(client round trips, backend round trips) of one login; a connect counts as one."""
+    short = await behind_a_wire(bench, kind, SHORT)
+    long = await behind_a_wire(bench, kind, LONG)
+    return [(far - near) / (2 * (LONG - SHORT)) for near, far in zip(short, long)]
 
 
 def run(bench, peers):
@@ -57,9 +55,9 @@ def run(bench, peers):
         raw[name] = {"client_round_trips": client, "backend_round_trips": backend}
         lines.append(f"| {PEERS[name].name} | {client:.1f} | {backend:.1f} |")
         say(f"latency: {PEERS[name].name}: {client:.2f} client, {backend:.2f} backend round trips")
-    text = (f"Round trips of a login with a full TLS 1.3 handshake, with {ONE_WAY * 1000:.0f} ms each way put in by a "
-            "relay; a connect counts as one. Delays that are no round trips (delayed ACKs, timers) "
-            "show as parts of one.\n\n" + "\n".join(lines) + "\n\n")
+    text = ("Round trips of a login with a full TLS 1.3 handshake: what it takes longer when a relay makes "
+            f"the wire {LONG * 1000:.0f} instead of {SHORT * 1000:.0f} ms long, on one side at a time. "
+            "A connect counts as one.\n\n" + "\n".join(lines) + "\n\n")
     noops, noop_raw = noop_latency(bench, peers)
     replace_between("latency", text + noops)
     return {"round_trips": raw, "noop": noop_raw}
@@ -72,12 +70,8 @@ def noop_latency(bench, peers):
     raw = {"direct": {s: bench.load(bench.backend_port, a, tls="none")
                       for s, a in arguments.items()}}
     for name, kind in peers.items():
-        peer = kind(bench)
-        peer.start()
-        try:
+        with kind(bench).running() as peer:
             raw[name] = {s: bench.load(peer.port, a) for s, a in arguments.items()}
-        finally:
-            peer.stop()
     lines = ["| NOOP, 1,000 a second, µs | 1 session p50 | p99 | 1,000 sessions p50 | p99 |",
              "| --- | ---: | ---: | ---: | ---: |"]
     for name, results in raw.items():

@@ -11,28 +11,26 @@ def say(text):
     print(text, file=sys.stderr, flush=True)
 
 
-def measure_one(bench, peer, works, quick):
-    """All works at one started peer: {work: JSON of the load generator}."""
+def measure_works(bench, kind, works, quick):
+    """All works at one peer: {work: JSON of the load generator}. What is counted in CPU time shares an
+    instance, as it would in use; memory is measured in a fresh one."""
     results = {}
-    for work in works:
-        if work.sessions > peer.most_sessions:
-            continue
-        same = [name for name in results if BY_NAME[name].arguments == work.arguments]
-        if same:  # one run gives both figures
-            results[work.name] = results[same[0]]
-            continue
-        arguments = work.command(quick) + peer.meter()
-        if work.figure == "pss_kb_per_session":
-            arguments += peer.kernel_meter()
-            peer.stop()  # memory is measured in a fresh process
-            peer.start()
-            arguments[arguments.index("--meter"):] = peer.meter() + peer.kernel_meter()
-        results[work.name] = bench.load(peer.port, arguments)
-        if work.figure == "pss_kb_per_session":
-            peer.stop()
-            peer.start()
-        for failure in results[work.name]["failures"]:
-            say(f"  {peer.name}, {work.name}: {failure}")
+    possible = [work for work in works if work.sessions <= kind.most_sessions]
+    with kind(bench).running() as peer:
+        for work in possible:
+            same = [name for name in results if BY_NAME[name].arguments == work.arguments]
+            if same:  # one run gives both figures
+                results[work.name] = results[same[0]]
+            elif not work.is_memory:
+                results[work.name] = bench.load(peer.port, work.command(quick) + peer.meter())
+    for work in possible:
+        if work.is_memory:
+            with kind(bench).running() as peer:
+                results[work.name] = bench.load(
+                    peer.port, work.command(quick) + peer.meter() + peer.kernel_meter())
+    for name, result in results.items():
+        for failure in result["failures"]:
+            say(f"  {kind.name}, {name}: {failure}")
     return results
 
 
@@ -43,16 +41,10 @@ def run_rounds(bench, peers, works, rounds, quick):
     for number in range(1, rounds + 1):
         for name, kind in peers.items():
             begun = time.monotonic()
-            peer = kind(bench)
-            versions[name] = peer.version()
-            peer.start()
-            try:
-                measured = measure_one(bench, peer, works, quick)
-            finally:
-                peer.stop()
-            for work, result in measured.items():
+            versions[name] = kind(bench).version()
+            for work, result in measure_works(bench, kind, works, quick).items():
                 results[name][work].append(result)
-            say(f"round {number} of {rounds}: {peer.name}, {time.monotonic() - begun:.0f} s")
+            say(f"round {number} of {rounds}: {kind.name}, {time.monotonic() - begun:.0f} s")
     return results, versions
 
 

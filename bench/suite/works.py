@@ -17,6 +17,10 @@ class Work:
     seconds: float = 4  # of a full run; --quick takes less
     note: str = ""
 
+    @property
+    def is_memory(self):
+        return self.arguments[0] == "hold"
+
     def command(self, quick):
         seconds = min(self.seconds, 1) if quick else self.seconds
         warm_up = 0.3 if quick else 1
