@@ -79,7 +79,9 @@ TEST(IdCommand, WritesOnlyWhatReadsBack) {
   std::vector<dialogue::IdField> fields;
   ASSERT_EQ(parse_id(" " + make_id_list(client), fields), Parse::kOk);
   ASSERT_EQ(fields.size(), 9U);
-  EXPECT_EQ(fields[0].key, "?\"\\?" "?)");
+  EXPECT_EQ(fields[0].key,
+            "?\"\\?"
+            "?)");
   EXPECT_EQ(fields[6].key, "x-proxy-ttl");
   EXPECT_EQ(fields[6].value, "6");
 }
