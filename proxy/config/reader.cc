@@ -67,7 +67,8 @@ void Reader::refuse(const std::string& path, std::string what) {
 
 void Reader::refuse_line(int line, const std::string& path, std::string what) {
   if (errors_.size() < kMaxErrors) {
-    errors_.push_back({file_, line, path, std::move(what)});
+    const auto at = std::ranges::upper_bound(errors_, line, {}, &Error::line);
+    errors_.insert(at, {file_, line, path, std::move(what)});
   }
 }
 
@@ -90,11 +91,6 @@ int Reader::line(std::string path) const {
 
 std::string Reader::resolve(std::string_view path) const {
   return (std::filesystem::path(file_).parent_path() / path).lexically_normal().string();
-}
-
-std::vector<Error> Reader::take_errors() {
-  std::ranges::stable_sort(errors_, {}, &Error::line);
-  return std::exchange(errors_, {});
 }
 
 }  // namespace headgate::config

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "config/config.h"
@@ -55,13 +56,13 @@ class Reader {
   [[nodiscard]] bool checks_files() const { return files_ == Files::kCheck; }
   [[nodiscard]] bool ok() const { return errors_.empty(); }
   // In file order.
-  [[nodiscard]] std::vector<Error> take_errors();
+  [[nodiscard]] std::vector<Error> take_errors() { return std::exchange(errors_, {}); }
 
  private:
   std::string file_;
   Files files_;
   std::map<std::string, int> lines_;
-  std::vector<Error> errors_;
+  std::vector<Error> errors_;  // in file order
   std::size_t values_ = 0;
 };
 
