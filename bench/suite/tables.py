@@ -9,13 +9,10 @@ from .rotation import figures, median_and_spread
 from .works import BY_NAME
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-SKELETON = ROOT / "bench" / "suite" / "performance.md.in"
 
 
 def replace_between(name, text):
     """Writes `text` between <!-- begin NAME --> and <!-- end NAME --> of the document."""
-    if not DOCUMENT.exists():
-        DOCUMENT.write_text(SKELETON.read_text())
     document = DOCUMENT.read_text()
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
     if begin not in document or end not in document:

@@ -17,8 +17,7 @@ namespace {
 class FetchMode : public Session::User {
  public:
   FetchMode(Bench& bench, Report& report)
-      : bench_(bench),
-        report_(report),
+      : report_(report),
         window_(bench),
         fleet_(bench, *this, report, bench.options.sessions),
         command_(fmt::format("FETCH {} BODY.PEEK[]", bench.options.size_kb)),
@@ -57,7 +56,6 @@ class FetchMode : public Session::User {
     }
   }
 
-  Bench& bench_;
   Report& report_;
   Window window_;
   Fleet fleet_;
