@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "imap/id_command.h"
 #include "imap/login_plan.h"
 #include "imap/sasl.h"
 #include "imap/syntax.h"
@@ -233,6 +234,7 @@ BackendStep BackendLogin::log_in(dialogue::BackendLoginRequest request, Secret& 
   if (state_ == State::kOver) {
     return {0, fail(LoginFailure::kBackendUnavailable, "login on a connection that failed")};
   }
+  request.client.ttl = hops_left(request.client.id, request.client.ttl);
   if (request.client.ttl <= 1) {
     return {0, fail(LoginFailure::kLoop, "x-proxy-ttl is used up")};
   }

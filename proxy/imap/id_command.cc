@@ -1,5 +1,7 @@
 #include "imap/id_command.h"
 
+#include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "imap/quoting.h"
@@ -92,6 +94,22 @@ Parse parse_id(std::string_view arguments, std::vector<dialogue::IdField>& out) 
     out.push_back(std::move(field));
   }
   return cursor.at_end() ? Parse::kOk : Parse::kBad;
+}
+
+unsigned hops_left(const std::vector<dialogue::IdField>& fields, unsigned most) {
+  constexpr std::string_view kTtl = "x-proxy-ttl";
+  for (const dialogue::IdField& field : fields) {
+    if (field.key.size() != kTtl.size() || !starts_with_ignoring_case(field.key, kTtl)) {
+      continue;
+    }
+    unsigned hops = 0;
+    const char* end = field.value.data() + field.value.size();
+    const auto [last, error] = std::from_chars(field.value.data(), end, hops);
+    if (error == std::errc() && last == end) {
+      most = std::min(most, hops);
+    }
+  }
+  return most;
 }
 
 std::string make_id_list(const dialogue::ForwardedClient& client) {

@@ -20,6 +20,10 @@ inline constexpr std::size_t kMaxIdValue = 1024;
 // values than the RFC allows are bad. Appends to `out`.
 Parse parse_id(std::string_view arguments, std::vector<dialogue::IdField>& out);
 
+// How many hops are left to a session whose client sent these fields: x-proxy-ttl where a proxy put
+// one, never more than `most`. All a client gains by forging it is to be refused.
+unsigned hops_left(const std::vector<dialogue::IdField>& fields, unsigned most);
+
 // The list that tells a backend who the client is, for "ID " in front of it: the client's own
 // fields first, then x-session-id, x-originating-ip, … as Dovecot's proxies write them. The
 // client's own x-… fields are left out, since a backend would believe them. All values are made fit

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <string_view>
 #include <vector>
 
 #include "base/secret.h"
