@@ -60,6 +60,16 @@ TEST(IdCommand, KeepsToTheBoundsOfTheRfc) {
   EXPECT_EQ(parse(" (\"k\" \"" + std::string(1025, 'v') + "\")"), Parse::kBad);
 }
 
+TEST(IdCommand, CountsTheHopsThatAProxyBeforeHasLeft) {
+  EXPECT_EQ(hops_left({}, 7), 7U);
+  EXPECT_EQ(hops_left({{"X-Proxy-TTL", "3", false}}, 7), 3U);
+  EXPECT_EQ(hops_left({{"x-proxy-ttl", "99", false}}, 7), 7U);
+  EXPECT_EQ(hops_left({{"x-proxy-ttl", "0", false}}, 7), 0U);
+  for (const char* broken : {"", "-1", "3x", "99999999999999999999"}) {
+    EXPECT_EQ(hops_left({{"x-proxy-ttl", broken, false}}, 7), 7U) << broken;
+  }
+}
+
 TEST(IdCommand, NeverSendsMoreThanThirtyPairs) {
   dialogue::ForwardedClient client;
   client.server_name = "imap.example.org";
