@@ -79,6 +79,7 @@ class Peer:
     name = ""
     speaks_imap = True  # else it only carries bytes: a reference
     most_sessions = 10_000  # more it cannot hold, or not in bearable time
+    held_sessions = 1_000  # when memory is measured
     program = ""  # what must be installed
     package = ""
 

@@ -167,6 +167,7 @@ class Perdition(Peer):
     program = "perdition"
     package = "perdition"
     most_sessions = 1_000
+    held_sessions = 200
 
     def version(self):
         found = re.search(r"\d+\.\d+\S*", output_of(["/usr/sbin/perdition", "--version"]))

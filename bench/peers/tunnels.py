@@ -100,6 +100,7 @@ class Stunnel(Tunnel):
     program = "stunnel4"
     package = "stunnel4"
     most_sessions = 1_000
+    held_sessions = 200
 
     def version(self):
         return re.search(r"stunnel (\S+)", output_of(["/usr/bin/stunnel4", "-version"])).group(1)

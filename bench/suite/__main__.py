@@ -7,7 +7,7 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import extras, latency, micro_check, tables
+from . import extras, latency, micro_check, syscalls, tables
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -26,7 +26,7 @@ def parse():
         prog="scripts/bench", description="Measures Headgate and its peers; writes the tables of "
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
-                        choices=["table", "latency", "mixed", "growth", "all", "micro-check"])
+                        choices=["table", "latency", "mixed", "growth", "syscalls", "all", "micro-check"])
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
     parser.add_argument("--only", metavar="WORK,…", help=", ".join(BY_NAME))
     parser.add_argument("--peers", metavar="A,B,…", help=", ".join(PEERS))
@@ -76,7 +76,8 @@ def main():
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
         tables.replace_between = lambda name, text: print(f"{name}:\n{text}")
-        latency.replace_between = extras.replace_between = tables.replace_between
+        for module in (latency, extras, syscalls):
+            module.replace_between = tables.replace_between
     peers = choose_peers(arguments)
     with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
         if arguments.what in ("table", "all"):
@@ -84,6 +85,8 @@ def main():
         imap_peers = {name: kind for name, kind in peers.items() if kind.speaks_imap}
         if arguments.what in ("latency", "all"):
             save(bench.directory, "latency", latency.run(bench, peers))
+        if arguments.what in ("syscalls", "all"):
+            save(bench.directory, "syscalls", syscalls.run(bench, peers))
         if arguments.what in ("mixed", "all"):
             save(bench.directory, "mixed", extras.run_mixed(bench, peers, arguments.quick))
         if arguments.what in ("growth", "all"):

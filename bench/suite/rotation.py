@@ -22,12 +22,12 @@ def measure_works(bench, kind, works, quick):
             if same:  # one run gives both figures
                 results[work.name] = results[same[0]]
             elif not work.is_memory:
-                results[work.name] = bench.load(peer.port, work.command(quick) + peer.meter())
+                results[work.name] = bench.load(peer.port, work.command(quick, peer) + peer.meter())
     for work in possible:
         if work.is_memory:
             with kind(bench).running() as peer:
                 results[work.name] = bench.load(
-                    peer.port, work.command(quick) + peer.meter() + peer.kernel_meter())
+                    peer.port, work.command(quick, peer) + peer.meter() + peer.kernel_meter())
     for name, result in results.items():
         for failure in result["failures"]:
             say(f"  {kind.name}, {name}: {failure}")

@@ -14,17 +14,19 @@ class Work:
     scale: float = 1
     digits: int = 1
     sessions: int = 0  # that the proxy must hold at once
-    seconds: float = 4  # of a full run; --quick takes less
-    note: str = ""
+    seconds: float = 2.5  # of a full run; --quick takes less
 
     @property
     def is_memory(self):
         return self.arguments[0] == "hold"
 
-    def command(self, quick):
+    def command(self, quick, peer):
         seconds = min(self.seconds, 1) if quick else self.seconds
-        warm_up = 0.3 if quick else 1
-        return [*self.arguments, "--seconds", str(seconds), "--warm-up", str(warm_up)]
+        warm_up = 0.3 if quick else 0.7
+        arguments = list(self.arguments)
+        if self.is_memory:  # with a process a connection a few are enough, and many take minutes
+            arguments[arguments.index("--sessions") + 1] = str(peer.held_sessions)
+        return [*arguments, "--seconds", str(seconds), "--warm-up", str(warm_up)]
 
 
 PER_UNIT = "proxy_cpu_us_per_unit"
@@ -49,10 +51,10 @@ WORKS = [
     Work("latency", "login latency, 16 clients, p50 ms", ("login", "--sessions", "16"),
          "login_p50_us", scale=1e-3),
     Work("idle", "idle session, KB PSS", ("hold", "--sessions", "1000"), "pss_kb_per_session",
-         sessions=1000, seconds=2),
+         sessions=1000, seconds=1),
     Work("idle_after_bulk", "idle session after a 1 MB FETCH, KB PSS",
          ("hold", "--sessions", "1000", "--bulk-kb", "1024"), "pss_kb_per_session", sessions=1000,
-         seconds=2),
+         seconds=1),
 ]
 
 BY_NAME = {work.name: work for work in WORKS}
