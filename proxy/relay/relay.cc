@@ -58,6 +58,8 @@ void Relay::note_ready(Pump& pump, unsigned ready) {
     pump.hangup_known = true;
     if (pump.source.broken()) {
       break_source(pump);
+    } else {
+      note_end(pump.source_closed);  // what it sent before is yet to be read
     }
   }
   if ((ready & (kReadable | kHangup)) != 0 || (pump.read_wants_write && (ready & kWritable) != 0)) {
@@ -268,7 +270,7 @@ unsigned Relay::state_of_source(const Pump& from, const Pump& to) {
   if (from.source_broken || to.sink_broken) {
     return kBroken;
   }
-  return from.source_ended ? kEof : kOpen;
+  return from.source_ended || from.hangup_known ? kEof : kOpen;
 }
 
 std::string_view Relay::state_name() const {
