@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -76,8 +77,18 @@ def configuration(
     }
 
 
+def _parse_text(line: str) -> dict[str, Any] | None:
+    """A line of the format `text`: TIME LEVEL EVENT, two spaces, KEY=VALUE …"""
+    found = re.match(r"(\d\S+Z) (debug|info|warning|error) +(\S+(?: \S+)*?)(?:  (.*))?$", line)
+    if not found:
+        return None
+    time_, level, event, fields = found.groups()
+    pairs = re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', fields or "")
+    return {"time": time_, "level": level, "event": event, **dict(pairs)}
+
+
 class Log:
-    """The lines a process wrote to standard error, as they come, parsed where they are JSON."""
+    """The lines a process wrote to standard error, as they come, parsed."""
 
     def __init__(self, stream: Any):
         self.lines: list[str] = []
@@ -96,6 +107,8 @@ class Log:
                     entry = json.loads(line)
                 except ValueError:
                     entry = None
+            else:
+                entry = _parse_text(line)
             with self._news:
                 self.lines.append(line)
                 if isinstance(entry, dict):

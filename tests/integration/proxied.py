@@ -35,7 +35,6 @@ class Proxied:
         """Starts Headgate with one pool of these backends (default: one obedient one)."""
         backends = backends or (self.backend(),)
         more.setdefault("log", {"level": "debug", "format": "json"})
-        more.setdefault("shutdown_timeout", "1s")
         entries = [
             entry if isinstance(entry, dict) else {"address": entry.address} for entry in backends
         ]
