@@ -36,6 +36,9 @@ struct TimerWheel::Impl {
       make_empty(head);
     }
     uv_timer_init(loop.raw(), &alarm);
+    // A deadline is about something else that keeps the loop alive; of cancelled ones the alarm may
+    // be set for a minute, and a loop that ends must not wait for it.
+    uv_unref(reinterpret_cast<uv_handle_t*>(&alarm));
     alarm.data = this;
   }
 
