@@ -128,7 +128,8 @@ def test_the_backend_learns_the_client_behind_a_load_balancer(
         secured: socket.socket = connection
         if tls == "implicit":
             secured = authority.client_context().wrap_socket(connection, server_hostname="localhost")
-        _login_and_logout(secured)
+        with secured:
+            _login_and_logout(secured)
     (end,) = gate.session_ends(1)
     assert end["client"].startswith("192.0.2.7")
     last = dovecot.logins("reader")[-1]
