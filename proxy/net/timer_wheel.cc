@@ -36,9 +36,6 @@ struct TimerWheel::Impl {
       make_empty(head);
     }
     uv_timer_init(loop.raw(), &alarm);
-    // A deadline is about something else that keeps the loop alive; of cancelled ones the alarm may
-    // be set for a minute, and a loop that ends must not wait for it.
-    uv_unref(reinterpret_cast<uv_handle_t*>(&alarm));
     alarm.data = this;
   }
 
@@ -163,6 +160,10 @@ struct TimerWheel::Impl {
 };
 
 TimerWheel::TimerWheel(Loop& loop) : impl_(new Impl(loop)) {}
+
+void TimerWheel::let_loop_end() {
+  uv_unref(reinterpret_cast<uv_handle_t*>(&impl_->alarm));
+}
 
 TimerWheel::~TimerWheel() {
   impl_->disarm_all();

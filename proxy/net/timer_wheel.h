@@ -41,6 +41,9 @@ class TimerWheel {
   // Replaces an earlier deadline of the same timer.
   void arm(Timer& timer, std::uint64_t after_ms);
   [[nodiscard]] std::uint64_t now_ms() const;
+  // From here on the wheel alone does not keep the loop alive: the alarm may still be set for
+  // timers that were cancelled, and a loop that ends must not wait for those.
+  void let_loop_end();
 
  private:
   struct Impl;

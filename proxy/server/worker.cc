@@ -96,6 +96,7 @@ void Worker::close_loop() {
     wakeup_.reset();
   }
   turn_end_.reset();
+  timers_->let_loop_end();
   loop_.drain();
 }
 
