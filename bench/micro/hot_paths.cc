@@ -10,9 +10,10 @@
 
 #include <array>
 #include <cstdio>
-#include <cstdlib>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 
 #include "balance/backend_set.h"
@@ -20,6 +21,7 @@
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
 #include "imap/client_login_profile.h"
+#include "micro/hot_tls.h"
 #include "net/buffer_pool.h"
 #include "net/io_watcher.h"
 #include "net/transport.h"
@@ -28,14 +30,7 @@
 namespace {
 
 using namespace headgate;  // NOLINT(google-build-using-namespace): every room has its part here
-
-// A benchmark that does not do its work would be a fast one.
-void require(bool condition, const char* what) {
-  if (!condition) {
-    std::fprintf(stderr, "headgate-hot-paths: %s\n", what);
-    std::exit(1);
-  }
-}
+using bench::require;
 
 // A relay between two socket pairs, whose far ends are the client's and the backend's.
 class RelayBetweenPairs {
@@ -120,6 +115,7 @@ void client_login(std::string_view input, std::size_t piece) {
 constexpr std::string_view kLogin = "a1 LOGIN user00001@example.org \"correct horse\"\r\n";
 
 RelayBetweenPairs* relay_pairs = nullptr;  // made before counting begins
+bench::RelayUnderTls* relay_under_tls = nullptr;
 balance::BackendSet* backend_set = nullptr;
 std::string bulk(32'768, 'm');
 
@@ -181,9 +177,42 @@ extern "C" {
   return 200;
 }
 
+// These two are entered for each unit: the client's own TLS stays outside.
+
+[[gnu::noinline]] void hot_path_relay_tls_noop(unsigned client_ready, unsigned backend_ready) {
+  relay_under_tls->relay().run(client_ready, backend_ready);
+}
+
+[[gnu::noinline]] void hot_path_relay_tls_bulk_32k() {
+  relay_under_tls->relay().run(0, net::kReadable);
+}
+
 }  // extern "C"
 
 namespace {
+
+unsigned run_relay_tls_noop() {
+  constexpr std::string_view kCommand = "a17 NOOP\r\n";
+  constexpr std::string_view kReply = "a17 OK NOOP completed\r\n";
+  for (unsigned i = 0; i < 200; ++i) {
+    relay_under_tls->client_says(kCommand);
+    hot_path_relay_tls_noop(net::kReadable, 0);
+    relay_under_tls->backend_hears(kCommand.size());
+    relay_under_tls->backend_says(kReply);
+    hot_path_relay_tls_noop(0, net::kReadable);
+    relay_under_tls->client_hears(kReply.size());
+  }
+  return 200;
+}
+
+unsigned run_relay_tls_bulk_32k() {
+  for (unsigned i = 0; i < 50; ++i) {
+    relay_under_tls->backend_says(bulk);
+    hot_path_relay_tls_bulk_32k();
+    relay_under_tls->client_hears(bulk.size());
+  }
+  return 50;
+}
 
 struct HotPath {
   std::string_view name;
@@ -196,6 +225,8 @@ constexpr HotPath kHotPaths[] = {
     {"backend_login", hot_path_backend_login},
     {"relay_noop", hot_path_relay_noop},
     {"relay_bulk_32k", hot_path_relay_bulk_32k},
+    {"relay_tls_noop", run_relay_tls_noop},
+    {"relay_tls_bulk_32k", run_relay_tls_bulk_32k},
     {"choose_of_30_backends", hot_path_choose_of_30_backends},
 };
 
@@ -218,7 +249,9 @@ int main(int argc, char** argv) {
   const std::string_view wanted = argc == 2 ? argv[1] : "";
   RelayBetweenPairs pairs;
   balance::BackendSet set = make_backend_set();
+  bench::RelayUnderTls under_tls;
   relay_pairs = &pairs;
+  relay_under_tls = &under_tls;
   backend_set = &set;
   profile();
   for (const HotPath& path : kHotPaths) {
