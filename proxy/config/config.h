@@ -108,11 +108,11 @@ struct Login {
 };
 
 struct Relay {
-  seconds idle_timeout{1860};      // 31 minutes: longer than IDLE's 29 (RFC 2177)
+  seconds idle_timeout{1860};          // 31 minutes: longer than IDLE's 29 (RFC 2177)
   seconds idle_command_timeout{1860};  // the same while the client waits in IDLE, if longer
-  seconds stall_timeout{300};      // a side that takes no bytes while some wait for it
-  seconds half_close_timeout{30};  // the other direction after one side ended
-  seconds keepalive{120};          // TCP keepalive idle time; 0: off
+  seconds stall_timeout{300};          // a side that takes no bytes while some wait for it
+  seconds half_close_timeout{30};      // the other direction after one side ended
+  seconds keepalive{120};              // TCP keepalive idle time; 0: off
   std::size_t buffer_size = 65536;
 };
 

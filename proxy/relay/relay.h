@@ -74,12 +74,12 @@ class Relay {
     const End source_failed;
     const End sink_failed;
     net::BufferPool::Buffer buffer{nullptr, net::BufferPool::Deleter{}};
-    std::string prefix{};     // prepended bytes not yet taken by the sink
-    std::uint32_t begin = 0;  // first byte of buffer that the sink has not taken
-    std::uint32_t end = 0;    // one past the last
-    std::uint64_t bytes = 0;  // taken by the sink
+    std::string prefix{};        // prepended bytes not yet taken by the sink
+    std::uint32_t begin = 0;     // first byte of buffer that the sink has not taken
+    std::uint32_t end = 0;       // one past the last
+    std::uint64_t bytes = 0;     // taken by the sink
     std::array<char, 8> tail{};  // the last of them, right-aligned
-    bool may_read = true;     // the poll said so, or the last read filled the buffer
+    bool may_read = true;        // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
     bool source_ended = false;  // nothing more will come from the source
     bool source_broken = false;
