@@ -11,11 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 NAMES = ("imap.example.org", "localhost")
-ADDRESSES = tuple(f"127.0.0.{n}" for n in range(1, 10)) + tuple(f"127.0.1.{n}" for n in range(1, 10))
+ADDRESSES = tuple(f"127.0.0.{n}" for n in range(1, 10)) + tuple(
+    f"127.0.1.{n}" for n in range(1, 10)
+)
 
 
 def _openssl(*arguments: str | Path) -> None:
-    done = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["openssl", *map(str, arguments)], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise RuntimeError(f"openssl {arguments[0]} failed: {done.stderr}")
 
@@ -37,11 +41,26 @@ class Authority:
         self.ca = directory / "ca.pem"
         self._key = directory / "ca.key"
         _openssl(
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", self._key, "-out", self.ca, "-days", "30", "-subj", f"/CN={name}",
-            "-addext", "basicConstraints=critical,CA:TRUE",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-        )  # fmt: skip
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            self._key,
+            "-out",
+            self.ca,
+            "-days",
+            "30",
+            "-subj",
+            f"/CN={name}",
+            "-addext",
+            "basicConstraints=critical,CA:TRUE",
+            "-addext",
+            "keyUsage=critical,keyCertSign,cRLSign",
+        )
 
     def issue(
         self,
@@ -63,15 +82,39 @@ class Authority:
             f"subjectAltName={','.join(alternatives)}\n"
         )
         _openssl(
-            "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-            "-keyout", key, "-out", request, "-subj", f"/CN={(names or addresses)[0]}",
-        )  # fmt: skip
+            "req",
+            "-new",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-keyout",
+            key,
+            "-out",
+            request,
+            "-subj",
+            f"/CN={(names or addresses)[0]}",
+        )
         # x509 has no way to say "valid from": a certificate of minus one day expired yesterday.
         days = "-1" if expired else "30"
         _openssl(
-            "x509", "-req", "-in", request, "-CA", self.ca, "-CAkey", self._key, "-CAcreateserial",
-            "-out", certificate, "-days", days, "-extfile", extensions,
-        )  # fmt: skip
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            self.ca,
+            "-CAkey",
+            self._key,
+            "-CAcreateserial",
+            "-out",
+            certificate,
+            "-days",
+            days,
+            "-extfile",
+            extensions,
+        )
         certificate.write_text(certificate.read_text() + self.ca.read_text())
         return Certificate(certificate, key)
 

@@ -30,7 +30,7 @@ def certificate(authority: Authority) -> Certificate:
 
 @pytest.fixture
 def start_headgate(tmp_path: Path) -> Iterator[Callable[[dict[str, Any]], Headgate]]:
-    """start_headgate(config) → a running Headgate, stopped (and its end asserted) after the test."""
+    """start_headgate(config) → a running Headgate, stopped (asserted) after the test."""
     started: list[Headgate] = []
     numbers = itertools.count(1)
 

@@ -61,7 +61,8 @@ DAEMON {{
 
 class Cyrus(ServerProcess):
     """Cyrus at `address`: IMAP (and STARTTLS, when it has a certificate) at `port`, implicit TLS at
-    `tls_port`. The users are those of `users` (name → password); an INBOX comes with the first login."""
+    `tls_port`. The users are those of `users` (name → password); an INBOX comes with the first login.
+    """
 
     def __init__(
         self,
@@ -90,7 +91,10 @@ class Cyrus(ServerProcess):
         tls = imaps = ""
         if certificate is not None:
             # Cyrus reads the key as the user it runs as, and the tests' certificates are root's.
-            for source, name in ((certificate.certificate, "tls.pem"), (certificate.key, "tls.key")):
+            for source, name in (
+                (certificate.certificate, "tls.pem"),
+                (certificate.key, "tls.key"),
+            ):
                 (self.directory / name).write_text(source.read_text())
             tls = (
                 f"tls_server_cert: {self.directory}/tls.pem\n"
@@ -103,20 +107,37 @@ class Cyrus(ServerProcess):
             )
         group = grp.getgrgid(self._gid).gr_name
         self._imapd.write_text(
-            IMAPD.format(directory=self.directory, admin=ADMIN, user=self._user, group=group, tls=tls)
+            IMAPD.format(
+                directory=self.directory, admin=ADMIN, user=self._user, group=group, tls=tls
+            )
         )
         self._cyrus.write_text(
             CYRUS.format(
-                programs=PROGRAMS, imapd=self._imapd, address=self.address, port=self.port, imaps=imaps
+                programs=PROGRAMS,
+                imapd=self._imapd,
+                address=self.address,
+                port=self.port,
+                imaps=imaps,
             )
         )
 
     def _set_password(self, user: str, password: str) -> None:
         name, _, realm = user.partition("@")
         subprocess.run(
-            ["saslpasswd2", "-p", "-c", "-f", self.directory / "sasldb2", "-u", realm or "localhost", name],
-            input=password.encode(), check=True, capture_output=True,
-        )  # fmt: skip
+            [
+                "saslpasswd2",
+                "-p",
+                "-c",
+                "-f",
+                self.directory / "sasldb2",
+                "-u",
+                realm or "localhost",
+                name,
+            ],
+            input=password.encode(),
+            check=True,
+            capture_output=True,
+        )
 
     @staticmethod
     def _environment() -> dict[str, str]:
@@ -134,11 +155,17 @@ class Cyrus(ServerProcess):
             raise RuntimeError(f"Cyrus is not in {ROOT}: run scripts/setup")
         self.launch(
             [
-                PROGRAMS / "master", "-D", "-C", self._imapd, "-M", self._cyrus,
-                "-p", self.directory / "master.pid",
+                PROGRAMS / "master",
+                "-D",
+                "-C",
+                self._imapd,
+                "-M",
+                self._cyrus,
+                "-p",
+                self.directory / "master.pid",
             ],
             self._environment(),
-        )  # fmt: skip
+        )
         try:
             self.wait_for_greetings([(self.address, self.port)])
         except BaseException:

@@ -136,14 +136,20 @@ class Dovecot(ServerProcess):
         (self.directory / "masters").write_text(f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
         self.config_file.write_text(
             CONFIGURATION.format(
-                directory=self.directory, name=name, address=address, port=self.port,
-                tls_port=self.tls_port, uid=self.uid, gid=self.gid, mail_location=mail_location,
+                directory=self.directory,
+                name=name,
+                address=address,
+                port=self.port,
+                tls_port=self.tls_port,
+                uid=self.uid,
+                gid=self.gid,
+                mail_location=mail_location,
                 internal_user="dovecot" if privileged else user,
                 internal_group="dovecot" if privileged else grp.getgrgid(self.gid).gr_name,
                 login_user="dovenull" if privileged else user,
                 ssl=self._ssl(certificate),
             )
-        )  # fmt: skip
+        )
 
     @staticmethod
     def _ssl(certificate: Certificate | None) -> str:
@@ -190,8 +196,11 @@ class Dovecot(ServerProcess):
     def doveadm(self, *arguments: str) -> str:
         done = subprocess.run(
             [DOVEADM, "-c", str(self.config_file), *arguments],
-            capture_output=True, text=True, timeout=20, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
         if done.returncode != 0:
             raise RuntimeError(f"doveadm {' '.join(arguments)} failed: {done.stderr}")
         return done.stdout

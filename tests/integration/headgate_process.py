@@ -39,7 +39,9 @@ def binary() -> Path:
     """The program under test: $HEADGATE, or the release build."""
     path = Path(os.environ.get("HEADGATE") or REPOSITORY / "build/release/headgate").resolve()
     if not path.exists():
-        raise RuntimeError(f"{path} does not exist: run scripts/build, or name the binary in $HEADGATE")
+        raise RuntimeError(
+            f"{path} does not exist: run scripts/build, or name the binary in $HEADGATE"
+        )
     return path
 
 
@@ -53,8 +55,8 @@ def configuration(
 ) -> dict[str, Any]:
     """A configuration with listeners `imaps`, `imap` (STARTTLS) and `plain`, and one pool `main`.
 
-    `backends` are "HOST:PORT" or whole entries; `pool` adds keys to the pool, `more` adds or replaces
-    top-level keys. The result is a plain dict: change whatever a test needs."""
+    `backends` are "HOST:PORT" or whole entries; `pool` adds keys to the pool, `more` adds or
+    replaces top-level keys. The result is a plain dict: change whatever a test needs."""
     if listeners is None:
         listeners = [
             {"name": "imaps", "address": "127.0.0.1:0", "tls": "implicit"},
@@ -285,8 +287,12 @@ class Headgate:
         self.write_config()
         return subprocess.run(
             [binary(), "check", "--config", self.config_file],
-            capture_output=True, text=True, env=self.environment(), timeout=PATIENCE, check=False,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            env=self.environment(),
+            timeout=PATIENCE,
+            check=False,
+        )
 
     def stop(self, timeout: float = PATIENCE) -> None:
         """SIGTERM; asserts exit code 0 and that no sanitizer reported anything."""
@@ -321,8 +327,11 @@ class Headgate:
 def explain(config_file: Path, user: str) -> dict[str, Any]:
     done = subprocess.run(
         [binary(), "explain", "--json", "--config", config_file, user],
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     assert done.returncode == 0, f"headgate explain failed: {done.stderr}"
     return json.loads(done.stdout)
 

@@ -35,7 +35,7 @@ SUBJECTS = (
     "Fwd: Fotos vom Kanalfest 🎏",
     "Πρόσκληση σε συνάντηση",
     "Lunch?",
-    "Re: Re: Maintenance window next week, please confirm before Friday noon as agreed on the phone",
+    "Re: Re: Maintenance window next week, please confirm before Friday noon as we agreed",
     "Your parcel has been delivered",
 )
 SENTENCES = (
@@ -62,7 +62,12 @@ FOLDERS = (
     ("日本語", 2),
 )
 # Sent to everybody, into these folders: kilobytes of attachment.
-SHARED_ATTACHMENTS = (("INBOX", 90), ("INBOX", 700), ("Archive/2025", 1500), ("Projects/Canal/Drawings", 4000))
+SHARED_ATTACHMENTS = (
+    ("INBOX", 90),
+    ("INBOX", 700),
+    ("Archive/2025", 1500),
+    ("Projects/Canal/Drawings", 4000),
+)
 START_OF_TIME = 1_767_225_600  # 2026-01-01
 
 
@@ -98,7 +103,9 @@ def modified_utf7(name: str) -> str:
 
 
 def _header(text: str) -> str:
-    return email.header.Header(text, "utf-8" if not text.isascii() else "us-ascii").encode(linesep="\r\n")
+    return email.header.Header(text, "utf-8" if not text.isascii() else "us-ascii").encode(
+        linesep="\r\n"
+    )
 
 
 def _base64(data: bytes) -> str:
@@ -120,7 +127,9 @@ def _head(sender: str, to: str, subject: str, identifier: str, date: int) -> str
     )
 
 
-def plain_message(sender: str, to: str, subject: str, text: str, identifier: str, date: int) -> bytes:
+def plain_message(
+    sender: str, to: str, subject: str, text: str, identifier: str, date: int
+) -> bytes:
     """One text part in UTF-8."""
     return (
         _head(sender, to, subject, identifier, date)
@@ -156,7 +165,7 @@ def message_with_attachment(
         + f'Content-Type: multipart/mixed; boundary="=_{identifier}"\r\n\r\n'
         f"--=_{identifier}\r\nContent-Type: text/plain; charset=utf-8\r\n"
         "Content-Transfer-Encoding: 8bit\r\n\r\n" + text.replace("\n", "\r\n") + "\r\n"
-        f"--=_{identifier}\r\nContent-Type: application/pdf; name=\"plan-{identifier[:8]}.pdf\"\r\n"
+        f'--=_{identifier}\r\nContent-Type: application/pdf; name="plan-{identifier[:8]}.pdf"\r\n'
         f'Content-Disposition: attachment; filename="plan-{identifier[:8]}.pdf"\r\n'
         "Content-Transfer-Encoding: base64\r\n\r\n" + _base64(attachment) + "\r\n"
         f"--=_{identifier}--\r\n"
@@ -182,13 +191,21 @@ def messages_of(user: str) -> Iterator[tuple[str, Message]]:
             flags = "".join(flag for flag in "FRS" if dice.random() < 0.5)
             if folder == "Drafts":
                 flags = "D" + flags
-            yield folder, Message(make(sender, to, subject, _text(dice), identifier, date), date, flags)
+            yield folder, Message(
+                make(sender, to, subject, _text(dice), identifier, date), date, flags
+            )
         if folder == "INBOX":
             identifier = f"{dice.getrandbits(96):024x}"
             attachment = dice.randbytes(1000 * dice.randint(5, 60))
             date = START_OF_TIME + dice.randrange(25_000_000)
             content = message_with_attachment(
-                f"office@{DOMAIN}", user, "Contract, signed", _text(dice), identifier, date, attachment
+                f"office@{DOMAIN}",
+                user,
+                "Contract, signed",
+                _text(dice),
+                identifier,
+                date,
+                attachment,
             )
             yield folder, Message(content, date, "S")
 
@@ -200,9 +217,14 @@ def shared_messages() -> Iterator[tuple[str, Message]]:
         identifier = f"{dice.getrandbits(96):024x}"
         date = START_OF_TIME + dice.randrange(25_000_000)
         content = message_with_attachment(
-            f"works@{DOMAIN}", f"everybody@{DOMAIN}", f"Plans of the works ({kilobytes} kB)", _text(dice),
-            identifier, date, dice.randbytes(1000 * kilobytes),
-        )  # fmt: skip
+            f"works@{DOMAIN}",
+            f"everybody@{DOMAIN}",
+            f"Plans of the works ({kilobytes} kB)",
+            _text(dice),
+            identifier,
+            date,
+            dice.randbytes(1000 * kilobytes),
+        )
         yield folder, Message(content, date)
 
 
@@ -228,7 +250,9 @@ def folder_directory(maildir: Path, folder: str) -> Path:
     return maildir / ("." + modified_utf7(folder).replace("/", "."))
 
 
-def fill_maildir(maildir: Path, user: str, uid: int, gid: int, shared: SharedMail | None = None) -> int:
+def fill_maildir(
+    maildir: Path, user: str, uid: int, gid: int, shared: SharedMail | None = None
+) -> int:
     """Makes the user's whole mailbox. Returns how many messages it has."""
     made = [maildir.parent, maildir]
     maildir.mkdir(parents=True)

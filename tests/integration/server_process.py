@@ -92,24 +92,32 @@ class ServerProcess:
         output = (self.directory / "output").open("wb")
         with output:
             self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-                env={**os.environ, **(environment or {})}, start_new_session=True,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **(environment or {})},
+                start_new_session=True,
+            )
 
     def wait_for_greetings(self, places: Iterable[tuple[str, int]]) -> None:
-        """Returns when every place (plain text) greets; raises with the server's words if it does not."""
+        """Returns when every place (plain text) greets; raises with the server's words if not."""
         deadline = time.monotonic() + START_TIMEOUT
         for host, port in places:
             while True:
                 try:
-                    with socket.create_connection((host, port), timeout=START_TIMEOUT) as connection:
+                    with socket.create_connection(
+                        (host, port), timeout=START_TIMEOUT
+                    ) as connection:
                         if connection.recv(100).startswith(b"* OK"):
                             break
                 except OSError:
                     pass
                 assert self.process is not None
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError(f"{self.kind} does not answer at {host}:{port}:\n{self.words()}")
+                    raise RuntimeError(
+                        f"{self.kind} does not answer at {host}:{port}:\n{self.words()}"
+                    )
                 time.sleep(0.02)
 
     def words(self) -> str:
@@ -121,11 +129,13 @@ class ServerProcess:
         killed: list[int] = []
         if self.process is not None:
             group = self.process.pid
-            # The whole group, since Dovecot's master waits many seconds for sessions that still run.
+            # The whole group: Dovecot's master waits many seconds for sessions that still run.
             if self.process.poll() is None:
                 os.killpg(group, signal.SIGTERM)
             deadline = time.monotonic() + STOP_TIMEOUT
-            while (self.process.poll() is None or group_members(group)) and time.monotonic() < deadline:
+            while (
+                self.process.poll() is None or group_members(group)
+            ) and time.monotonic() < deadline:
                 time.sleep(0.02)
             killed = group_members(group)
             if killed:

@@ -18,9 +18,13 @@ TIMEOUT = 120
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [REPOSITORY / "scripts/demo", *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        env={**os.environ, "HEADGATE": str(binary())}, start_new_session=True,
-    )  # fmt: skip
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "HEADGATE": str(binary())},
+        start_new_session=True,
+    )
 
 
 def test_the_check_passes() -> None:
@@ -76,9 +80,14 @@ def test_what_it_prints_can_be_pasted() -> None:
         assert len(dialogues) == 2
         for command in dialogues:
             done = subprocess.run(
-                command, shell=True, capture_output=True, text=True, timeout=30, check=False,
+                command,
+                shell=True,
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
                 input="a LOGIN ada@example.org headgate\nb SELECT INBOX\nc LOGOUT\n",
-            )  # fmt: skip
+            )
             assert (
                 "a OK" in done.stdout and "c OK" in done.stdout
             ), f"{command}\n{done.stdout}{done.stderr}"

@@ -38,7 +38,10 @@ def server(request: pytest.FixtureRequest, certificate: Certificate) -> Iterator
 
 @pytest.fixture(scope="module")
 def world(
-    server: Any, authority: Authority, certificate: Certificate, tmp_path_factory: pytest.TempPathFactory
+    server: Any,
+    authority: Authority,
+    certificate: Certificate,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[World]:
     """Headgate before the server, plain text between them."""
     with front(server, tmp_path_factory.mktemp("headgate"), authority, certificate) as gate:
@@ -50,9 +53,13 @@ def assert_same(direct: list[list[bytes]], through: list[list[bytes]]) -> None:
     for device, (expected, found) in enumerate(zip(direct, through, strict=True)):
         if expected != found:
             difference = difflib.unified_diff(
-                [ascii(line[:200]) for line in expected], [ascii(line[:200]) for line in found],
-                "direct", "through Headgate", lineterm="", n=2,
-            )  # fmt: skip
+                [ascii(line[:200]) for line in expected],
+                [ascii(line[:200]) for line in found],
+                "direct",
+                "through Headgate",
+                lineterm="",
+                n=2,
+            )
             pytest.fail(f"device {device} saw something else:\n" + "\n".join(list(difference)[:60]))
 
 
@@ -68,17 +75,26 @@ def test_imaplib_sees_the_same_over_the_other_listeners(world: World, listener: 
 
 
 @pytest.mark.parametrize("listener", ["imaps", "imap"])
-@pytest.mark.parametrize("client", [other_clients.curl, other_clients.mbsync, other_clients.imapflow], ids=name_of)
+@pytest.mark.parametrize(
+    "client", [other_clients.curl, other_clients.mbsync, other_clients.imapflow], ids=name_of
+)
 def test_other_clients_see_the_same(
     world: World, client: Callable[..., Any], listener: str, tmp_path: Path
 ) -> None:
-    direct, through = world.both(lambda endpoint, user: client(endpoint, user, tmp_path / user), listener)
+    direct, through = world.both(
+        lambda endpoint, user: client(endpoint, user, tmp_path / user), listener
+    )
     assert through == direct
 
 
 @pytest.mark.parametrize("backend_tls", ["starttls", "implicit"])
 def test_tls_to_the_backend_carries_everything(
-    server: Any, authority: Authority, certificate: Certificate, tmp_path: Path, backend_tls: str, world: World
+    server: Any,
+    authority: Authority,
+    certificate: Certificate,
+    tmp_path: Path,
+    backend_tls: str,
+    world: World,
 ) -> None:
     with front(server, tmp_path / "headgate", authority, certificate, backend_tls) as gate:
         secured = World(server, gate, authority, backend_tls, world.names)
@@ -101,7 +117,16 @@ PROXY_V2_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 PROXY_HEADERS = {
     "v1": b"PROXY TCP4 192.0.2.7 192.0.2.1 40000 993\r\n",
     "v2": PROXY_V2_SIGNATURE
-    + struct.pack("!BBH4s4sHH", 0x21, 0x11, 12, socket.inet_aton("192.0.2.7"), socket.inet_aton("192.0.2.1"), 40000, 993),
+    + struct.pack(
+        "!BBH4s4sHH",
+        0x21,
+        0x11,
+        12,
+        socket.inet_aton("192.0.2.7"),
+        socket.inet_aton("192.0.2.1"),
+        40000,
+        993,
+    ),
 }
 
 
@@ -121,13 +146,22 @@ def test_the_backend_learns_the_client_behind_a_load_balancer(
     version: str,
     tls: str,
 ) -> None:
-    listener = {"name": "behind_lb", "address": "127.0.0.1:0", "tls": tls, "proxy_protocol": {"trusted": ["127.0.0.0/8"]}}
-    gate = start_headgate(configuration(certificate, [str(dovecot.endpoint())], listeners=[listener]))
+    listener = {
+        "name": "behind_lb",
+        "address": "127.0.0.1:0",
+        "tls": tls,
+        "proxy_protocol": {"trusted": ["127.0.0.0/8"]},
+    }
+    gate = start_headgate(
+        configuration(certificate, [str(dovecot.endpoint())], listeners=[listener])
+    )
     with socket.create_connection(gate.address("behind_lb"), timeout=TIMEOUT) as connection:
         connection.sendall(PROXY_HEADERS[version])
         secured: socket.socket = connection
         if tls == "implicit":
-            secured = authority.client_context().wrap_socket(connection, server_hostname="localhost")
+            secured = authority.client_context().wrap_socket(
+                connection, server_hostname="localhost"
+            )
         with secured:
             _login_and_logout(secured)
     (end,) = gate.session_ends(1)

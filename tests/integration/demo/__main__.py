@@ -21,13 +21,15 @@ def describe(stage: Stage) -> str:
     homes = []
     for backend, server in stage.servers.items():
         names = " ".join(user.partition("@")[0] for user in stage.users_of(backend))
-        homes.append(f"  {server.name} at {backend}\n" + textwrap.indent(textwrap.fill(names, 92), "    "))
+        homes.append(
+            f"  {server.name} at {backend}\n" + textwrap.indent(textwrap.fill(names, 92), "    ")
+        )
     return f"""
 Headgate is at {ADDRESS}:{imaps} (TLS) and {ADDRESS}:{imap} (STARTTLS), with metrics at
 http://{ADDRESS}:{stage.metrics_port}/metrics. Configuration: {stage.gate.config_file}
 
-{len(stage.users)} users, all with the password "{PASSWORD}" and {stage.messages_per_user} messages; add @example.org
-to the names. Where each one lives, by `headgate explain`:
+{len(stage.users)} users, all with the password "{PASSWORD}" and {stage.messages_per_user} messages;
+add @example.org to the names. Where each one lives, by `headgate explain`:
 
 {chr(10).join(homes)}
 
@@ -61,7 +63,8 @@ def follow(stage: Stage) -> None:
             print(
                 f"{end.get('user') or '(nobody)'} from {end.get('client')} on {end.get('listener')}"
                 f" → {end.get('backend') or 'nowhere'}: {end.get('duration_s')} s,"
-                f" {end.get('bytes_to_backend')} bytes up, {end.get('bytes_to_client')} down, {end.get('reason')}",
+                f" {end.get('bytes_to_backend')} bytes up, {end.get('bytes_to_client')} down,"
+                f" {end.get('reason')}",
                 flush=True,
             )
         seen = len(ends)
@@ -74,7 +77,9 @@ def interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/demo", description="Headgate before three mail servers.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/demo", description="Headgate before three mail servers."
+    )
     parser.add_argument("--check", action="store_true", help="prove that it works, and end")
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, interrupt)
@@ -85,8 +90,11 @@ def main() -> int:
     check = Check(stage)
     try:
         stage.start()
-        print(f"demo: three mail servers, {len(stage.users)} mailboxes and Headgate stand after "
-              f"{time.monotonic() - started:.1f} s", flush=True)  # fmt: skip
+        print(
+            f"demo: three mail servers, {len(stage.users)} mailboxes and Headgate stand after "
+            f"{time.monotonic() - started:.1f} s",
+            flush=True,
+        )
         if not arguments.check:
             print(describe(stage))
             follow(stage)
@@ -102,7 +110,10 @@ def main() -> int:
         stage.stop()
     if arguments.check:
         check.after_the_end()
-        print("demo: everything holds" if check.failed == 0 else f"demo: {check.failed} FAILED", flush=True)
+        print(
+            "demo: everything holds" if check.failed == 0 else f"demo: {check.failed} FAILED",
+            flush=True,
+        )
     return 1 if check.failed else 0
 
 

@@ -44,7 +44,10 @@ class Check:
             found = check()
         except Exception as error:  # whatever goes wrong is this check's failure, not the program's
             self.failed += 1
-            print(f"FAILED {check.__name__.replace('_', ' ')}: {type(error).__name__}: {error}", flush=True)
+            print(
+                f"FAILED {check.__name__.replace('_', ' ')}: {type(error).__name__}: {error}",
+                flush=True,
+            )
         else:
             print(f"ok {found} ({time.monotonic() - started:.1f} s)", flush=True)
 
@@ -57,9 +60,13 @@ class Check:
         for number, user in enumerate(self.stage.users):
             device = self._device(user, LISTENERS[number % 2])
             try:
-                count = len(sample_mail.files_of(self.stage.home(user).mail_directory(user), "INBOX"))
+                count = len(
+                    sample_mail.files_of(self.stage.home(user).mail_directory(user), "INBOX")
+                )
                 selected = device.select(readonly=True)[1]
-                assert selected == [str(count).encode()], f"{user} found {selected} instead of {count}"
+                assert selected == [
+                    str(count).encode()
+                ], f"{user} found {selected} instead of {count}"
             finally:
                 device.end()
         ports = " and ".join(str(self.stage.gate.port(listener)) for listener in LISTENERS)
@@ -71,7 +78,9 @@ class Check:
             expected = self.stage.users_of(backend)
             for user in self.stage.users:
                 logged_in = bool(server.logins(user))
-                assert logged_in == (user in expected), f"{user} {'was' if logged_in else 'was not'} on {server.name}"
+                assert logged_in == (
+                    user in expected
+                ), f"{user} {'was' if logged_in else 'was not'} on {server.name}"
             counts[server.name] = len(expected)
         assert min(counts.values()) > 0, f"one server has nobody: {counts}"
         spread = ", ".join(f"{count} on {name}" for name, count in counts.items())
@@ -84,7 +93,8 @@ class Check:
                 for content in self._all_mail(user, LISTENERS[number % 2]):
                     messages += 1
                     size += content
-        return f"{messages} messages, {size / 1e6:.0f} MB, are byte for byte what lies on the servers' disks"
+        found = f"{messages} messages, {size / 1e6:.0f} MB,"
+        return f"{found} are byte for byte what lies on the servers' disks"
 
     def _all_mail(self, user: str, listener: str) -> list[int]:
         """Compares every folder of a user with its files; returns the messages' sizes."""
@@ -94,13 +104,17 @@ class Check:
         try:
             for folder, _ in sample_mail.FOLDERS:
                 device.received.clear()
-                status, data = device.select(f'"{sample_mail.modified_utf7(folder)}"', readonly=True)
+                status, data = device.select(
+                    f'"{sample_mail.modified_utf7(folder)}"', readonly=True
+                )
                 assert status == "OK", f"{user} cannot select {folder}: {data}"
                 status, data = device.fetch("1:*", "BODY.PEEK[]")
                 assert status == "OK", f"{user} cannot fetch {folder}: {data}"
                 found = [part[1] for part in data if isinstance(part, tuple)]
                 files = [path.read_bytes() for path in sample_mail.files_of(maildir, folder)]
-                assert _digests(found) == _digests(files), f"{user}'s {folder} is not what lies on disk"
+                assert _digests(found) == _digests(
+                    files
+                ), f"{user}'s {folder} is not what lies on disk"
                 sizes += map(len, found)
         finally:
             device.end()
@@ -121,7 +135,9 @@ class Check:
             finally:
                 for device in devices:
                     device.end()
-            self.stage.gate.wait_for_metrics(lambda metrics: sum(_sessions_by_backend(metrics).values()) == 0)
+            self.stage.gate.wait_for_metrics(
+                lambda metrics: sum(_sessions_by_backend(metrics).values()) == 0
+            )
         return "a user's second session, over the other port, is on the same server as the first"
 
     def a_wrong_password_is_refused(self) -> str:
@@ -149,9 +165,12 @@ class Check:
         for direction in ("to_backend", "to_client"):
             logged = sum(end.get(f"bytes_{direction}", 0) for end in ends)
             relayed = metrics.value("headgate_relayed_bytes_total", direction=direction)
-            assert relayed == logged > 0, f"{relayed:.0f} bytes {direction} counted, {logged} logged"
+            assert (
+                relayed == logged > 0
+            ), f"{relayed:.0f} bytes {direction} counted, {logged} logged"
         total = metrics.value("headgate_relayed_bytes_total")
-        return f"metrics agree: {self.logins} logins, 1 refused, {total / 1e6:.0f} MB relayed, no session left"
+        found = f"{self.logins} logins, 1 refused, {total / 1e6:.0f} MB relayed, no session left"
+        return f"metrics agree: {found}"
 
     def nothing_is_left(self) -> str:
         leftovers = self.stage.leftovers()
@@ -164,4 +183,7 @@ def _digests(contents: list[bytes]) -> list[str]:
 
 
 def _sessions_by_backend(metrics: Metrics) -> dict[str, int]:
-    return {labels["backend"]: int(value) for labels, value in metrics.matching("headgate_backend_sessions")}
+    return {
+        labels["backend"]: int(value)
+        for labels, value in metrics.matching("headgate_backend_sessions")
+    }

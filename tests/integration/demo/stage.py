@@ -43,9 +43,12 @@ class Stage:
         for number, name in enumerate(SERVERS, 1):
             address = f"127.0.1.{number}"
             server = Dovecot(
-                dict.fromkeys(self.users, PASSWORD), name=name, address=address,
-                port=choose_port(address, SERVER_PORT), directory=self.directory / name,
-            )  # fmt: skip
+                dict.fromkeys(self.users, PASSWORD),
+                name=name,
+                address=address,
+                port=choose_port(address, SERVER_PORT),
+                directory=self.directory / name,
+            )
             self.servers[f"{address}:{server.port}"] = server
         self.imaps_port = choose_port(ADDRESS, 993, 1993)
         self.imap_port = choose_port(ADDRESS, 143, 1143)
@@ -111,9 +114,17 @@ class Stage:
         found = [f"process {pid} had to be killed" for pid in self.survivors]
         for group in self.groups:
             found += [f"process {pid} is still running" for pid in group_members(group)]
-        places = [(ADDRESS, self.imaps_port), (ADDRESS, self.imap_port), (ADDRESS, self.metrics_port)]
+        places = [
+            (ADDRESS, self.imaps_port),
+            (ADDRESS, self.imap_port),
+            (ADDRESS, self.metrics_port),
+        ]
         places += [(server.address, server.port) for server in self.servers.values()]
-        found += [f"{address}:{port} is still taken" for address, port in places if not can_listen(address, port)]
+        found += [
+            f"{address}:{port} is still taken"
+            for address, port in places
+            if not can_listen(address, port)
+        ]
         if self.directory.exists():
             found.append(f"{self.directory} is still there")
         return found

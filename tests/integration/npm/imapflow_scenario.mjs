@@ -1,5 +1,5 @@
-// A mailbox's day by imapflow. Reads a request (where, who, which files) from standard input as JSON and
-// writes what it saw to standard output, without what differs from run to run.
+// A mailbox's day by imapflow. Reads a request (where, who, which files) from standard input as
+// JSON and writes what it saw to standard output, without what differs from run to run.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { ImapFlow } from 'imapflow';
@@ -29,12 +29,15 @@ async function connect() {
 
 async function stateOf(client) {
   const messages = [];
-  for await (const message of client.fetch('1:*', { uid: true, flags: true, envelope: true, size: true,
-                                                    internalDate: true, bodyStructure: true })) {
+  const wanted = {
+    uid: true, flags: true, envelope: true, size: true, internalDate: true, bodyStructure: true,
+  };
+  for await (const message of client.fetch('1:*', wanted)) {
     message.flags.delete('\\Recent');
     messages.push({
       seq: message.seq, uid: message.uid, flags: [...message.flags].sort(), size: message.size,
-      subject: message.envelope.subject, date: message.internalDate, type: message.bodyStructure.type,
+      subject: message.envelope.subject, date: message.internalDate,
+      type: message.bodyStructure.type,
     });
   }
   return messages;

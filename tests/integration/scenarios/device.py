@@ -21,8 +21,8 @@ VARYING = (
     (rb"SESSIONID=<[^>]*>", b"SESSIONID=<x>"),
     (rb" ?\(\d+\.\d{3} \+ \d+\.\d{3}( \+ \d+\.\d{3})? secs\)", b""),  # Dovecot's timings
     (rb"\d+\.\d{3} secs?\b", b"n secs"),  # Cyrus's timings
-    # Cyrus lists mechanisms to a session that came by LOGIN and not to one that came by AUTHENTICATE;
-    # which of them Headgate uses is not the client's business.
+    # Cyrus lists mechanisms to a session that came by LOGIN and not to one that came by
+    # AUTHENTICATE; which of them Headgate uses is not the client's business.
     (rb" AUTH=[A-Z0-9-]+", b""),
     # Which of two devices sees a new message as recent is a race between them (RFC 3501, 2.3.2).
     (rb"\* \d+ RECENT\r\n", b""),
@@ -110,7 +110,11 @@ class Device(imaplib.IMAP4):
     def capabilities_at_login(self) -> list[bytes]:
         """The capabilities that the reply to the login brought, in an untagged line or a code."""
         found = re.search(rb"(?:\* |\[)CAPABILITY ([^]\r\n]*)", self.login_reply)
-        return sorted(word for word in found[1].split() if not word.startswith(b"AUTH=")) if found else []
+        return (
+            sorted(word for word in found[1].split() if not word.startswith(b"AUTH="))
+            if found
+            else []
+        )
 
     def command(self, line: bytes) -> list[bytes]:
         """Sends one command as it stands and returns its reply's lines, the tagged one last."""
@@ -132,7 +136,7 @@ class Device(imaplib.IMAP4):
                 return replies
 
     def idle(self, until: bytes, meanwhile: Callable[[], object]) -> list[bytes]:
-        """IDLE; once the server waits, `meanwhile` runs; DONE after a line that starts with `until`.
+        """IDLE; once the server waits, `meanwhile` runs; DONE after a line that begins `until`.
 
         What a server tells during IDLE comes in an order and in portions of its own choice: the
         transcript gets the line waited for alone."""

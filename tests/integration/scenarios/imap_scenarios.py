@@ -1,5 +1,6 @@
-"""Scenarios over imaplib. Each takes a function that connects one more device of the same fresh user,
-checks what can be known beforehand, and leaves transcripts that direct and proxied runs must share."""
+"""Scenarios over imaplib. Each takes a function that connects one more device of the same fresh
+user, checks what can be known beforehand, and leaves transcripts that direct and proxied runs must
+share."""
 
 from __future__ import annotations
 
@@ -19,12 +20,18 @@ SECONDS = sample_mail.START_OF_TIME
 def message(number: int, size: int = 400, subject: str = "") -> bytes:
     """Message number `number`, with about `size` bytes of text."""
     dice = random.Random(number)
-    words = " ".join(dice.choices(("sluice", "weir", "gate", "canal", "Wehr", "water"), k=size // 6))
+    words = " ".join(
+        dice.choices(("sluice", "weir", "gate", "canal", "Wehr", "water"), k=size // 6)
+    )
     lines = "\n".join(words[i : i + 72] for i in range(0, len(words), 72))
     return sample_mail.alternative_message(
-        f"sender{number}@example.org", "reader@example.org", subject or f"Message {number}", lines,
-        f"{number:024x}", SECONDS + number,
-    )  # fmt: skip
+        f"sender{number}@example.org",
+        "reader@example.org",
+        subject or f"Message {number}",
+        lines,
+        f"{number:024x}",
+        SECONDS + number,
+    )
 
 
 def append(device: Device, count: int, folder: str = "INBOX", flags: str = "") -> list[bytes]:
@@ -64,7 +71,14 @@ def append_and_fetch(connect: Connect) -> None:
 
 def folder_hierarchy(connect: Connect) -> None:
     device = connect()
-    for name in ("Works", "Works/2025", "Works/2026/Gates", "Empty", "With space", '"With \\"quotes"'):
+    for name in (
+        "Works",
+        "Works/2025",
+        "Works/2026/Gates",
+        "Empty",
+        "With space",
+        '"With \\"quotes"',
+    ):
         device.create(name if name.startswith('"') else f'"{name}"')
     device.list()
     device.list('""', "%")
@@ -182,7 +196,9 @@ def idle_push_to_a_second_device(connect: Connect) -> None:
     phone.idle(b"* 2 EXISTS", lambda: laptop.append("INBOX", "", DATE, message(2)))
     laptop.noop()
     phone.idle(b"* 2 FETCH", lambda: laptop.store("2", "+FLAGS", r"(\Flagged)"))
-    phone.idle(b"* 1 EXPUNGE", lambda: (laptop.store("1", "+FLAGS", r"(\Deleted)"), laptop.expunge()))
+    phone.idle(
+        b"* 1 EXPUNGE", lambda: (laptop.store("1", "+FLAGS", r"(\Deleted)"), laptop.expunge())
+    )
     assert bodies(phone) == [message(2)]
 
 
@@ -238,9 +254,14 @@ def folder_in_utf8(connect: Connect) -> None:
 def large_message(connect: Connect) -> None:
     device = connect()
     content = sample_mail.message_with_attachment(
-        "works@example.org", "reader@example.org", "Plans", "See the file.\n", f"{1:024x}", SECONDS,
+        "works@example.org",
+        "reader@example.org",
+        "Plans",
+        "See the file.\n",
+        f"{1:024x}",
+        SECONDS,
         random.Random(5).randbytes(4_500_000),
-    )  # fmt: skip
+    )
     device.append("INBOX", "", DATE, content)
     device.select()
     assert bodies(device) == [content]
@@ -257,7 +278,10 @@ def pipelined_commands(connect: Connect) -> None:
     device = connect()
     text = message(1)
     device.send(b"".join(b"p%d NOOP\r\n" % n for n in range(500)))
-    device.send(b"q1 APPEND INBOX {%d+}\r\n%s\r\nq2 SELECT INBOX\r\nq3 FETCH 1 BODY.PEEK[]\r\n" % (len(text), text))
+    device.send(
+        b"q1 APPEND INBOX {%d+}\r\n%s\r\nq2 SELECT INBOX\r\nq3 FETCH 1 BODY.PEEK[]\r\n"
+        % (len(text), text)
+    )
     replies = device.read_until(lambda reply: reply.startswith(b"q3 "))
     assert [r.split()[0] for r in replies if r[:1] == b"p"] == [b"p%d" % n for n in range(500)]
     assert text in b"".join(replies)
@@ -284,7 +308,14 @@ def pipelined_behind_the_login(connect: Connect) -> None:
 
 def errors(connect: Connect) -> None:
     device = connect()
-    for line in (b"NONSENSE", b"FETCH 1 FLAGS", b"SELECT", b"EXAMINE Missing", b'CREATE ""', b"LIST"):
+    for line in (
+        b"NONSENSE",
+        b"FETCH 1 FLAGS",
+        b"SELECT",
+        b"EXAMINE Missing",
+        b'CREATE ""',
+        b"LIST",
+    ):
         assert device.command(line)[-1].split()[1] in (b"NO", b"BAD")
     device.command(b"SELECT INBOX")
     device.command(b"FETCH 1:5 (FLAGS)")

@@ -26,9 +26,16 @@ _installation = threading.Lock()
 
 def _run(command: list[Any], **options: Any) -> str:
     done = subprocess.run(
-        [str(part) for part in command], capture_output=True, text=True, timeout=120, check=False, **options
+        [str(part) for part in command],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
     )
-    assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    assert (
+        done.returncode == 0
+    ), f"{command[0]} ended with {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
@@ -39,7 +46,15 @@ def curl(endpoint: Endpoint, user: str, directory: Path) -> list[str]:
     upload.write_bytes(message(1, 20_000))
     scheme = "imaps" if endpoint.tls == "implicit" else "imap"
     base = f"{scheme}://{endpoint}"
-    common: list[Any] = ["curl", "--silent", "--show-error", "--max-time", "30", "--user", f"{user}:{PASSWORD}"]
+    common: list[Any] = [
+        "curl",
+        "--silent",
+        "--show-error",
+        "--max-time",
+        "30",
+        "--user",
+        f"{user}:{PASSWORD}",
+    ]
     if endpoint.tls != "none":
         common += ["--ssl-reqd", "--cacert", endpoint.ca]
     results = [_run([*common, f"{base}/INBOX", "--upload-file", upload])]
@@ -87,7 +102,12 @@ def mbsync(endpoint: Endpoint, user: str, directory: Path) -> dict[str, list[str
     try:
         device.create("Works")
         for number in range(1, 21):
-            device.append("INBOX" if number % 2 else "Works", r"\Seen" if number % 3 else "", DATE, message(number))
+            device.append(
+                "INBOX" if number % 2 else "Works",
+                r"\Seen" if number % 3 else "",
+                DATE,
+                message(number),
+            )
         _run(sync)
         # New mail and a flag here, a deletion and new mail there.
         for number in (30, 31):
@@ -133,7 +153,9 @@ def install_npm_packages() -> Path:
 
 
 def _install_npm_packages() -> Path:
-    files = [PACKAGES / name for name in ("package.json", "package-lock.json", "imapflow_scenario.mjs")]
+    files = [
+        PACKAGES / name for name in ("package.json", "package-lock.json", "imapflow_scenario.mjs")
+    ]
     mark = INSTALLED / ".installed"
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if not mark.exists() or mark.read_text() != digest:
@@ -141,7 +163,10 @@ def _install_npm_packages() -> Path:
         INSTALLED.mkdir(parents=True)
         for file in files:
             shutil.copy(file, INSTALLED)
-        _run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"], cwd=INSTALLED)
+        _run(
+            ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev"],
+            cwd=INSTALLED,
+        )
         mark.write_text(digest)
     return INSTALLED
 
@@ -167,7 +192,11 @@ def imapflow(endpoint: Endpoint, user: str, directory: Path) -> dict[str, Any]:
     if endpoint.ca:
         environment["NODE_EXTRA_CA_CERTS"] = str(endpoint.ca)
     said = json.loads(
-        _run(["node", installed / "imapflow_scenario.mjs"], input=json.dumps(request), env=environment)
+        _run(
+            ["node", installed / "imapflow_scenario.mjs"],
+            input=json.dumps(request),
+            env=environment,
+        )
     )
     assert said["large"] == hashlib.sha256(large.read_bytes()).hexdigest()
     assert said["pushed"] == 3

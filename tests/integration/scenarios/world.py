@@ -16,7 +16,7 @@ from scenarios.device import Device
 from scenarios.imap_scenarios import Scenario
 from server_process import Endpoint
 
-PASSWORD = "sluice 5\\7 \"gate\""  # needs quoting, so that every client has to
+PASSWORD = 'sluice 5\\7 "gate"'  # needs quoting, so that every client has to
 # All of one length, since sizes of strings that hold a name are part of the transcripts.
 USERS = {f"reader{number:03}": PASSWORD for number in range(150)}
 
@@ -34,7 +34,7 @@ class World:
     names: Any = field(default_factory=lambda: iter(USERS))
 
     def direct(self) -> Endpoint:
-        """The server itself, reached as Headgate reaches it: servers say different things over TLS."""
+        """The server, reached as Headgate reaches it: servers say different things over TLS."""
         return self.server.endpoint(self.backend_tls, self.authority.ca)
 
     def through(self, listener: str = "imaps") -> Endpoint:
@@ -42,7 +42,9 @@ class World:
         host, port = self.gate.address(listener)
         return Endpoint(host, port, tls, self.authority.ca)
 
-    def both(self, run: Callable[[Endpoint, str], Result], listener: str = "imaps") -> tuple[Result, Result]:
+    def both(
+        self, run: Callable[[Endpoint, str], Result], listener: str = "imaps"
+    ) -> tuple[Result, Result]:
         """Runs the same thing on the server and through Headgate at once, each as a fresh user."""
         places = (self.direct(), next(self.names)), (self.through(listener), next(self.names))
         with ThreadPoolExecutor(2) as pool:
