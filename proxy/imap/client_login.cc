@@ -39,10 +39,17 @@ std::string failure_line(LoginFailure failure, std::string_view tag) {
   return line;
 }
 
+// RFC 2971 lets a client say up to 30 pairs of 30 and 1,024 bytes about itself, all on one line.
+std::size_t longer_limit(std::string_view begin) {
+  return split_command(begin).command == Command::kId ? kMaxIdLine : 0;
+}
+
 }  // namespace
 
 ClientLogin::ClientLogin(const ClientLoginProfile& profile)
-    : profile_(profile), secure_(profile.options().secure), reader_(profile.options().max_line) {}
+    : profile_(profile),
+      secure_(profile.options().secure),
+      reader_(profile.options().max_line, longer_limit) {}
 
 void ClientLogin::greet(std::string& out) {
   out += profile_.greeting();

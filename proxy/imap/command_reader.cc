@@ -1,6 +1,7 @@
 #include "imap/command_reader.h"
 
 #include <algorithm>
+#include <string>
 
 namespace headgate::imap {
 
@@ -50,7 +51,7 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   const std::size_t length = held_.size() - line_start_ + piece.size();
   if (end == in.npos) {
     // One byte more than the limit may still be the CR of the line end.
-    if (lines_before_ + length > max_line_ + 1) {
+    if (!fits(lines_before_ + length - std::min<std::size_t>(length, 1), piece)) {
       return overlong(piece);
     }
     held_.append(piece);
@@ -58,7 +59,7 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   }
   const bool has_cr =
       piece.empty() ? held_.view().substr(line_start_).ends_with('\r') : piece.ends_with('\r');
-  if (lines_before_ + length - (has_cr ? 1 : 0) > max_line_) {
+  if (!fits(lines_before_ + length - (has_cr ? 1 : 0), piece)) {
     return overlong(piece);
   }
   std::string_view line = piece;
@@ -80,6 +81,21 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   literal_ = *header;
   lines_before_ += line.size();
   return {end + 1, Event::kLiteral};
+}
+
+bool CommandReader::fits(std::size_t length, std::string_view piece) const {
+  if (length <= max_line_) {
+    return true;
+  }
+  if (longer_ == nullptr) {
+    return false;
+  }
+  // However the bytes were cut, the command begins with what is held.
+  std::string begin(held_.view().substr(0, kBeginSize));
+  begin += piece.substr(0, kBeginSize - begin.size());
+  const bool longer = length <= longer_(begin);
+  wipe(begin.data(), begin.size());
+  return longer;
 }
 
 CommandReader::Result CommandReader::overlong(std::string_view piece) {

@@ -26,8 +26,14 @@ class CommandReader {
     Event event = Event::kNone;
   };
 
-  // `max_line` bounds the bytes of a command without its literals and line ends.
-  explicit CommandReader(std::size_t max_line) : max_line_(max_line) {}
+  // How long a command may become that begins like this and has passed the limit of all others.
+  using LongerLimit = std::size_t (*)(std::string_view begin);
+  static constexpr std::size_t kBeginSize = 256;
+
+  // `max_line` bounds the bytes of a command without its literals and line ends; `longer`, where it
+  // allows more, those of some. It sees kBeginSize bytes at most.
+  explicit CommandReader(std::size_t max_line, LongerLimit longer = nullptr)
+      : max_line_(max_line), longer_(longer) {}
 
   // Takes bytes up to the next event. To be called again, with the rest or with nothing, until it
   // gives kNone.
@@ -60,9 +66,11 @@ class CommandReader {
   Result feed_skipped_line(std::string_view in);
   Result feed_skipped_literal(std::string_view in);
   Result overlong(std::string_view piece);
+  [[nodiscard]] bool fits(std::size_t length, std::string_view piece) const;
   void keep_tail(std::string_view bytes);
 
   std::size_t max_line_;
+  LongerLimit longer_;
   Phase phase_ = Phase::kLine;
   bool literals_ = true;
   bool bare_line_feed_ = false;

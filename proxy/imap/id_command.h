@@ -15,6 +15,8 @@ namespace headgate::imap {
 inline constexpr std::size_t kMaxIdFields = 30;
 inline constexpr std::size_t kMaxIdKey = 30;
 inline constexpr std::size_t kMaxIdValue = 1024;
+// Tag, command, and that many pairs quoted with a few escapes.
+inline constexpr std::size_t kMaxIdLine = 34 * 1024;
 
 // The arguments of ID from the first space on: NIL or a list of at most 30 pairs. Longer keys and
 // values than the RFC allows are bad. Appends to `out`.

@@ -35,6 +35,22 @@ std::string bytes(std::string_view text) {
   return std::string(text);
 }
 
+TEST(ClientLoginLimits, TakesTheLargestIdOfTheRfcAndNoOtherLineOfThatLength) {
+  ClientLoginOptions roomy;
+  roomy.max_total = 1024 * 1024;
+  std::string list;
+  for (int i = 0; i < 30; ++i) {
+    list += (list.empty() ? "\"" : " \"") + std::string(28, 'k') + std::to_string(10 + i) +
+            "\" \"" + std::string(1024, 'v') + "\"";
+  }
+  EXPECT_EQ(after_greeting("a ID (" + list + ")\r\n"),
+            "* ID (\"name\" \"Headgate\")\r\na OK ID completed.\r\n");
+  EXPECT_EQ(after_greeting("a IDLE (" + list + ")\r\nb NOOP\r\n"),
+            "a BAD Line is too long.\r\nb OK NOOP completed.\r\n");
+  EXPECT_EQ(after_greeting("a ID (" + list + list + ")\r\nb NOOP\r\n", {}, roomy),
+            "a BAD Line is too long.\r\nb OK NOOP completed.\r\n");
+}
+
 TEST(ClientLoginLimits, RefusesEveryBadLineAndStaysInStep) {
   ClientLoginOptions options;
   options.max_bad_commands = 0;
