@@ -39,7 +39,7 @@ struct CodeRow {
 constexpr CodeRow kCodes[] = {
     {"UNAVAILABLE", LoginFailure::kBackendUnavailable},
     {"INUSE", LoginFailure::kBackendUnavailable},
-    {"SERVERBUG", LoginFailure::kBackendUnavailable},
+    {"SERVERBUG", LoginFailure::kBackendMisconfigured},
     {"LIMIT", LoginFailure::kBackendLimit},
     {"EXPIRED", LoginFailure::kExpired},
     {"AUTHORIZATIONFAILED", LoginFailure::kAuthorizationRefused},

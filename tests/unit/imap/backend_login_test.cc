@@ -258,7 +258,7 @@ TEST(BackendLogin, TellsFailuresApartByTheirCodes) {
            {"no [alert] Nope", "wrong_credentials"},
            {"NO [UNAVAILABLE] Nope", "backend_unavailable"},
            {"NO [INUSE] Nope", "backend_unavailable"},
-           {"NO [SERVERBUG] Nope", "backend_unavailable"},
+           {"NO [SERVERBUG] Nope", "backend_misconfigured"},
            {"NO [LIMIT] Nope", "backend_limit"},
            {"NO [EXPIRED] Nope", "expired"},
            {"NO [AUTHORIZATIONFAILED] Nope", "authorization_refused"},
