@@ -247,8 +247,12 @@ bool Relay::half_closed() const {
 }
 
 bool Relay::stalled() const {
-  return (!to_client_.sink_broken && to_client_.blocked()) ||
-         (!to_backend_.sink_broken && to_backend_.blocked());
+  return to_client_.stalled() || to_backend_.stalled();
+}
+
+std::uint64_t Relay::stalled_bytes() const {
+  return (to_client_.stalled() ? to_client_.bytes : 0) +
+         (to_backend_.stalled() ? to_backend_.bytes : 0);
 }
 
 std::uint64_t Relay::bytes_to_backend() const {

@@ -58,6 +58,8 @@ class Relay {
   [[nodiscard]] bool half_closed() const;
   // True while bytes wait for a side that does not take them.
   [[nodiscard]] bool stalled() const;
+  // How many bytes the directions that are stalled now have delivered: unchanged, nothing moves.
+  [[nodiscard]] std::uint64_t stalled_bytes() const;
   [[nodiscard]] std::uint64_t bytes_to_backend() const;
   [[nodiscard]] std::uint64_t bytes_to_client() const;
   // The last few bytes that the backend got: enough to see what kind of command they end. Borrowed.
@@ -91,6 +93,7 @@ class Relay {
     [[nodiscard]] bool empty() const { return begin == end && prefix.empty(); }
     // The sink has not taken everything: until then the source is not read.
     [[nodiscard]] bool blocked() const { return !empty() || sink.unsent() > 0; }
+    [[nodiscard]] bool stalled() const { return !sink_broken && blocked(); }
     [[nodiscard]] bool finished() const { return sink_broken || end_passed; }
   };
 
