@@ -159,11 +159,18 @@ BackendLeg::Status BackendLeg::take(dialogue::BackendEvent event) {
                     event);
 }
 
+// A backend that has not said a word never judged the user, so another one may be tried; one that
+// hangs in the middle of a login may yet let the user in.
 void BackendLeg::time_out() {
-  std::string detail = "no end in state ";
+  std::string detail = "timeout in state ";
   detail += state_name();
-  fail(stage_ == Stage::kConnect ? LoginFailure::kConnectTimeout : LoginFailure::kBackendTimeout,
-       std::move(detail));
+  LoginFailure failure = LoginFailure::kBackendTimeout;
+  if (stage_ == Stage::kConnect) {
+    failure = LoginFailure::kConnectTimeout;
+  } else if (!heard_) {
+    failure = stage_ == Stage::kTls ? LoginFailure::kBackendTls : LoginFailure::kBackendGreeting;
+  }
+  fail(failure, std::move(detail));
 }
 
 BackendLeg::Status BackendLeg::fail(LoginFailure failure, std::string detail) {

@@ -40,6 +40,7 @@ struct Login {
   Endpoint endpoint;  // of the current attempt
   std::unique_ptr<BackendLeg> backend;
   std::uint64_t deadline_ms = 0;  // of this try, by the loop's clock
+  // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
   bool answer_due = false;  // the failure's reply goes out at the end of the turn

@@ -124,15 +124,19 @@ void Session::close(CloseReason reason, std::string_view detail) {
     pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
   }
   worker_.listener_metrics(listener_).leave(phase_);
+  const bool ended_by_itself = relay_ && relay_->first_end() != relay::End::kNot;
+  const bool nobody_there =
+      reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed;
   relay_.reset();
   login_.reset();
-  backend_.reset();
-  // Where the client ended or broke the connection there is nobody to end it for.
-  if (reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed) {
-    client_.reset();
-  } else {
+  if (!ended_by_itself && !nobody_there) {
     Connection::linger(std::move(client_), worker_.timers());
+    if (backend_) {
+      Connection::linger(std::move(backend_), worker_.timers());
+    }
   }
+  client_.reset();
+  backend_.reset();
   worker_.bury(*this);
 }
 

@@ -103,7 +103,8 @@ class Session final : public ListNode {
   bool closed_ = false;
   bool queued_ = false;  // run_again() was called
   const std::uint64_t started_ms_;
-  std::uint64_t moved_ms_ = 0;  // when the relay last moved a byte, by the loop's clock
+  std::uint64_t stalled_at_ = 0;  // Relay::stalled_bytes() when the stall limit was armed
+  std::uint64_t moved_ms_ = 0;    // when the relay last moved a byte, by the loop's clock
 
   Connection::Ptr client_;
   Connection::Ptr backend_;

@@ -1,7 +1,9 @@
 #include <algorithm>
+#include <string>
 #include <utility>
 #include <variant>
 
+#include "base/printable.h"
 #include "server/login.h"
 #include "server/overloaded.h"
 #include "server/session.h"
@@ -9,6 +11,9 @@
 
 // From the client's credentials to the hand-over.
 namespace headgate::server {
+
+using dialogue::LoginFailure;
+
 namespace {
 
 constexpr std::uint64_t kRoundPauseMs = 1000;
@@ -43,10 +48,27 @@ BackendSearch search_for(const std::shared_ptr<const balance::BackendSet>& set,
   return {std::move(alone), {.order = {0}}};
 }
 
+// Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
+// stays: proxies in a row would multiply their attempts.
+bool worth_another_round(LoginFailure failure) {
+  return failure == LoginFailure::kConnectRefused || failure == LoginFailure::kConnectTimeout ||
+         failure == LoginFailure::kConnectFailed || failure == LoginFailure::kBackendGreeting ||
+         failure == LoginFailure::kBackendUnavailable;
+}
+
+// Some backends repeat in their reply what they were sent.
+std::string without(std::string text, std::string_view secret) {
+  for (const std::string& form : {std::string(secret), printable(secret)}) {
+    for (std::size_t at = 0; !form.empty() && (at = text.find(form, at)) != std::string::npos;) {
+      text.replace(at, form.size(), "***");
+      at += 3;
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
-using dialogue::CloseReason;
-using dialogue::LoginFailure;
 using metrics::Phase;
 using metrics::Stage;
 
@@ -85,9 +107,13 @@ void Session::look_up() {
       .session_id = session_id,
       .tls = client_->transport().is_tls(),
   };
-  login.ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
+  auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
   });
+  // The answer may have come already, and with it the end of this login or of the session.
+  if (phase_ == Phase::kLookUp && login_) {
+    login_->ticket = std::move(ticket);
+  }
 }
 
 void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
@@ -128,9 +154,9 @@ void Session::next_attempt() {
   const bool first = login.backend == nullptr;
   const std::uint64_t now = worker_.loop().now_ms();
   const auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
-  if (!attempt) {
-    fail_login(first ? LoginFailure::kNoBackend : login.backend->failure(),
-               first ? std::string("no backend of the pool may be used") : login.backend->detail());
+  if (!attempt || (attempt->new_round && !worth_another_round(login.failure))) {
+    fail_login(first ? LoginFailure::kNoBackend : login.failure,
+               first ? std::string("no backend of the pool may be used") : login.detail);
     return;
   }
   pool_ = login.search.set();
@@ -209,15 +235,20 @@ void Session::attempt_failed() {
   login.pause.cancel();
   balance::BackendState& state = *pool_->backends[backend_index_].state;
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
-  const dialogue::FailureInfo& info = dialogue::info(login.backend->failure());
+  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  login.failure = login.backend->failure();
+  login.detail = without(login.backend->detail(), login.credentials.secret.view());
+  if (pool.master) {
+    login.detail = without(std::move(login.detail), pool.master->password.view());
+  }
+  const dialogue::FailureInfo& info = dialogue::info(login.failure);
   if (blames_backend(info)) {
-    const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
   }
   if (!info.retry_elsewhere) {
     pool_ = nullptr;
-    fail_login(info.failure, login.backend->detail());
+    fail_login(info.failure, login.detail);
     return;
   }
   report_attempt_failed();

@@ -64,6 +64,7 @@ void Session::watch_limits() {
     return;
   }
   limit_ = limit;
+  stalled_at_ = relay_->stalled_bytes();
   worker_.timers().arm(deadline_, limit_ms());
 }
 
@@ -83,23 +84,24 @@ std::uint64_t Session::limit_ms() const {
 }
 
 void Session::relay_deadline() {
+  if (limit_ == Limit::kStall) {
+    // Only the side that is waited for counts; the other one may talk as it likes.
+    if (relay_->stalled_bytes() == stalled_at_) {
+      close(dialogue::CloseReason::kStalledTimeout);
+    } else {
+      stalled_at_ = relay_->stalled_bytes();
+      worker_.timers().arm(deadline_, limit_ms());
+    }
+    return;
+  }
   const std::uint64_t end = moved_ms_ + limit_ms();
   const std::uint64_t now = worker_.loop().now_ms();
   if (now < end) {
     worker_.timers().arm(deadline_, end - now);
     return;
   }
-  switch (limit_) {
-    case Limit::kHalfClose:
-      close(reason_of(relay_->first_end()));
-      return;
-    case Limit::kStall:
-      close(dialogue::CloseReason::kStalledTimeout);
-      return;
-    case Limit::kIdle:
-      close(dialogue::CloseReason::kIdleTimeout);
-      return;
-  }
+  close(limit_ == Limit::kHalfClose ? reason_of(relay_->first_end())
+                                    : dialogue::CloseReason::kIdleTimeout);
 }
 
 }  // namespace headgate::server

@@ -90,7 +90,7 @@ void Session::report_login_failed(dialogue::LoginFailure failure, std::string_vi
 
 void Session::report_attempt_failed() {
   const Login& login = *login_;
-  const dialogue::FailureInfo& info = dialogue::info(login.backend->failure());
+  const dialogue::FailureInfo& info = dialogue::info(login.failure);
   const std::string session = id();
   const std::string backend = backend_name();
   log::warning("backend attempt failed", {{"session", session},
@@ -98,7 +98,8 @@ void Session::report_attempt_failed() {
                                           {"pool", pool_->pool},
                                           {"backend", backend},
                                           {"failure", info.name},
-                                          {"detail", login.backend->detail()},
+                                          {"detail", login.detail},
+                                          {"client_state", login.client.state_name()},
                                           {"backend_state", login.backend->state_name()}});
 }
 
