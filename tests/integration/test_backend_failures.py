@@ -165,7 +165,7 @@ def test_a_login_that_hangs_ends_at_its_deadline_and_the_log_names_both_states(p
     began = time.monotonic()
     assert client.login().startswith(b"NO [UNAVAILABLE]")
     assert 0.9 < time.monotonic() - began < 3
-    entries = [entry for entry in proxied.gate.log.entries if "timeout" in str(entry)]
+    entries = [e for e in proxied.gate.log.wait_for("login failed") if "timeout" in str(e)]
     assert entries, "no line about the timeout"
     assert any("client_state" in entry and "backend_state" in entry for entry in entries), entries
 
@@ -206,6 +206,7 @@ def test_a_backend_whose_certificate_nobody_trusts_sees_no_password(proxied, tmp
     proxied.start(backend, pool={**QUICK, "tls": tls, "ca": str(other.ca)})
     client = proxied.enter()
     assert client.login().startswith(b"NO [UNAVAILABLE]")
+    proxied.gate.log.wait_for("login failed")
     assert "certificate" in proxied.gate.log.text().lower(), "the log does not say why"
 
 
@@ -216,6 +217,7 @@ def test_a_backend_whose_certificate_has_another_name_sees_no_password(proxied, 
     proxied.start(backend, pool={**QUICK, "tls": tls, "ca": str(authority.ca)})
     client = proxied.enter()
     assert client.login().startswith(b"NO [UNAVAILABLE]")
+    proxied.gate.log.wait_for("login failed")
     text = proxied.gate.log.text().lower()
     assert "mismatch" in text or "name" in text
 
@@ -229,6 +231,7 @@ def test_a_backend_whose_certificate_is_too_old_sees_no_password(proxied, author
     proxied.start(backend, pool={**QUICK, "tls": "implicit", "ca": str(authority.ca)})
     client = proxied.enter()
     assert client.login().startswith(b"NO [UNAVAILABLE]")
+    proxied.gate.log.wait_for("login failed")
     assert "expired" in proxied.gate.log.text().lower()
 
 

@@ -141,6 +141,7 @@ def test_a_failed_backend_shows(proxied):
     assert metrics.value("headgate_backend_up", pool="main", backend=dead.address) == 0
     assert metrics.value("headgate_backend_up", pool="main", backend=good.address) == 1
     assert metrics.value("headgate_backend_weight", pool="main", backend=dead.address) == 10_000
+    gate.log.wait_for("backend attempt failed")
     lines = [
         e for e in gate.log.entries if dead.address in str(e) and e["level"] in ("warning", "error")
     ]
@@ -227,6 +228,7 @@ def test_a_connect_timeout_names_the_state_of_both_sides(proxied):
     silent = proxied.keep(Unanswering())
     proxied.start(silent, pool={"connect_timeout": "300ms", "login_timeout": "600ms"})
     proxied.enter().login()
+    proxied.gate.log.wait_for("login failed")
     lines = [e for e in proxied.gate.log.entries if e.get("failure") == "connect_timeout"]
     assert lines, proxied.gate.log.text()
     for line in lines:
