@@ -260,6 +260,9 @@ ClientLeg::HandOver ClientLeg::succeed(const dialogue::BackendWelcome& welcome) 
 }
 
 void ClientLeg::farewell(CloseReason reason) {
+  if (stage_ == Stage::kTls && dialogue_ != nullptr) {
+    handshake();  // the client has its greeting already, and its Finished may just have come
+  }
   if (stage_ != Stage::kDialogue || dialogue_ == nullptr) {
     return;
   }
