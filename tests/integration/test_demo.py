@@ -11,6 +11,9 @@ from pathlib import Path
 
 from headgate_process import REPOSITORY, binary
 from server_process import group_members
+import pytest
+
+pytestmark = pytest.mark.servers
 
 TIMEOUT = 120
 

@@ -275,6 +275,7 @@ ABUSE = [
 ]
 
 
+@pytest.mark.memory
 def test_2_000_abusive_connections_cost_bounded_memory(proxied):
     gate = proxied.start(login={"max_sessions": 3000}, log={"level": "info", "format": "json"})
     with proxied.enter() as warm:

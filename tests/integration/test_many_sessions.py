@@ -13,6 +13,9 @@ import time
 
 from fake_backend import Script
 from raw_client import RawClient
+import pytest
+
+pytestmark = pytest.mark.minutes
 
 RUN_LAST = True  # see conftest.py
 

@@ -122,6 +122,7 @@ def fill(stream, chunk=exchange.BLOB[:65536], limit=64 << 20):
     raise AssertionError(f"{limit} bytes were taken although nobody reads them")
 
 
+@pytest.mark.memory
 @pytest.mark.parametrize("mode", ["TLS to plain", "TLS to TLS", "plain to plain"])
 def test_fifty_readers_that_stall_cost_bounded_memory_and_lose_nothing(proxied, mode):
     backend, door = start(proxied, mode)

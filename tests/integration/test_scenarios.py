@@ -21,6 +21,8 @@ from scenarios.imap_scenarios import Scenario
 from scenarios.world import PASSWORD, World, front, play, start_server
 from server_process import Endpoint
 
+pytestmark = pytest.mark.servers
+
 SERVERS = ("dovecot", "cyrus")
 
 
