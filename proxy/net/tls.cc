@@ -21,8 +21,6 @@
 namespace headgate::net {
 namespace {
 
-// How much a TLS connection may take from the kernel in one recv().
-constexpr std::size_t kReadAhead = 64 * 1024;
 constexpr std::string_view kSessionIdContext = "headgate";
 
 template <auto kFree>
@@ -153,9 +151,6 @@ Context make_context(const SSL_METHOD* method) {
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
   // Idle connections give back 33 KB of record buffers each.
   SSL_CTX_set_mode(context.get(), SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-  // One recv for as many records as are there instead of two for each.
-  SSL_CTX_set_read_ahead(context.get(), 1);
-  SSL_CTX_set_default_read_buffer_len(context.get(), kReadAhead);
   return context;
 }
 

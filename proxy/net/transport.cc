@@ -20,6 +20,7 @@
 namespace headgate::net {
 namespace {
 
+constexpr std::size_t kMaxRecord = 16384;
 // What a peer may make us say by reading alone (answers to key updates) before it has to take it.
 constexpr std::size_t kMaxSaidUnread = 16 * 1024;
 
@@ -164,20 +165,20 @@ IoResult Transport::handshake() {
   }
   const bool had_greeting = first_flight_ != nullptr;
   ERR_clear_error();
-  scratch_.bio_.attach(wire_);
+  scratch_.bio_.attach(wire_, 0);
   const Want want = advance_handshake();
   const bool done = want == Want::kNone;
   // What a TLS 1.3 server says last are session tickets: they go along with its next words, which
   // saves a system call here and a wake-up there. Everything else the peer waits for.
   const bool only_tickets =
       done && SSL_is_server(ssl_) == 1 && SSL_version(ssl_) == TLS1_3_VERSION && !had_greeting;
-  scratch_.bio_.detach(only_tickets ? GatherBio::Rest::kHoldBack : GatherBio::Rest::kSend);
+  scratch_.bio_.detach(only_tickets ? SharedBio::Rest::kHoldBack : SharedBio::Rest::kSend);
   if (wire_.send_failed()) {
     return {0, Want::kFailed};
   }
   if (done) {
     stage_ = Stage::kOpen;
-    more_inside_ = SSL_has_pending(ssl_) == 1;
+    more_inside_ = wire_.has_input() || SSL_has_pending(ssl_) == 1;
     if (!more_inside_) {
       wire_.await_poll();
     }
@@ -239,7 +240,8 @@ IoResult Transport::read_tls(std::span<char> into) {
   }
   const std::size_t unsent_before = wire_.unsent();
   ERR_clear_error();
-  scratch_.bio_.attach(wire_);
+  SharedBio& bio = scratch_.bio_;
+  bio.attach(wire_, into.size());
   IoResult result;
   while (result.bytes < into.size()) {
     std::size_t bytes = 0;
@@ -250,12 +252,18 @@ IoResult Transport::read_tls(std::span<char> into) {
       break;
     }
     result.bytes += bytes;
-    if (wire_.drained() && SSL_has_pending(ssl_) == 0) {
-      result.want = Want::kRead;  // as the next SSL_read would find out in a longer way
-      break;
+    bio.set_room(into.size() - result.bytes);
+    if (bio.input() == 0 && SSL_has_pending(ssl_) == 0) {
+      if (wire_.drained()) {
+        result.want = Want::kRead;  // as the next SSL_read would find out in a longer way
+        break;
+      }
+      if (into.size() - result.bytes < kMaxRecord) {
+        break;  // enough to go on with: what little fits is not worth a recv()
+      }
     }
   }
-  scratch_.bio_.detach();
+  bio.detach();
   const std::size_t unsent_after = wire_.unsent();
   said_reading_ = unsent_after == 0
                       ? 0
@@ -284,7 +292,7 @@ IoResult Transport::write_tls(std::string_view from) {
     }
   }
   ERR_clear_error();
-  scratch_.bio_.attach(wire_);
+  scratch_.bio_.attach(wire_, 0);
   IoResult result;
   while (result.bytes < from.size() && wire_.unsent() == 0 && !wire_.send_failed()) {
     std::size_t bytes = 0;
@@ -316,7 +324,7 @@ IoResult Transport::shutdown_write() {
   if (stage_ == Stage::kOpen && !notified_close_) {
     notified_close_ = true;
     ERR_clear_error();
-    scratch_.bio_.attach(wire_);
+    scratch_.bio_.attach(wire_, 0);
     SSL_shutdown(ssl_);
     scratch_.bio_.detach();
   }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace headgate::net {
 
@@ -35,6 +36,24 @@ IoResult Wire::receive(std::span<char> into) {
       return {0, Want::kFailed};
     }
   }
+}
+
+void Wire::keep_input(std::string_view bytes) {
+  if (bytes.empty()) {
+    return;
+  }
+  input_ = std::make_unique_for_overwrite<char[]>(bytes.size());
+  std::memcpy(input_.get(), bytes.data(), bytes.size());
+  input_size_ = static_cast<std::uint32_t>(bytes.size());
+}
+
+std::size_t Wire::take_input(char* into) {
+  if (input_size_ == 0) {
+    return 0;
+  }
+  std::memcpy(into, input_.get(), input_size_);
+  input_.reset();
+  return std::exchange(input_size_, 0);
 }
 
 IoResult Wire::send(std::string_view from) {

@@ -27,6 +27,11 @@ class Wire {
   [[nodiscard]] bool drained() const { return drained_; }
   [[nodiscard]] bool end_of_file() const { return end_of_file_; }
 
+  // Ciphertext received and not yet decrypted; at most one buffer of the SharedBio.
+  void keep_input(std::string_view bytes);
+  std::size_t take_input(char* into);
+  [[nodiscard]] bool has_input() const { return input_size_ > 0; }
+
   // One send(); takes what the kernel takes.
   IoResult send(std::string_view from);
   // Takes everything: what the kernel does not take is kept, behind what is kept already.
@@ -52,6 +57,8 @@ class Wire {
   std::unique_ptr<char[]> kept_;  // exactly as large as was needed, gone when sent
   std::uint32_t begin_ = 0;       // first byte of kept_ that is not sent
   std::uint32_t end_ = 0;
+  std::unique_ptr<char[]> input_;
+  std::uint32_t input_size_ = 0;
   UniqueFd fd_;
   int error_ = 0;  // errno of the last failure
   bool drained_ = false;

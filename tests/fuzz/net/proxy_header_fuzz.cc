@@ -7,8 +7,8 @@ using headgate::net::parse_proxy_header;
 using headgate::net::ProxyHeader;
 using headgate::net::ProxyHeaderIncomplete;
 
-// Whatever is parsed must lie within the input and its bounds, and must come out the same however the
-// bytes arrive.
+// Whatever is parsed must lie within the input and its bounds, and must come out the same however
+// the bytes arrive.
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   const std::string_view bytes(reinterpret_cast<const char*>(data), size);
   const auto result = parse_proxy_header(bytes);
