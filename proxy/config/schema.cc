@@ -261,8 +261,7 @@ Type<Config> config_type() {
   const auto admin = section<Admin>({
       key("address", &Admin::address, endpoint(),
           "Where /metrics, /healthz and /readyz are served. Not set: nowhere. There is no "
-          "password; "
-          "keep it off public networks.",
+          "password; keep it off public networks. IPv4: Debian 12's HTTP library has no IPv6.",
           {.shown = true, .example = R"("127.0.0.1:9143")"}),
   });
   const auto log = section<Log>({
