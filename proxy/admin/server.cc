@@ -83,7 +83,7 @@ struct Server::Impl {
 
   void add_own_routes();
   std::expected<void, std::string> start();
-  void stop();
+  void stop() const;
   Response answer(mg_connection* connection, const mg_request_info& info, std::string& allow) const;
 
   static Impl& of(const mg_connection* connection) {
@@ -228,7 +228,7 @@ std::expected<void, std::string> Server::Impl::start() {
 
 // CivetWeb's accepting thread looks at its stop flag only every two seconds or when somebody
 // connects. Connecting until it is gone makes a shutdown a matter of milliseconds.
-void Server::Impl::stop() {
+void Server::Impl::stop() const {
   if (context == nullptr) {
     return;
   }

@@ -97,7 +97,7 @@ PasswdFile::Version PasswdFile::read() const {
 
 std::expected<std::shared_ptr<PasswdFile>, std::vector<std::string>> PasswdFile::open(
     std::string path) {
-  const std::shared_ptr<PasswdFile> file(new PasswdFile(std::move(path)));
+  std::shared_ptr<PasswdFile> file(new PasswdFile(std::move(path)));
   Version version = file->read();
   if (!version.table) {
     return std::unexpected(std::move(version.table.error()));

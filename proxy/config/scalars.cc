@@ -175,7 +175,7 @@ std::expected<T, std::string> parse_in_base(std::string_view text) {
   auto parsed = T::parse(text);
   if (!parsed) {
     constexpr std::string_view kWord = "expected ";
-    std::string error = parsed.error();
+    const std::string& error = parsed.error();
     return std::unexpected(error.starts_with(kWord) ? error.substr(kWord.size()) : error);
   }
   return *parsed;

@@ -19,7 +19,6 @@ std::uint64_t ms(std::chrono::milliseconds duration) {
 }  // namespace
 
 using dialogue::CloseReason;
-using metrics::Phase;
 
 Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
     : worker_(worker),
