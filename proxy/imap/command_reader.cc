@@ -51,7 +51,8 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   const std::size_t length = held_.size() - line_start_ + piece.size();
   if (end == in.npos) {
     // One byte more than the limit may still be the CR of the line end.
-    if (!fits(lines_before_ + length - std::min<std::size_t>(length, 1), piece)) {
+    const std::size_t size = lines_before_ + length;
+    if (size > max_line_ + 1 && !may_be_longer(size - 1, piece)) {
       return overlong(piece);
     }
     held_.append(piece);
@@ -59,7 +60,8 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   }
   const bool has_cr =
       piece.empty() ? held_.view().substr(line_start_).ends_with('\r') : piece.ends_with('\r');
-  if (!fits(lines_before_ + length - (has_cr ? 1 : 0), piece)) {
+  const std::size_t size = lines_before_ + length - (has_cr ? 1 : 0);
+  if (size > max_line_ && !may_be_longer(size, piece)) {
     return overlong(piece);
   }
   std::string_view line = piece;
@@ -83,17 +85,14 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
   return {end + 1, Event::kLiteral};
 }
 
-bool CommandReader::fits(std::size_t length, std::string_view piece) const {
-  if (length <= max_line_) {
-    return true;
-  }
+bool CommandReader::may_be_longer(std::size_t size, std::string_view piece) const {
   if (longer_ == nullptr) {
     return false;
   }
   // However the bytes were cut, the command begins with what is held.
   std::string begin(held_.view().substr(0, kBeginSize));
   begin += piece.substr(0, kBeginSize - begin.size());
-  const bool longer = length <= longer_(begin);
+  const bool longer = size <= longer_(begin);
   wipe(begin.data(), begin.size());
   return longer;
 }

@@ -66,7 +66,7 @@ class CommandReader {
   Result feed_skipped_line(std::string_view in);
   Result feed_skipped_literal(std::string_view in);
   Result overlong(std::string_view piece);
-  [[nodiscard]] bool fits(std::size_t length, std::string_view piece) const;
+  [[nodiscard]] bool may_be_longer(std::size_t size, std::string_view piece) const;
   void keep_tail(std::string_view bytes);
 
   std::size_t max_line_;
