@@ -134,7 +134,9 @@ void Worker::adopt(std::size_t listener, net::Accepted accepted) {
   // Owned by itself until bury(): the lists hold it meanwhile.
   auto* session = new Session(*this, listener, std::move(accepted));
   admit(*session);
-  session->start();
+  if (!session->closed()) {  // with others still on their way in, it may have been the oldest
+    session->start();
+  }
 }
 
 void Worker::admit(Session& session) {
