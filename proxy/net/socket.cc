@@ -95,12 +95,12 @@ AcceptResult accept_tcp(int listener) {
   }
 }
 
-std::expected<UniqueFd, int> connect_tcp(const Endpoint& address) {
+std::expected<UniqueFd, int> connect_tcp(const Endpoint& address, const KeepAlive& keepalive) {
   UniqueFd fd = tcp_socket(address);
   if (!fd) {
     return std::unexpected(errno);
   }
-  tune(fd.get(), KeepAlive{});
+  tune(fd.get(), keepalive);
   sockaddr_storage storage{};
   const socklen_t length = address.to_sockaddr(storage);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 &&
@@ -112,7 +112,10 @@ std::expected<UniqueFd, int> connect_tcp(const Endpoint& address) {
 
 void tune(int fd, const KeepAlive& keepalive) {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(fd, SOL_SOCKET, SO_KEEPALIVE, keepalive.idle_s > 0 ? 1 : 0);
+  if (keepalive.idle_s == 0) {
+    return;
+  }
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, static_cast<int>(keepalive.idle_s));
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, static_cast<int>(keepalive.interval_s));
   set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, static_cast<int>(keepalive.probes));

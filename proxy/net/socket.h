@@ -26,14 +26,14 @@ struct AcceptResult {
 };
 AcceptResult accept_tcp(int listener);
 
-// Begins a non-blocking connect. TCP_NODELAY is set; keepalive as given.
-std::expected<UniqueFd, int> connect_tcp(const Endpoint& address);
-
 struct KeepAlive {
-  unsigned idle_s = 120;
+  unsigned idle_s = 120;  // 0: no keepalive
   unsigned interval_s = 30;
   unsigned probes = 4;
 };
+
+// Begins a non-blocking connect. TCP_NODELAY is set; keepalive as given.
+std::expected<UniqueFd, int> connect_tcp(const Endpoint& address, const KeepAlive& keepalive = {});
 // TCP_NODELAY and keepalive; failures do not matter. Accepted sockets inherit what was set on their
 // listener (Linux), so tune the listener once and not each connection.
 void tune(int fd, const KeepAlive& keepalive);

@@ -32,7 +32,7 @@ BackendLeg::BackendLeg(net::Loop& loop, net::IoScratch& scratch, Target target,
       on_ready_(callback) {}
 
 BackendLeg::Status BackendLeg::start() {
-  auto fd = net::connect_tcp(target_.endpoint);
+  auto fd = net::connect_tcp(target_.endpoint, target_.keepalive);
   if (!fd) {
     return fail_connect(fd.error());
   }

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "config/config.h"
 #include "dialogue/backend_dialogue.h"
+#include "net/socket.h"
 #include "net/tls.h"
 #include "server/connection.h"
 #include "server/protocol.h"
@@ -32,6 +33,7 @@ class BackendLeg {
     std::string host;  // name for SNI and verification
     config::TlsMode tls = config::TlsMode::kNone;
     net::ClientTls* client_tls = nullptr;  // for all but kNone
+    net::KeepAlive keepalive;
   };
 
   // `owner` gets `callback` for the backend's socket.

@@ -194,8 +194,12 @@ void Session::start_attempt() {
                     .id = login.client.dialogue()->client_id()};
   login.backend = std::make_unique<BackendLeg>(
       worker_.loop(), worker_.scratch(),
-      BackendLeg::Target{login.endpoint, backend.address.host, pool.tls,
-                         worker_.client_tls(login.pool)},
+      BackendLeg::Target{
+          login.endpoint,
+          backend.address.host,
+          pool.tls,
+          worker_.client_tls(login.pool),
+          {.idle_s = static_cast<unsigned>(worker_.snapshot().config.relay.keepalive.count())}},
       login.context.protocol.backend(pool.tls == config::TlsMode::kStartTls), std::move(request),
       this, &Session::on_backend_ready);
   login.attempted_at = Login::Clock::now();

@@ -59,6 +59,12 @@ TEST(AcceptTcp, GivesTheSocketAndItsPeerAndThenNothing) {
   EXPECT_EQ(option(first.accepted.fd.get(), IPPROTO_TCP, TCP_NODELAY), 1);
   EXPECT_EQ(option(first.accepted.fd.get(), SOL_SOCKET, SO_KEEPALIVE), 1);
   EXPECT_EQ(option(first.accepted.fd.get(), IPPROTO_TCP, TCP_KEEPIDLE), 77);
+  const auto quiet = connect_tcp(local_endpoint(listener.get()), {.idle_s = 0});
+  ASSERT_TRUE(quiet.has_value());
+  EXPECT_EQ(option(quiet->get(), SOL_SOCKET, SO_KEEPALIVE), 0);
+  EXPECT_EQ(option(connecting->get(), SOL_SOCKET, SO_KEEPALIVE), 1);
+  ASSERT_TRUE(test::wait_for(listener.get(), POLLIN));
+  ASSERT_TRUE(accept_tcp(listener.get()).accepted.fd);
   const AcceptResult second = accept_tcp(listener.get());
   EXPECT_FALSE(second.accepted.fd);
   EXPECT_EQ(second.errno_code, EAGAIN);
