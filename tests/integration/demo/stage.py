@@ -97,7 +97,7 @@ class Stage:
 
     def endpoint(self, listener: str) -> Endpoint:
         tls = {"imaps": "implicit", "imap": "starttls"}[listener]
-        return Endpoint("localhost", self.gate.port(listener), tls, self.authority.ca)
+        return Endpoint("127.0.0.1", self.gate.port(listener), tls, self.authority.ca)
 
     def stop(self) -> None:
         """Ends everything this stage started and removes its directory."""
