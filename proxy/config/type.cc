@@ -123,9 +123,8 @@ bool read_items(Reader& reader, const Value& value, const TypeInfo& info, std::s
   }
   std::size_t index = 0;
   for (const auto& entry : value.node) {
-    // NOLINTNEXTLINE(cppcoreguidelines-slicing): the iterator's value is a Node, and a pair for
-    // maps
-    read({entry, fmt::format("{}[{}]", value.path, index++), line_of(entry, value.line),
+    const YAML::Node& element = entry;  // the iterator's value is also a pair, for maps
+    read({element, fmt::format("{}[{}]", value.path, index++), line_of(element, value.line),
           value.secret});
   }
   return true;
