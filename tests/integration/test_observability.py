@@ -167,6 +167,7 @@ def test_a_session_leaves_one_line_with_everything_about_it(proxied):
     gate = proxied.start(backend)
     client = proxied.logged_in("alice@example.org")
     client.command("LOGOUT")
+    assert client.rest() == b""  # the backend ends first
     client.close()
     end = proxied.end()
     for field in SESSION_FIELDS:
@@ -257,12 +258,13 @@ SECRETS = {
 }
 
 
-@pytest.mark.parametrize("backend", ["obedient", "breaking", "wordy"])
+@pytest.mark.parametrize("backend", ["obedient", "breaking", "wordy", "repeating"])
 def test_no_secret_is_in_the_log_at_debug_level(proxied, backend):
     scripts = {
         "obedient": Script(),
         "breaking": Script(login=[End.RESET]),
         "wordy": Script(login=lambda c: [b"{tag} BAD what is LOGIN alice " + c.password + b"\r\n"]),
+        "repeating": Script(login=lambda c: [b"{tag} NO " + c.password + b" is wrong\r\n"]),
     }
     proxied.start(
         proxied.backend(scripts[backend]),
