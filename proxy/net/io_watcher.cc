@@ -1,30 +1,48 @@
 #include "net/io_watcher.h"
 
-#include <cstdio>
-#include <cstdlib>
+#include <sys/epoll.h>
+
+#include "net/loop.h"
 
 namespace headgate::net {
+namespace {
 
-static_assert(kReadable == UV_READABLE && kWritable == UV_WRITABLE && kHangup == UV_DISCONNECT,
-              "masks go to libuv and come from it without translation");
+constexpr unsigned kAll = kReadable | kWritable | kHangup;
+
+std::uint32_t to_epoll(unsigned mask) {
+  std::uint32_t events = 0;
+  events |= (mask & kReadable) != 0 ? static_cast<std::uint32_t>(EPOLLIN) : 0;
+  events |= (mask & kWritable) != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0;
+  events |= (mask & kHangup) != 0 ? static_cast<std::uint32_t>(EPOLLRDHUP) : 0;
+  return events;
+}
+
+unsigned from_epoll(std::uint32_t events) {
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) {
+    return kAll;
+  }
+  unsigned mask = 0;
+  mask |= (events & EPOLLIN) != 0 ? kReadable : 0;
+  mask |= (events & EPOLLOUT) != 0 ? kWritable : 0;
+  mask |= (events & EPOLLRDHUP) != 0 ? kHangup : 0;
+  return mask;
+}
+
+}  // namespace
 
 void IoWatcher::open(Loop& loop, int fd, void* owner, Callback on_ready) {
-  // Fails only for a descriptor that is closed or cannot be polled, or is watched already.
-  if (const int result = uv_poll_init(loop.raw(), &poll_, fd); result != 0) {
-    std::fprintf(stderr, "uv_poll_init: %s\n", uv_strerror(result));
-    std::abort();
-  }
-  poll_.data = this;
+  loop_ = &loop;
   owner_ = owner;
   on_ready_ = on_ready;
-  on_closed_ = nullptr;
+  fd_ = fd;
   wanted_ = 0;
   applied_ = 0;
   open_ = true;
+  loop.count_open();
 }
 
 void IoWatcher::want(unsigned mask) {
-  wanted_ = mask;
+  wanted_ = static_cast<std::uint8_t>(mask);
   if (open_ && !in_callback_) {
     apply();
   }
@@ -34,40 +52,46 @@ void IoWatcher::apply() {
   if (wanted_ == applied_) {
     return;
   }
-  applied_ = wanted_;
   if (applied_ == 0) {
-    uv_poll_stop(&poll_);
+    loop_->watch(EPOLL_CTL_ADD, fd_, to_epoll(wanted_), this);
+  } else if (wanted_ == 0) {
+    loop_->watch(EPOLL_CTL_DEL, fd_, 0, this);
   } else {
-    uv_poll_start(&poll_, static_cast<int>(applied_), &IoWatcher::on_poll);
+    loop_->watch(EPOLL_CTL_MOD, fd_, to_epoll(wanted_), this);
+  }
+  applied_ = wanted_;
+}
+
+// The event may be older than the mask, or than close(): callbacks of the same turn came between.
+void IoWatcher::dispatch(unsigned epoll_events) {
+  unsigned ready = from_epoll(epoll_events);
+  if ((epoll_events & EPOLLERR) == 0) {
+    ready &= wanted_;
+  }
+  if (ready == 0 || wanted_ == 0) {
+    return;
+  }
+  in_callback_ = true;
+  on_ready_(owner_, ready);
+  in_callback_ = false;
+  if (open_) {
+    apply();
   }
 }
 
-void IoWatcher::on_poll(uv_poll_t* poll, int status, int events) noexcept {
-  auto* watcher = static_cast<IoWatcher*>(poll->data);
-  unsigned ready = static_cast<unsigned>(events);
-  if (status < 0) {
-    // EPOLLERR: libuv has stopped the handle and calls it EBADF (libuv #3796); the true error is
-    // the socket's to tell.
-    ready = kReadable | kWritable | kHangup;
-    watcher->applied_ = 0;
-  }
-  watcher->in_callback_ = true;
-  watcher->on_ready_(watcher->owner_, ready);
-  watcher->in_callback_ = false;
-  if (watcher->open_) {
-    watcher->apply();
-  }
-}
-
-void IoWatcher::close(Closed on_closed) {
-  open_ = false;
+void IoWatcher::close(Closed on_closed, Descriptor descriptor) {
   wanted_ = 0;
+  if (applied_ != 0) {
+    if (descriptor == Descriptor::kStaysOpen) {
+      apply();
+    } else {
+      loop_->note_watched(-1);
+    }
+  }
   applied_ = 0;
+  open_ = false;
   on_closed_ = on_closed;
-  uv_close(reinterpret_cast<uv_handle_t*>(&poll_), [](uv_handle_t* handle) noexcept {
-    auto* watcher = static_cast<IoWatcher*>(handle->data);
-    watcher->on_closed_(watcher->owner_);
-  });
+  loop_->reap_later(*this);
 }
 
 }  // namespace headgate::net

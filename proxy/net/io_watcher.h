@@ -1,21 +1,19 @@
 #pragma once
 
-#include <uv.h>
-
 #include <cstdint>
 
-#include "net/loop.h"
-
 namespace headgate::net {
+
+class Loop;
 
 // Bits of an interest or readiness mask.
 inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands
 
-// Watches one file descriptor, level-triggered. Inside the callback want() only notes the mask; it
-// reaches the kernel when the callback returns, and only if it differs from what is there (libuv
-// 1.44's uv_poll_start does DEL and ADD even for an unchanged mask, libuv #2201).
+// Watches one file descriptor, level-triggered, in the epoll set of its Loop. Inside the callback
+// want() only notes the mask; it reaches the kernel when the callback returns, and only if it
+// differs from what is there.
 // An error on the socket arrives as all three bits: read it or close, it is reported until then.
 // Memory: the owner must outlive the close callback, see close().
 class IoWatcher {
@@ -37,23 +35,30 @@ class IoWatcher {
     owner_ = owner;
     on_ready_ = on_ready;
   }
-  // Stops at once; the fd may be closed right after. `on_closed` comes in a later turn, and the
-  // memory of this object must live until then.
+  // What becomes of the descriptor. One that is closed leaves the epoll set by itself, which saves
+  // a system call.
+  enum class Descriptor : std::uint8_t { kStaysOpen, kClosedByThen };
+  // Stops at once; the fd may be closed right after, and must be when on_closed returns if that was
+  // said. `on_closed` comes at the end of the turn, and the memory of this object must live until
+  // then.
   using Closed = void (*)(void* owner) noexcept;
-  void close(Closed on_closed);
+  void close(Closed on_closed, Descriptor descriptor = Descriptor::kStaysOpen);
 
  private:
-  uv_poll_t poll_{};
+  friend class Loop;
+  void apply();
+  void dispatch(unsigned epoll_events);
+
+  Loop* loop_ = nullptr;
   void* owner_ = nullptr;
   Callback on_ready_ = nullptr;
   Closed on_closed_ = nullptr;
-  unsigned wanted_ = 0;
-  unsigned applied_ = 0;  // what libuv watches
+  IoWatcher* next_closing_ = nullptr;
+  int fd_ = -1;
+  std::uint8_t wanted_ = 0;
+  std::uint8_t applied_ = 0;  // what the kernel watches
   bool open_ = false;
   bool in_callback_ = false;
-
-  void apply();
-  static void on_poll(uv_poll_t* poll, int status, int events) noexcept;
 };
 
 }  // namespace headgate::net

@@ -1,11 +1,24 @@
 #include "net/loop.h"
 
+#include <sys/epoll.h>
+
+#include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
+#include <memory>
 #include <utility>
+
+#include "net/io_watcher.h"
 
 namespace headgate::net {
 namespace {
+
+// More wait in the kernel; sessions that became ready meanwhile, timers and mail are not kept
+// waiting by a long list.
+constexpr int kEventsATurn = 256;
+constexpr std::uint64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 // Running out of memory or descriptors while a loop is set up, or leaving handles behind when it
 // goes, is nothing a caller could mend.
@@ -23,24 +36,114 @@ uv_handle_t* as_handle(Handle* handle) {
 
 }  // namespace
 
-Loop::Loop() {
+Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
+  require(epoll_ ? 0 : -errno, "epoll_create1");
   require(uv_loop_init(&loop_), "uv_loop_init");
+  uv_timer_init(&loop_, &keeper_);
+  uv_timer_start(&keeper_, [](uv_timer_t*) noexcept {}, kNever, kNever);
+  uv_unref(as_handle(&keeper_));
+  epoll_event event{};
+  event.events = EPOLLIN;
+  event.data.ptr = nullptr;  // libuv's set
+  require(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, uv_backend_fd(&loop_), &event) == 0 ? 0 : -errno,
+          "epoll_ctl");
 }
 
 Loop::~Loop() {
+  require(open_ == 0 ? 0 : UV_EBUSY, "event loop");
+  uv_close(as_handle(&keeper_), nullptr);
+  uv_run(&loop_, UV_RUN_NOWAIT);
   require(uv_loop_close(&loop_), "uv_loop_close");
 }
 
 void Loop::run() {
-  uv_run(&loop_, UV_RUN_DEFAULT);
+  stopped_ = false;
+  uv_run(&loop_, UV_RUN_NOWAIT);  // its descriptors go into its set
+  do {
+    turn();
+  } while (!stopped_ && alive());
 }
 
 void Loop::stop() {
-  uv_stop(&loop_);
+  stopped_ = true;
 }
 
 void Loop::drain() {
-  while (uv_run(&loop_, UV_RUN_DEFAULT) != 0) {
+  uv_run(&loop_, UV_RUN_NOWAIT);
+  while (alive()) {
+    turn();
+  }
+}
+
+void Loop::turn() {
+  if (turn_end_ != nullptr) {
+    turn_end_->on_turn_end_();
+  }
+  reap();
+  std::array<epoll_event, kEventsATurn> events;
+  const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsATurn, timeout());
+  uv_update_time(&loop_);
+  bool for_libuv = uv_backend_timeout(&loop_) == 0;
+  for (int i = 0; i < count; ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    if (event.data.ptr == nullptr) {
+      for_libuv = true;
+    } else {
+      static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
+    }
+  }
+  if (for_libuv) {
+    uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+}
+
+bool Loop::alive() const {
+  return closing_ != nullptr || (turn_end_ != nullptr && turn_end_->busy_) ||
+         uv_loop_alive(&loop_) != 0;
+}
+
+// Milliseconds that the loop may sleep; -1: until something happens.
+int Loop::timeout() const {
+  if (stopped_ || closing_ != nullptr || (turn_end_ != nullptr && turn_end_->busy_)) {
+    return 0;
+  }
+  return uv_backend_timeout(&loop_);
+}
+
+void Loop::watch(int operation, int fd, std::uint32_t events, IoWatcher* watcher) {
+  epoll_event event{};
+  event.events = events;
+  event.data.ptr = watcher;
+  // Fails only for a descriptor that is closed, cannot be polled or is watched already, and when
+  // the kernel has no memory or fs.epoll.max_user_watches is reached.
+  require(::epoll_ctl(epoll_.get(), operation, fd, &event) == 0 ? 0 : -errno, "epoll_ctl");
+  if (operation == EPOLL_CTL_ADD) {
+    note_watched(1);
+  } else if (operation == EPOLL_CTL_DEL) {
+    note_watched(-1);
+  }
+}
+
+void Loop::note_watched(int difference) {
+  const bool any = watched_ > 0;
+  watched_ += static_cast<std::size_t>(difference);
+  if (any != (watched_ > 0)) {
+    any ? uv_unref(as_handle(&keeper_)) : uv_ref(as_handle(&keeper_));
+  }
+}
+
+void Loop::reap_later(IoWatcher& watcher) {
+  watcher.next_closing_ = closing_;
+  closing_ = &watcher;
+}
+
+// After all callbacks of the turn, so that no event of it finds a watcher whose memory is gone.
+void Loop::reap() {
+  while (closing_ != nullptr) {
+    IoWatcher* const watcher = closing_;
+    closing_ = watcher->next_closing_;
+    --open_;
+    watcher->on_closed_(watcher->owner_);
   }
 }
 
@@ -67,47 +170,13 @@ void Wakeup::notify() {
   uv_async_send(&handle_->async);
 }
 
-// A prepare handle runs after the close callbacks of a turn and the timers of the next, just before
-// the poll, so one call sees the work of all of them; an active idle handle makes the poll's
-// timeout 0.
-struct TurnEnd::Handles {
-  uv_prepare_t prepare;
-  uv_idle_t idle;
-  std::function<void()> on_turn_end;
-  int open = 2;
-
-  static void closed(uv_handle_t* handle) noexcept {
-    auto* handles = static_cast<Handles*>(handle->data);
-    if (--handles->open == 0) {
-      delete handles;
-    }
-  }
-};
-
 TurnEnd::TurnEnd(Loop& loop, std::function<void()> on_turn_end)
-    : handles_(new Handles{{}, {}, std::move(on_turn_end)}) {
-  uv_prepare_init(loop.raw(), &handles_->prepare);
-  uv_idle_init(loop.raw(), &handles_->idle);
-  handles_->prepare.data = handles_;
-  handles_->idle.data = handles_;
-  uv_prepare_start(&handles_->prepare, [](uv_prepare_t* prepare) noexcept {
-    static_cast<Handles*>(prepare->data)->on_turn_end();
-  });
-  // Housekeeping does not keep a loop alive, unfinished work (the idle handle) does.
-  uv_unref(as_handle(&handles_->prepare));
+    : loop_(loop), on_turn_end_(std::move(on_turn_end)) {
+  loop_.turn_end_ = this;
 }
 
 TurnEnd::~TurnEnd() {
-  uv_close(as_handle(&handles_->prepare), &Handles::closed);
-  uv_close(as_handle(&handles_->idle), &Handles::closed);
-}
-
-void TurnEnd::set_busy(bool busy) {
-  if (busy) {
-    uv_idle_start(&handles_->idle, [](uv_idle_t*) noexcept {});
-  } else {
-    uv_idle_stop(&handles_->idle);
-  }
+  loop_.turn_end_ = nullptr;
 }
 
 void run_blocking(Loop& loop, std::function<void()> work, std::function<void()> done) {

@@ -2,13 +2,24 @@
 
 #include <uv.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <memory>
+
+#include "base/unique_fd.h"
 
 namespace headgate::net {
 
-// One event loop; lives and dies on one thread.
+class IoWatcher;
+class TurnEnd;
+
+// One event loop; lives and dies on one thread. Sockets are watched by an epoll set of its own, see
+// IoWatcher; timers, wake-ups and the thread pool are libuv's, whose set is a member of ours and is
+// turned only when it has something to do. (libuv's uv_poll_t costs four system calls more for each
+// socket's life and another turn for its end.)
+//
+// libuv puts a descriptor into its set at the beginning of its own turn: handles other than timers
+// must be made before run() or from inside one of libuv's callbacks.
 class Loop {
  public:
   Loop();
@@ -26,7 +37,27 @@ class Loop {
   [[nodiscard]] uv_loop_t* raw() { return &loop_; }
 
  private:
+  friend class IoWatcher;
+  friend class TurnEnd;
+
+  void count_open() { ++open_; }
+  void watch(int operation, int fd, std::uint32_t events, IoWatcher* watcher);
+  void note_watched(int difference);
+  void reap_later(IoWatcher& watcher);
+
+  void turn();
+  void reap();
+  [[nodiscard]] bool alive() const;
+  [[nodiscard]] int timeout() const;
+
   uv_loop_t loop_{};
+  uv_timer_t keeper_{};  // never expires; keeps libuv's loop alive while anything is watched
+  UniqueFd epoll_;
+  std::size_t open_ = 0;          // watchers not yet reaped
+  std::size_t watched_ = 0;       // watchers that want something
+  IoWatcher* closing_ = nullptr;  // the last closed one first
+  TurnEnd* turn_end_ = nullptr;
+  bool stopped_ = false;
 };
 
 // Wakes a loop from any thread. Several wake-ups may become one call.
@@ -43,16 +74,20 @@ class Wakeup {
 
 // Calls back once a turn, when all I/O, close and timer callbacks of it are done and before the
 // loop sleeps; for deferred frees and sessions that stopped at their byte budget. While `busy` is
-// set the loop does not sleep.
+// set the loop does not sleep. One for a loop.
 class TurnEnd {
  public:
   TurnEnd(Loop& loop, std::function<void()> on_turn_end);
   ~TurnEnd();
-  void set_busy(bool busy);
+  TurnEnd(const TurnEnd&) = delete;
+  TurnEnd& operator=(const TurnEnd&) = delete;
+  void set_busy(bool busy) { busy_ = busy; }
 
  private:
-  struct Handles;
-  Handles* handles_;
+  friend class Loop;
+  Loop& loop_;
+  std::function<void()> on_turn_end_;
+  bool busy_ = false;
 };
 
 // Runs `work` on libuv's thread pool and then `done` on the loop's thread. For password hashing

@@ -39,7 +39,8 @@ void Connection::Retire::operator()(Connection* connection) const {
 void Connection::give_up() {
   linger_.reset();
   watcher_.rebind(this, [](void* /*self*/, unsigned /*ready*/) noexcept {});
-  watcher_.close([](void* self) noexcept { delete static_cast<Connection*>(self); });
+  watcher_.close([](void* self) noexcept { delete static_cast<Connection*>(self); },
+                 net::IoWatcher::Descriptor::kClosedByThen);
 }
 
 void Connection::linger(Ptr connection, net::TimerWheel& timers) {

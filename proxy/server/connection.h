@@ -11,9 +11,9 @@
 
 namespace headgate::server {
 
-// A transport and its watcher: one side of a session. libuv wants a watcher's memory for one more
-// turn after it was closed, so a connection is given up by retire() or linger(), never destroyed by
-// its holder.
+// A transport and its watcher: one side of a session. A watcher's memory must live until the end of
+// the turn in which it was closed, so a connection is given up by its Ptr or by linger(), never
+// destroyed by its holder.
 class Connection {
  public:
   using Callback = net::IoWatcher::Callback;
