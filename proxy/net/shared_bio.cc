@@ -113,7 +113,7 @@ void SharedBio::gather(std::string_view bytes) {
   if (output_size_ + bytes.size() > kOutputSize) {
     send();
     if (bytes.size() > kOutputSize) {
-      wire_->send_or_keep(bytes);
+      wire_->send_or_keep(bytes, false);
       return;
     }
   }
@@ -122,7 +122,7 @@ void SharedBio::gather(std::string_view bytes) {
 }
 
 void SharedBio::send() {
-  wire_->send_or_keep({output_.get(), output_size_});
+  wire_->send_or_keep({output_.get(), output_size_}, false);
   output_size_ = 0;
 }
 
@@ -131,7 +131,8 @@ void SharedBio::detach(Rest rest) {
     wire_->hold_back({output_.get(), output_size_});
     output_size_ = 0;
   } else {
-    send();
+    wire_->send_or_keep({output_.get(), output_size_}, rest == Rest::kSendBeforeEnd);
+    output_size_ = 0;
   }
   wire_->keep_input({input_.get() + input_begin_, input()});
   wire_ = nullptr;

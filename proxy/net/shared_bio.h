@@ -45,8 +45,11 @@ class SharedBio {
   [[nodiscard]] std::size_t input() const { return input_end_ - input_begin_; }
   // Sends what is gathered so far.
   void send();
-  // Sends the rest, or leaves it with the wire until its next bytes go.
-  enum class Rest { kSend, kHoldBack };
+  // Bytes gathered and not yet sent.
+  [[nodiscard]] std::size_t output() const { return output_size_; }
+  // Sends the rest; or leaves it with the wire until its next bytes go; or sends it in one segment
+  // with the FIN that the caller lets follow.
+  enum class Rest { kSend, kHoldBack, kSendBeforeEnd };
   void detach(Rest rest = Rest::kSend);
 
  private:

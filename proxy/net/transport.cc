@@ -24,6 +24,14 @@ constexpr std::size_t kMaxRecord = 16384;
 // What a peer may make us say by reading alone (answers to key updates) before it has to take it.
 constexpr std::size_t kMaxSaidUnread = 16 * 1024;
 
+// What stands in OpenSSL's queue of errors from before would be taken for the outcome of the next
+// call. It is nearly always empty, and to see that is much cheaper than to empty it.
+void clear_errors() {
+  if (ERR_peek_error() != 0) {
+    ERR_clear_error();
+  }
+}
+
 std::string peer_address(int fd) {
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
@@ -70,18 +78,19 @@ Transport::~Transport() {
 }
 
 IoResult Transport::finish_connect() {
-  if (broken()) {
-    return {0, Want::kFailed};
-  }
   sockaddr_storage storage{};
   socklen_t length = sizeof storage;
   if (::getpeername(wire_.fd(), reinterpret_cast<sockaddr*>(&storage), &length) == 0) {
     return {0, Want::kNone};
   }
-  if (errno == ENOTCONN) {
+  const int error = errno;
+  if (broken()) {
+    return {0, Want::kFailed};
+  }
+  if (error == ENOTCONN) {
     return {0, Want::kWrite};
   }
-  wire_.set_error(errno);
+  wire_.set_error(error);
   return {0, Want::kFailed};
 }
 
@@ -164,7 +173,7 @@ IoResult Transport::handshake() {
     return {0, Want::kNone};
   }
   const bool had_greeting = first_flight_ != nullptr;
-  ERR_clear_error();
+  clear_errors();
   scratch_.bio_.attach(wire_, 0);
   const Want want = advance_handshake();
   const bool done = want == Want::kNone;
@@ -239,7 +248,8 @@ IoResult Transport::read_tls(std::span<char> into) {
     return {0, wire_.send_failed() ? Want::kFailed : Want::kWrite};
   }
   const std::size_t unsent_before = wire_.unsent();
-  ERR_clear_error();
+  const std::size_t held_back = wire_.held_back();
+  clear_errors();
   SharedBio& bio = scratch_.bio_;
   bio.attach(wire_, into.size());
   IoResult result;
@@ -263,7 +273,9 @@ IoResult Transport::read_tls(std::span<char> into) {
       }
     }
   }
-  bio.detach();
+  // Session tickets go on waiting for our next words, unless reading made us say something.
+  bio.detach(held_back > 0 && bio.output() == held_back ? SharedBio::Rest::kHoldBack
+                                                        : SharedBio::Rest::kSend);
   const std::size_t unsent_after = wire_.unsent();
   said_reading_ = unsent_after == 0
                       ? 0
@@ -291,7 +303,7 @@ IoResult Transport::write_tls(std::string_view from) {
       return {0, want};
     }
   }
-  ERR_clear_error();
+  clear_errors();
   scratch_.bio_.attach(wire_, 0);
   IoResult result;
   while (result.bytes < from.size() && wire_.unsent() == 0 && !wire_.send_failed()) {
@@ -323,10 +335,10 @@ IoResult Transport::shutdown_write() {
   }
   if (stage_ == Stage::kOpen && !notified_close_) {
     notified_close_ = true;
-    ERR_clear_error();
+    clear_errors();
     scratch_.bio_.attach(wire_, 0);
     SSL_shutdown(ssl_);
-    scratch_.bio_.detach();
+    scratch_.bio_.detach(SharedBio::Rest::kSendBeforeEnd);
   }
   if (const Want want = wire_.flush(); want != Want::kNone) {
     return {0, want};

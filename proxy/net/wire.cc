@@ -56,9 +56,10 @@ std::size_t Wire::take_input(char* into) {
   return std::exchange(input_size_, 0);
 }
 
-IoResult Wire::send(std::string_view from) {
+IoResult Wire::send(std::string_view from, bool more) {
+  const int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
   for (;;) {
-    const ssize_t sent = ::send(fd_.get(), from.data(), from.size(), MSG_NOSIGNAL);
+    const ssize_t sent = ::send(fd_.get(), from.data(), from.size(), flags);
     if (sent >= 0) {
       const auto bytes = static_cast<std::size_t>(sent);
       return {bytes, bytes == from.size() ? Want::kNone : Want::kWrite};
@@ -74,7 +75,7 @@ IoResult Wire::send(std::string_view from) {
   }
 }
 
-void Wire::send_or_keep(std::string_view from) {
+void Wire::send_or_keep(std::string_view from, bool more) {
   if (from.empty() || send_failed_) {
     return;
   }
@@ -82,7 +83,7 @@ void Wire::send_or_keep(std::string_view from) {
     keep(from);
     return;
   }
-  const IoResult sent = send(from);
+  const IoResult sent = send(from, more);
   if (sent.want == Want::kWrite) {
     keep(from.substr(sent.bytes));
   }

@@ -32,10 +32,10 @@ class Wire {
   std::size_t take_input(char* into);
   [[nodiscard]] bool has_input() const { return input_size_ > 0; }
 
-  // One send(); takes what the kernel takes.
-  IoResult send(std::string_view from);
+  // One send(); takes what the kernel takes. `more`: the kernel may wait for what follows at once.
+  IoResult send(std::string_view from, bool more = false);
   // Takes everything: what the kernel does not take is kept, behind what is kept already.
-  void send_or_keep(std::string_view from);
+  void send_or_keep(std::string_view from, bool more);
   // Keeps bytes that need not go before the next ones do.
   void hold_back(std::string_view bytes);
   // The bytes held back go to `into`, which must have room; returns how many.
