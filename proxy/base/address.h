@@ -20,6 +20,7 @@ class IpAddress {
   static IpAddress from_bytes(const std::array<std::uint8_t, 16>& v6);
 
   [[nodiscard]] bool is_v6() const { return v6_; }
+  [[nodiscard]] bool is_any() const { return bytes_ == decltype(bytes_){}; }  // 0.0.0.0 or ::
   // 4 or 16 bytes in network order.
   [[nodiscard]] std::string_view bytes() const;
   [[nodiscard]] std::string to_string() const;

@@ -87,7 +87,7 @@ AcceptResult accept_tcp(int listener) {
     auto* address = reinterpret_cast<sockaddr*>(&storage);
     UniqueFd fd(::accept4(listener, address, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (fd) {
-      return {{std::move(fd), Endpoint::from_sockaddr(address)}, 0};
+      return {{std::move(fd), Endpoint::from_sockaddr(address), {}}, 0};
     }
     if (!is_error_of_one_connection(errno)) {
       return {{}, errno == EWOULDBLOCK ? EAGAIN : errno};

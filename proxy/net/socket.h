@@ -16,6 +16,7 @@ std::expected<UniqueFd, std::string> listen_tcp(const Endpoint& address, int bac
 struct Accepted {
   UniqueFd fd;
   Endpoint peer;
+  Endpoint local;  // for the listener to fill in: mostly it knows without asking the kernel
 };
 // Without a socket errno_code says why: EAGAIN when nothing waits; EMFILE, ENFILE, ENOBUFS and
 // ENOMEM are for the caller to back off from; ECONNABORTED and its like are skipped inside. The

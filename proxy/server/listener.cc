@@ -19,6 +19,10 @@ constexpr std::uint64_t kRestMs = 250;
 
 Listener::Listener(Worker& worker, std::size_t index, UniqueFd fd)
     : worker_(worker), index_(index), fd_(std::move(fd)), rest_(this, &Listener::on_rested) {
+  const Endpoint local = net::local_endpoint(fd_.get());
+  if (!local.ip.is_any()) {
+    local_ = local;
+  }
   watcher_.open(worker_.loop(), fd_.get(), this, &Listener::on_ready);
   watcher_.want(net::kReadable);
 }
@@ -42,6 +46,7 @@ void Listener::accept_some(int budget) {
       worker_.timers().arm(rest_, kRestMs);
       return;
     }
+    result.accepted.local = local_ ? *local_ : net::local_endpoint(result.accepted.fd.get());
     worker_.adopt(index_, std::move(result.accepted));
   }
 }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 
+#include "base/address.h"
 #include "base/unique_fd.h"
 #include "net/io_watcher.h"
 #include "net/timer_wheel.h"
@@ -28,6 +30,7 @@ class Listener {
   Worker& worker_;
   const std::size_t index_;
   UniqueFd fd_;
+  std::optional<Endpoint> local_;  // of every connection; not set when bound to any address
   net::IoWatcher watcher_;
   net::Timer rest_;
   bool closed_ = false;

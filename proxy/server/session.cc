@@ -27,14 +27,13 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
       started_ms_(worker.loop().now_ms()),
       deadline_(this, &Session::on_deadline),
       client_endpoint_(accepted.peer) {
-  const Endpoint local = net::local_endpoint(accepted.fd.get());
   client_ = Connection::open(worker.loop(), worker.scratch(), std::move(accepted.fd), this,
                              &Session::on_client_ready);
   const Snapshot& snapshot = worker.snapshot();
   login_ = std::make_unique<Login>(
       client_->transport(),
       ClientLegContext{snapshot.config.listeners[listener], *snapshot.protocols[listener],
-                       worker.server_tls(), accepted.peer, local},
+                       worker.server_tls(), accepted.peer, accepted.local},
       this, &Session::on_pause_over);
   worker_.listener_metrics(listener_).enter(phase_);
 }
