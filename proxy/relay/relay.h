@@ -81,7 +81,7 @@ class Relay {
     std::uint32_t end = 0;       // one past the last
     std::uint64_t bytes = 0;     // taken by the sink
     std::array<char, 8> tail{};  // the last of them, right-aligned
-    bool may_read = true;        // the poll said so, or the last read filled the buffer
+    bool may_read = false;       // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
     bool source_ended = false;  // nothing more will come from the source
     bool source_broken = false;

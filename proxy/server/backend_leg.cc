@@ -47,7 +47,7 @@ BackendLeg::Status BackendLeg::on_ready() {
     case Stage::kTls:
       return handshake();
     case Stage::kDialogue:
-      return run_dialogue();
+      return run_dialogue(true);
   }
   return fail(LoginFailure::kInternal, "no such stage");
 }
@@ -91,7 +91,7 @@ BackendLeg::Status BackendLeg::handshake() {
   if (target_.tls == config::TlsMode::kStartTls) {
     dialogue::BackendStep step = dialogue_->on_tls_established(to_send_);
     const Status status = take(std::move(step.event));
-    return status == Status::kWaiting ? run_dialogue() : status;
+    return status == Status::kWaiting ? run_dialogue(transport_pending()) : status;
   }
   return begin_dialogue();
 }
@@ -101,10 +101,15 @@ BackendLeg::Status BackendLeg::begin_dialogue() {
   ready_at_ = std::chrono::steady_clock::now();
   dialogue::BackendStep step = dialogue_->log_in(std::move(request_), to_send_);
   const Status status = take(std::move(step.event));
-  return status == Status::kWaiting ? run_dialogue() : status;
+  return status == Status::kWaiting ? run_dialogue(transport_pending()) : status;
 }
 
-BackendLeg::Status BackendLeg::run_dialogue() {
+bool BackendLeg::transport_pending() const {
+  return connection_->transport().read_pending();
+}
+
+// An answer takes a round trip: unless the poll says so there is nothing to read.
+BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
   std::array<char, kReadSize> bytes;
   net::Transport& transport = connection_->transport();
   for (;;) {
@@ -118,6 +123,9 @@ BackendLeg::Status BackendLeg::run_dialogue() {
       if (sent.want == Want::kWrite) {
         return wait(Want::kWrite);
       }
+    }
+    if (!may_read) {
+      return wait(Want::kRead);
     }
     const net::IoResult got = transport.read(bytes);
     std::string_view input(bytes.data(), got.bytes);
@@ -140,6 +148,7 @@ BackendLeg::Status BackendLeg::run_dialogue() {
     if (got.want != Want::kNone && to_send_.empty()) {
       return wait(got.want);
     }
+    may_read = got.want == Want::kNone;
   }
 }
 

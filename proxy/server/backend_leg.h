@@ -68,7 +68,8 @@ class BackendLeg {
   Status finish_connect();
   Status handshake();
   Status begin_dialogue();
-  Status run_dialogue();
+  Status run_dialogue(bool may_read);
+  [[nodiscard]] bool transport_pending() const;
   Status take(dialogue::BackendEvent event);
   Status start_tls();
   Status fail(dialogue::LoginFailure failure, std::string detail);

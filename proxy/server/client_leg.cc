@@ -41,7 +41,9 @@ ClientLeg::Status ClientLeg::on_ready(unsigned mask) {
     if (error != 0) {
       return close(CloseReason::kClientReset, std::strerror(error));
     }
+    // Input that waits is left there; then only the end of it is of interest.
     wanted_ &= ~(net::kHangup | net::kReadable);
+    wanted_ |= (mask & net::kHangup) == 0 ? net::kHangup : 0;
     if ((mask & net::kWritable) == 0) {
       return Status::kWaiting;
     }
@@ -116,10 +118,17 @@ ClientLeg::Status ClientLeg::begin_after_proxy_header() {
     handshake_began_ = std::chrono::steady_clock::now();
     transport_.start_tls(*context_.tls, reply_);
     reply_.clear();
-    return handshake();
+    return await_hello();
   }
   stage_ = Stage::kDialogue;
   return run_dialogue();
+}
+
+// The client speaks first, a round trip from now: there is nothing to read yet, and if there is,
+// the poll will say so.
+ClientLeg::Status ClientLeg::await_hello() {
+  wanted_ = net::kReadable;
+  return Status::kWaiting;
 }
 
 ClientLeg::Status ClientLeg::handshake() {
@@ -161,10 +170,10 @@ ClientLeg::Status ClientLeg::run_dialogue() {
       handshake_began_ = std::chrono::steady_clock::now();
       transport_.start_tls(*context_.tls, {});
       stage_ = Stage::kTls;
-      return handshake();
+      return await_hello();
     }
     if (dialogue_->awaiting_answer()) {
-      wanted_ = net::kHangup;
+      wanted_ = net::kReadable;
       return Status::kWaiting;
     }
     if (!unread_.empty()) {
@@ -227,7 +236,7 @@ ClientLeg::Status ClientLeg::feed(std::string_view bytes) {
           },
           [this](dialogue::Authenticate& action) {
             credentials_ = std::move(action.credentials);
-            wanted_ = net::kHangup;
+            wanted_ = net::kReadable;
             return Status::kAuthenticate;
           },
           [this](dialogue::SaslResponse&) {

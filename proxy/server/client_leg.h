@@ -74,6 +74,7 @@ class ClientLeg {
   Status advance();
   Status read_proxy_header();
   Status begin_after_proxy_header();
+  Status await_hello();
   Status handshake();
   Status run_dialogue();
   bool send_reply();

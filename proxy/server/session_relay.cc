@@ -8,8 +8,6 @@
 namespace headgate::server {
 namespace {
 
-constexpr unsigned kAnything = net::kReadable | net::kWritable | net::kHangup;
-
 std::uint64_t ms(std::chrono::milliseconds duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
@@ -36,7 +34,8 @@ void Session::begin_relay() {
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
   worker_.timers().arm(deadline_, ms(worker_.snapshot().config.relay.idle_timeout));
-  run_relay(kAnything, kAnything);
+  // What waits in the kernel the poll tells of in a moment; mostly nothing does.
+  run_relay(client_->transport().read_pending() ? net::kReadable : 0, 0);
 }
 
 void Session::run_relay(unsigned client_mask, unsigned backend_mask) {
