@@ -9,7 +9,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr std::size_t kFreeBuffersKept = 64;
+constexpr std::size_t kFreeBuffersKept = 16;
 constexpr std::chrono::seconds kSourceDeadline{10};
 
 }  // namespace
