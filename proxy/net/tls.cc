@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "net/crypto_library.h"
 #include "net/tls_error.h"
 
 namespace headgate::net {
@@ -81,7 +82,8 @@ std::expected<Key, std::string> load_key(const std::string& path) {
   if (!file) {
     return std::unexpected(file.error());
   }
-  Key key(PEM_read_bio_PrivateKey(file->get(), nullptr, no_passphrase, nullptr));
+  Key key(PEM_read_bio_PrivateKey_ex(file->get(), nullptr, no_passphrase, nullptr, crypto_library(),
+                                     nullptr));
   if (!key) {
     return std::unexpected(
         fmt::format("{}: no unencrypted private key in PEM form: {}", path, last_error()));
@@ -144,7 +146,7 @@ Problem apply_policy(SSL_CTX* context, const TlsPolicy& policy) {
 
 // What every connection of ours wants, on either side.
 Context make_context(const SSL_METHOD* method) {
-  Context context(SSL_CTX_new(method));
+  Context context(SSL_CTX_new_ex(crypto_library(), nullptr, method));
   if (!context) {
     return context;
   }

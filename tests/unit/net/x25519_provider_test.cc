@@ -1,0 +1,160 @@
+#include "net/x25519_provider.h"
+
+#include <gtest/gtest.h>
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/provider.h>
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace headgate::net {
+namespace {
+
+template <auto kFree>
+struct Freer {
+  template <typename T>
+  void operator()(T* object) const {
+    kFree(object);
+  }
+};
+using Pkey = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
+using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
+using Bytes = std::vector<unsigned char>;
+
+Bytes from_hex(const std::string& hex) {
+  Bytes bytes;
+  for (std::size_t at = 0; at < hex.size(); at += 2) {
+    bytes.push_back(static_cast<unsigned char>(std::stoi(hex.substr(at, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+Bytes raw(const Pkey& key, int (*get)(const EVP_PKEY*, unsigned char*, std::size_t*)) {
+  Bytes bytes(32);
+  std::size_t size = bytes.size();
+  EXPECT_EQ(get(key.get(), bytes.data(), &size), 1);
+  bytes.resize(size);
+  return bytes;
+}
+
+Bytes public_of(const Pkey& key) {
+  return raw(key, &EVP_PKEY_get_raw_public_key);
+}
+
+Bytes private_of(const Pkey& key) {
+  return raw(key, &EVP_PKEY_get_raw_private_key);
+}
+
+// A library context that has the provider whatever it measured; `nullptr` is OpenSSL's own.
+class X25519Provider : public testing::Test {
+ protected:
+  X25519Provider() : library_(OSSL_LIB_CTX_new()) {
+    EXPECT_EQ(OSSL_PROVIDER_add_builtin(library_.get(), "headgate", &x25519_provider_init), 1);
+    EXPECT_NE(OSSL_PROVIDER_load(library_.get(), "default"), nullptr);
+    EXPECT_NE(OSSL_PROVIDER_load(library_.get(), "headgate"), nullptr);
+    EXPECT_EQ(EVP_set_default_properties(library_.get(), "?provider=headgate"), 1);
+  }
+
+  Pkey generate() { return Pkey(EVP_PKEY_Q_keygen(library_.get(), nullptr, "X25519")); }
+  Pkey with_private(OSSL_LIB_CTX* library, const Bytes& bytes) {
+    return Pkey(
+        EVP_PKEY_new_raw_private_key_ex(library, "X25519", nullptr, bytes.data(), bytes.size()));
+  }
+  Pkey with_public(OSSL_LIB_CTX* library, const Bytes& bytes) {
+    return Pkey(
+        EVP_PKEY_new_raw_public_key_ex(library, "X25519", nullptr, bytes.data(), bytes.size()));
+  }
+  // Empty: refused.
+  Bytes shared_secret(OSSL_LIB_CTX* library, const Pkey& own, const Pkey& peer) {
+    const PkeyContext derive(EVP_PKEY_CTX_new_from_pkey(library, own.get(), nullptr));
+    Bytes secret(32);
+    std::size_t size = secret.size();
+    if (EVP_PKEY_derive_init(derive.get()) != 1 ||
+        EVP_PKEY_derive_set_peer(derive.get(), peer.get()) != 1 ||
+        EVP_PKEY_derive(derive.get(), secret.data(), &size) != 1) {
+      ERR_clear_error();
+      return {};
+    }
+    return secret;
+  }
+
+  std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library_;
+};
+
+TEST_F(X25519Provider, ServesTheKeysOfItsLibraryContext) {
+  const Pkey key = generate();
+  ASSERT_TRUE(key);
+  EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key.get())), "headgate");
+  EXPECT_EQ(EVP_PKEY_get_bits(key.get()), 253);
+  EXPECT_EQ(EVP_PKEY_get_security_bits(key.get()), 128);
+  EXPECT_EQ(EVP_PKEY_get_size(key.get()), 32);
+}
+
+TEST_F(X25519Provider, MakesThePublicKeyOfRfc7748) {
+  const Pkey alice = with_private(
+      library_.get(), from_hex("77076d0a7318a57d3c16c17251b26645df4c2f92ebc0992ac177fba51db92c2a"));
+  ASSERT_TRUE(alice);
+  EXPECT_EQ(public_of(alice),
+            from_hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
+}
+
+TEST_F(X25519Provider, GeneratesWhatOpenSslWouldHaveMadeOfTheSamePrivateKey) {
+  Bytes before;
+  for (int i = 0; i < 200; ++i) {
+    const Pkey key = generate();
+    ASSERT_TRUE(key);
+    const Bytes secret = private_of(key);
+    EXPECT_NE(secret, before);
+    EXPECT_EQ(public_of(key), public_of(with_private(nullptr, secret)));
+    before = secret;
+  }
+}
+
+TEST_F(X25519Provider, AgreesWithOpenSslOnTheSharedSecret) {
+  const Pkey ours = generate();
+  const Pkey theirs(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  const Bytes secret =
+      shared_secret(library_.get(), ours, with_public(library_.get(), public_of(theirs)));
+  ASSERT_EQ(secret.size(), 32U);
+  EXPECT_EQ(secret, shared_secret(nullptr, theirs, with_public(nullptr, public_of(ours))));
+}
+
+TEST_F(X25519Provider, APeerOfSmallOrderIsRefused) {
+  const Pkey ours = generate();
+  EXPECT_TRUE(shared_secret(library_.get(), ours, with_public(library_.get(), Bytes(32))).empty());
+}
+
+TEST_F(X25519Provider, AKeyOfAnotherSizeIsRefused) {
+  EXPECT_FALSE(with_public(library_.get(), Bytes(31, 1)));
+  EXPECT_FALSE(with_public(library_.get(), Bytes(33, 1)));
+  EXPECT_FALSE(with_private(library_.get(), Bytes(31, 1)));
+  ERR_clear_error();
+}
+
+TEST_F(X25519Provider, ACopyIsTheSameKey) {
+  const Pkey key = generate();
+  const Pkey copy(EVP_PKEY_dup(key.get()));
+  ASSERT_TRUE(copy);
+  EXPECT_EQ(EVP_PKEY_eq(key.get(), copy.get()), 1);
+  EXPECT_EQ(private_of(copy), private_of(key));
+  EXPECT_NE(EVP_PKEY_eq(key.get(), generate().get()), 1);
+}
+
+TEST_F(X25519Provider, WhatAPeerSentReplacesTheWholeKey) {
+  const Pkey key = generate();
+  const Bytes peer = public_of(generate());
+  ASSERT_EQ(EVP_PKEY_set1_encoded_public_key(key.get(), peer.data(), peer.size()), 1);
+  EXPECT_EQ(public_of(key), peer);
+  Bytes secret(32);
+  std::size_t size = secret.size();
+  EXPECT_NE(EVP_PKEY_get_raw_private_key(key.get(), secret.data(), &size), 1);
+  EXPECT_NE(EVP_PKEY_set1_encoded_public_key(key.get(), peer.data(), 31), 1);
+  ERR_clear_error();
+}
+
+}  // namespace
+}  // namespace headgate::net
