@@ -80,6 +80,7 @@ class Peer:
     speaks_imap = True  # else it only carries bytes: a reference
     most_sessions = 10_000  # more it cannot hold, or not in bearable time
     held_sessions = 1_000  # when memory is measured
+    both_cores = False  # also the one of the load generator and the backend
     program = ""  # what must be installed
     package = ""
 
@@ -117,7 +118,7 @@ class Peer:
         self.group = ControlGroup(f"headgate-bench-{os.getpid()}-{self.directory.name}")
         with open(self.directory / "output.log", "wb") as log:
             self.process = subprocess.Popen(  # pylint: disable=consider-using-with
-                ["taskset", "-c", str(self.bench.proxy_core), *command],
+                ["taskset", "-c", self.cores(), *command],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.directory,
                 start_new_session=True, preexec_fn=self.group.enter)
         try:
@@ -126,6 +127,11 @@ class Peer:
             self.stop()
             output = (self.directory / "output.log").read_text(errors="replace")
             raise RuntimeError(f"{self.name}: {error}\n{output[-2000:]}") from error
+
+    def cores(self):
+        """As taskset wants them."""
+        own = str(self.bench.proxy_core)
+        return f"{own},{self.bench.other_core}" if self.both_cores else own
 
     @contextlib.contextmanager
     def running(self):

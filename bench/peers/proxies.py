@@ -7,6 +7,7 @@ from .process import Peer, free_port, output_of
 
 class Headgate(Peer):
     name = "Headgate"
+    workers = 1
 
     @classmethod
     def missing(cls):
@@ -19,7 +20,7 @@ class Headgate(Peer):
     def command(self):
         bench = self.bench
         config = self.write("headgate.yaml", f"""\
-workers: 1
+workers: {self.workers}
 log: {{level: warning, format: text}}
 listeners:
   - {{name: imaps, address: "127.0.0.1:{self.port}", tls: implicit}}
@@ -41,6 +42,14 @@ admin:
         return [str(bench.headgate), "run", "--config", config]
 
     forward_client = "id"
+
+
+class TwoWorkers(Headgate):
+    """What a second worker costs the first one: shared locks and cache lines, if there are any."""
+
+    name = "Headgate, 2 workers"
+    workers = 2
+    both_cores = True
 
 
 class NginxMail(Peer):

@@ -1,11 +1,15 @@
 """Fairness between bulk and small, and what growing numbers of sessions do to cost."""
 
+import statistics
+
 from peers.catalogue import PEERS
+from peers.proxies import Headgate, TwoWorkers
 
 from .rotation import say
 from .tables import replace_between
 
 GROWTH = (100, 1000, 3000, 9000)
+WORKER_ROUNDS = 3
 
 
 def run_mixed(bench, peers, quick):
@@ -59,5 +63,27 @@ def run_growth(bench, peers, quick):
             say("growth: " + lines[-1])
     head = ("| µs CPU | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
             "| --- |" + " ---: |" * len(GROWTH) + "\n")
-    replace_between("growth", head + "\n".join(lines) + "\n")
+    worker_text, raw["workers"] = run_workers(bench, seconds)
+    replace_between("growth", head + "\n".join(lines) + "\n" + worker_text)
     return raw
+
+
+def run_workers(bench, seconds):
+    """CPU time for each unit with one worker and with two. Twice the workers do twice the work if a
+    unit costs the same; the machine's two cores are too few to show it as a rate."""
+    works = {"login, full handshake": ["login", "--sessions", "32"],
+             "NOOP, 256 sessions": ["noop", "--sessions", "256"]}
+    raw = {work: {kind.name: [] for kind in (Headgate, TwoWorkers)} for work in works}
+    for _ in range(WORKER_ROUNDS):
+        for kind in (Headgate, TwoWorkers):
+            with kind(bench).running() as peer:
+                for work, arguments in works.items():
+                    raw[work][kind.name].append(bench.load(peer.port, [
+                        *arguments, "--seconds", seconds, "--warm-up", "1", *peer.meter()]))
+    lines = ["| µs CPU | 1 worker | 2 workers | 2 workers do × 1 |", "| --- | ---: | ---: | ---: |"]
+    for work, results in raw.items():
+        one, two = (statistics.median(result["proxy_cpu_us_per_unit"] for result in results[kind.name])
+                    for kind in (Headgate, TwoWorkers))
+        lines.append(f"| {work} | {one:.1f} | {two:.1f} | {2 * one / two:.2f} |")
+        say("growth: " + lines[-1])
+    return "\n" + "\n".join(lines) + "\n", raw
