@@ -7,7 +7,7 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import extras, latency, micro_check, syscalls, tables
+from . import churn, extras, latency, micro_check, syscalls, tables
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -26,7 +26,9 @@ def parse():
         prog="scripts/bench", description="Measures Headgate and its peers; writes the tables of "
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
-                        choices=["table", "latency", "mixed", "growth", "syscalls", "all", "micro-check"])
+                        choices=["table", "latency", "mixed", "growth", "syscalls", "all", "churn",
+                                 "micro-check"])
+    parser.add_argument("--minutes", type=float, default=60, help="of churn")
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
     parser.add_argument("--only", metavar="WORK,…", help=", ".join(BY_NAME))
     parser.add_argument("--peers", metavar="A,B,…", help=", ".join(PEERS))
@@ -76,12 +78,14 @@ def main():
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
         tables.replace_between = lambda name, text: print(f"{name}:\n{text}")
-        for module in (latency, extras, syscalls):
+        for module in (latency, extras, syscalls, churn):
             module.replace_between = tables.replace_between
     peers = choose_peers(arguments)
     with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
         if arguments.what in ("table", "all"):
             run_table(bench, peers, arguments)
+        if arguments.what == "churn":  # an hour that `all` does not take
+            save(bench.directory, "churn", churn.run(bench, arguments.minutes))
         imap_peers = {name: kind for name, kind in peers.items() if kind.speaks_imap}
         if arguments.what in ("latency", "all"):
             save(bench.directory, "latency", latency.run(bench, peers))
