@@ -21,7 +21,17 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 enum class TlsMode : std::uint8_t { kNone, kStartTls, kImplicit };
-enum class Policy : std::uint8_t { kUserHash };
+enum class Policy : std::uint8_t {
+  kUserHash,
+  kLeastSessions,
+  kPowerOfTwo,
+  kRoundRobin,
+  kRandom,
+  kFirst,
+  kSourceHash,
+};
+enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
+enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
 struct ProxyProtocol {
@@ -53,7 +63,20 @@ struct Tls {
 
 struct Backend {
   HostPort address;
-  unsigned weight = 100;  // 0: no new users
+  unsigned weight = 100;      // 0: no new users
+  bool backup = false;        // only while no other one is up
+  unsigned share = 0;         // hundredths of a per cent of the pool's users; 0: goes by policy
+  unsigned max_sessions = 0;  // 0: no limit
+};
+
+// Users that live on one backend whatever the policy says. Exactly one of user, domain and pattern
+// is set; domain and pattern as in Route.
+struct Pin {
+  std::string user;  // without regard to case
+  std::string domain;
+  std::string pattern;
+  HostPort backend;       // one of the pool's
+  bool fallback = false;  // when it is down, the policy decides
 };
 
 // A master user logs in on behalf of the user (SASL PLAIN with an authorization identity).
@@ -65,6 +88,10 @@ struct Master {
 struct Pool {
   std::string name;
   Policy policy = Policy::kUserHash;
+  HashInput hash = HashInput::kUser;
+  unsigned load_bound = 0;  // per cent of a backend's share of the sessions; 0: none
+  Failback failback = Failback::kWhenIdle;
+  std::vector<Pin> pins;
   TlsMode tls = TlsMode::kNone;
   bool verify = true;
   std::string ca;  // empty: the system's
@@ -163,6 +190,7 @@ std::expected<Config, std::vector<Error>> load_text(const std::string& file,
 // The key words of the choices, as they stand in the file.
 std::string_view name(TlsMode mode);
 std::string_view name(Policy policy);
+std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
 

@@ -13,7 +13,16 @@ using namespace std::chrono_literals;
 
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
-const Choices<Policy> kPolicies = {{"user_hash", Policy::kUserHash}};
+const Choices<Policy> kPolicies = {
+    {"user_hash", Policy::kUserHash},      {"least_sessions", Policy::kLeastSessions},
+    {"power_of_two", Policy::kPowerOfTwo}, {"round_robin", Policy::kRoundRobin},
+    {"random", Policy::kRandom},           {"first", Policy::kFirst},
+    {"source_hash", Policy::kSourceHash}};
+const Choices<HashInput> kHashInputs = {{"user", HashInput::kUser},
+                                        {"without_detail", HashInput::kWithoutDetail},
+                                        {"domain", HashInput::kDomain}};
+const Choices<Failback> kFailbacks = {{"when_idle", Failback::kWhenIdle},
+                                      {"at_once", Failback::kAtOnce}};
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
 const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
@@ -102,6 +111,50 @@ void check_master(Reader& reader, const std::string& path, const Master&) {
   }
 }
 
+Type<Backend> backend_type() {
+  return section<Backend>({
+      key("address", &Backend::address, host_port(),
+          "Host name or address, and port. The text decides which users live here: the same place "
+          "under another name is another backend.",
+          {.required = true, .example = R"("127.0.1.1:10143")"}),
+      key("weight", &Backend::weight, number(0U, 10000U),
+          "Share of the users, relative to the other weights of the pool. 0: no new users."),
+      key("backup", &Backend::backup, boolean(), "Used only while no other backend is up."),
+      key("share", &Backend::share, percentage(),
+          "A canary: it gets this share of the pool's users, always the same ones, and nobody "
+          "else. 0%: it goes by policy and weight."),
+  });
+}
+
+void check_pin(Reader& reader, const std::string& path, const Pin&) {
+  const auto has = [&](std::string_view key) {
+    return reader.has(fmt::format("{}.{}", path, key));
+  };
+  if (has("user") + has("domain") + has("pattern") != 1) {
+    reader.refuse(path, "exactly one of user, domain and pattern");
+  }
+}
+
+Type<Pin> pin_type() {
+  return section<Pin>(
+      {
+          key("user", &Pin::user, text("a user name"), "The user, without regard to case.",
+              {.example = "alice@example.org"}),
+          key("domain", &Pin::domain, domain(),
+              "Users with this domain behind the last '@', without regard to case.",
+              {.example = "example.org"}),
+          key("pattern", &Pin::pattern, pattern(),
+              "Users whose whole name matches this regular expression; as in routes.",
+              {.example = R"("[a-m].*@example[.]net")"}),
+          key("backend", &Pin::backend, host_port(), "Address of one of the pool's backends.",
+              {.required = true, .example = R"("127.0.1.1:10143")"}),
+          key("fallback", &Pin::fallback, boolean(),
+              "Whether the policy decides while that backend is down. false: logins fail until it "
+              "is back."),
+      },
+      check_pin);
+}
+
 Type<Pool> pool_type() {
   const auto master = section<Master>(
       {
@@ -115,20 +168,29 @@ Type<Pool> pool_type() {
               {.secret = true, .example = "master.password"}),
       },
       check_master);
-  const auto backend = section<Backend>({
-      key("address", &Backend::address, host_port(),
-          "Host name or address, and port. The text decides which users live here: the same place "
-          "under another name is another backend.",
-          {.required = true, .example = R"("127.0.1.1:10143")"}),
-      key("weight", &Backend::weight, number(0U, 10000U),
-          "Share of the users, relative to the other weights of the pool. 0: no new users."),
-  });
   return section<Pool>({
       key("policy", &Pool::policy, choice(kPolicies),
-          "How a backend is chosen. user_hash: the same user always gets the same one, and a "
-          "changed "
-          "list moves as few users as possible.",
+          "How a backend is chosen for a user without sessions. user_hash: the same user always "
+          "gets the same one, and a changed list moves as few users as possible. least_sessions: "
+          "the one with the fewest sessions by weight. power_of_two: of two drawn by weight the "
+          "one with fewer. round_robin: in turns. random: drawn by weight. first: the first of the "
+          "list that is up and not full. source_hash: as user_hash, but of the client's address "
+          "(IPv6: its /64). Whatever the policy, all sessions of a user at one time go to one "
+          "backend.",
           {.shown = true}),
+      key("hash", &Pool::hash, choice(kHashInputs),
+          "What user_hash and shares hash, in lower case. user: the whole name. without_detail: "
+          "alice+lists@example.org as alice@example.org. domain: users of a domain stay together."),
+      key("load_bound", &Pool::load_bound, load_bound(),
+          "With user_hash: no backend takes new users beyond this many per cent of its share of "
+          "the pool's sessions; they go to their next one. Users with sessions stay. 0: no "
+          "bound."),
+      key("failback", &Pool::failback, choice(kFailbacks),
+          "When users return to a backend that had failed. when_idle: once their last session has "
+          "ended. at_once: with their next login; their other sessions are ended then."),
+      key("pins", &Pool::pins, list_of(pin_type(), "a list of pins"),
+          "Users that live on one backend whatever the policy says; the first that matches "
+          "counts."),
       key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
       key("verify", &Pool::verify, boolean(),
           "Whether a backend must show a valid certificate for its host name."),
@@ -141,7 +203,7 @@ Type<Pool> pool_type() {
           "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
           "identity). "
           "Needs a source that checks passwords."),
-      key("backends", &Pool::backends, list_of(backend, "a list of at least one backend", 1),
+      key("backends", &Pool::backends, list_of(backend_type(), "a list of at least one backend", 1),
           "The mail servers of the pool.",
           {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
       key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
@@ -303,6 +365,9 @@ std::string_view name(TlsMode mode) {
 }
 std::string_view name(Policy policy) {
   return word(kPolicies, policy);
+}
+std::string_view name(HashInput input) {
+  return word(kHashInputs, input);
 }
 std::string_view name(ForwardClient forward) {
   return word(kForwards, forward);

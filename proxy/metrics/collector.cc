@@ -240,6 +240,14 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
   }
 }
 
+void add_users(Page& page, const UserFigures& users) {
+  page.add(MetricId::kUsers, {}, users.users);
+  page.add(MetricId::kUsersAway, {}, users.away);
+  page.add(MetricId::kSessionsLeftBehind, {}, users.left_behind);
+  page.add(MetricId::kUserTableBytes, {}, users.bytes);
+  page.add(MetricId::kUserTableOverflows, {}, users.overflows);
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -261,6 +269,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_workers(page, sources_.workers);
   if (sources_.backends) {
     add_backends(page, sources_.backends());
+  }
+  if (sources_.users) {
+    add_users(page, sources_.users());
   }
   page.add(
       MetricId::kBuildInfo,

@@ -24,6 +24,15 @@ struct BackendFigures {
   bool draining = false;
 };
 
+// Users with sessions, as the user table knows them.
+struct UserFigures {
+  std::size_t users = 0;
+  std::size_t away = 0;
+  std::size_t left_behind = 0;
+  std::size_t bytes = 0;
+  std::uint64_t overflows = 0;
+};
+
 struct BuildInfo {
   std::string version;
   std::string openssl;
@@ -41,6 +50,7 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<UserFigures()> users;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <utility>
 
 #include "base/log.h"
@@ -22,6 +23,9 @@ namespace headgate::server {
 namespace {
 
 constexpr std::chrono::seconds kResolveEvery{30};
+// Users with sessions at one time that are kept together; 40 bytes each in the worst of times
+// twice.
+constexpr std::size_t kMaxUsers = 4'000'000;
 
 std::int64_t now_ms() {
   return static_cast<std::int64_t>(uv_hrtime() / 1'000'000);
@@ -100,6 +104,7 @@ std::expected<void, std::string> Supervisor::make_snapshot() {
     snapshot->protocols.push_back(make_imap(listener, snapshot->config.login));
   }
   snapshot->routing = std::make_unique<Routing>(snapshot->config);
+  snapshot->placement = std::make_unique<Placement>(snapshot->config);
   snapshot->ticket_keys = net::make_ticket_keys();
   pools_ = make_pools(snapshot->config, {});
   snapshot_ = std::move(snapshot);
@@ -136,6 +141,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
     return std::unexpected(sockets.error());
   }
   waiting_room_.emplace(worker_count_, snapshot_->config.login.max_sessions);
+  users_.emplace(kMaxUsers, (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
   std::vector<std::string> listeners;
   for (const config::Listener& listener : snapshot_->config.listeners) {
     listeners.push_back(listener.name);
@@ -149,7 +155,8 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                   .listeners = std::move((*sockets)[i]),
                                   .metrics = metrics_.back(),
                                   .workers = &workers_,
-                                  .waiting_room = &*waiting_room_});
+                                  .waiting_room = &*waiting_room_,
+                                  .users = &*users_});
     if (!worker) {
       return std::unexpected(worker.error());
     }
@@ -165,6 +172,14 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.users = [this] {
+    const auto stats = users_->stats();
+    return metrics::UserFigures{.users = stats.users,
+                                .away = stats.away,
+                                .left_behind = stats.left_behind,
+                                .bytes = stats.bytes,
+                                .overflows = stats.overflows};
+  };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
@@ -230,6 +245,7 @@ void Supervisor::resolve_again() {
         set->backends[j].endpoints = pools_[i]->backends[j].endpoints;
       }
     }
+    balance::prepare(*set);
     fresh[i] = std::move(set);
   }
   if (same_addresses(fresh, pools_)) {

@@ -12,6 +12,7 @@
 
 #include "admin/server.h"
 #include "auth/sources.h"
+#include "balance/user_table.h"
 #include "config/config.h"
 #include "metrics/collector.h"
 #include "server/pools.h"
@@ -54,6 +55,7 @@ class Supervisor {
   mutable std::mutex pools_mutex_;  // the admin threads read pools_
   Pools pools_;
   std::optional<WaitingRoom> waiting_room_;
+  std::optional<balance::UserTable> users_;
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

@@ -53,6 +53,11 @@ class CollectorTest : public testing::Test {
                                                 .up = true,
                                                 .draining = true}};
           },
+      .users =
+          [] {
+            return UserFigures{
+                .users = 5, .away = 2, .left_behind = 1, .bytes = 4096, .overflows = 3};
+          },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
