@@ -45,6 +45,7 @@ struct Listener {
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
   int backlog = 4096;
+  unsigned max_sessions = 0;  // logged in; 0: no limit
 };
 
 struct Certificate {
@@ -98,6 +99,7 @@ struct Pool {
   ForwardClient forward_client = ForwardClient::kId;
   std::optional<Master> master;
   std::vector<Backend> backends;
+  unsigned max_sessions = 0;  // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
@@ -134,6 +136,17 @@ struct Login {
   std::string greeting = "Headgate ready.";  // human-readable text
 };
 
+// Limits on sessions that are logged in, each 0 for none. A network is a client's address cut to
+// the prefix.
+struct Limits {
+  unsigned sessions_per_user = 0;
+  unsigned sessions_per_user_and_network = 0;
+  unsigned sessions_per_network = 0;
+  unsigned ipv4_prefix = 32;
+  unsigned ipv6_prefix = 64;
+  std::vector<Network> exempt;  // from the limits by network: webmail
+};
+
 struct Relay {
   seconds idle_timeout{1860};          // 31 minutes: longer than IDLE's 29 (RFC 2177)
   seconds idle_command_timeout{1860};  // the same while the client waits in IDLE, if longer
@@ -161,6 +174,7 @@ struct Config {
   std::vector<UserSource> users;
   std::vector<Route> routes;
   Login login;
+  Limits limits;
   Relay relay;
   Admin admin;
   Log log;

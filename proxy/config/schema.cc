@@ -11,6 +11,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr unsigned kMostSessions = 10'000'000;
+
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
 const Choices<Policy> kPolicies = {
@@ -71,6 +73,8 @@ Type<Listener> listener_type() {
       key("backlog", &Listener::backlog, number(1, 65535),
           "Connections that the kernel keeps until they are accepted; net.core.somaxconn limits it "
           "as well."),
+      key("max_sessions", &Listener::max_sessions, number(0U, kMostSessions),
+          "Sessions that are logged in by this listener; further logins are refused. 0: no limit."),
   });
 }
 
@@ -123,6 +127,9 @@ Type<Backend> backend_type() {
       key("share", &Backend::share, percentage(),
           "A canary: it gets this share of the pool's users, always the same ones, and nobody "
           "else. 0%: it goes by policy and weight."),
+      key("max_sessions", &Backend::max_sessions, number(0U, kMostSessions),
+          "Sessions logged in or logging in at this backend; users without sessions go elsewhere, "
+          "and are refused when all are full. 0: no limit."),
   });
 }
 
@@ -206,6 +213,8 @@ Type<Pool> pool_type() {
       key("backends", &Pool::backends, list_of(backend_type(), "a list of at least one backend", 1),
           "The mail servers of the pool.",
           {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+      key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
+          "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
       key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
           "How long one backend may take to accept a connection, TLS included."),
       key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
@@ -301,6 +310,26 @@ Type<Login> login_type() {
   });
 }
 
+Type<Limits> limits_type() {
+  return section<Limits>({
+      key("sessions_per_user", &Limits::sessions_per_user, number(0U, kMostSessions),
+          "Sessions that one user may have. 0: no limit."),
+      key("sessions_per_user_and_network", &Limits::sessions_per_user_and_network,
+          number(0U, kMostSessions),
+          "Sessions that one user may have from one network, which is the client's address cut to "
+          "the prefix below; behind a load balancer the address of the PROXY header. 0: no limit."),
+      key("sessions_per_network", &Limits::sessions_per_network, number(0U, kMostSessions),
+          "Sessions from one network, all users together. 0: no limit."),
+      key("ipv4_prefix", &Limits::ipv4_prefix, number(8U, 32U),
+          "Bits of an IPv4 address that make a network; 32: each address by itself."),
+      key("ipv6_prefix", &Limits::ipv6_prefix, number(16U, 128U),
+          "Bits of an IPv6 address that make a network; 64: what a household has."),
+      key("exempt", &Limits::exempt, list_of(network(), "a list of networks in CIDR form"),
+          "Networks that the limits by network do not count: webmail, large NATs.",
+          {.example = R"(["192.0.2.0/24"])"}),
+  });
+}
+
 Type<Relay> relay_type() {
   return section<Relay>({
       key("idle_timeout", &Relay::idle_timeout, duration(1s, 24h),
@@ -347,6 +376,8 @@ Type<Config> config_type() {
           "The first route that matches the user name decides the pool, unless the user source has "
           "named one."),
       key("login", &Config::login, login_type(), "Limits on clients before they are logged in."),
+      key("limits", &Config::limits, limits_type(),
+          "Limits on sessions that are logged in; who is above one is told so with [LIMIT]."),
       key("relay", &Config::relay, relay_type(), "Sessions after login."),
       key("admin", &Config::admin, admin, "HTTP for operators.", {.shown = true}),
       key("log", &Config::log, log, "Log lines, written to standard error."),

@@ -55,6 +55,12 @@ namespace headgate::metrics {
     "Memory of the table of users with sessions.")                                                \
   X(kUserTableOverflows, "headgate_user_table_overflows_total", kCounter, "",                     \
     "Sessions of users that the table had no room for: they went by policy alone.")               \
+  X(kSessionLimit, "headgate_session_limit", kGauge, "scope,of",                                  \
+    "Sessions that are allowed, for each limit that is configured.")                              \
+  X(kSessionLimitMost, "headgate_session_limit_most", kGauge, "scope,of",                         \
+    "Sessions of the user, network, listener, pool or backend that has most of them.")            \
+  X(kSessionLimitNear, "headgate_session_limit_near", kGauge, "scope,of",                         \
+    "How many of them have four fifths of the limit or more.")                                    \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kLoopLag, "headgate_loop_lag_seconds", kHistogram, "worker",                                  \

@@ -248,6 +248,15 @@ void add_users(Page& page, const UserFigures& users) {
   page.add(MetricId::kUserTableOverflows, {}, users.overflows);
 }
 
+void add_limits(Page& page, const std::vector<LimitFigures>& limits) {
+  for (const LimitFigures& one : limits) {
+    const LabelValues labels = {one.scope, one.of};
+    page.add(MetricId::kSessionLimit, labels, one.limit);
+    page.add(MetricId::kSessionLimitMost, labels, one.most);
+    page.add(MetricId::kSessionLimitNear, labels, one.near);
+  }
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -272,6 +281,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   }
   if (sources_.users) {
     add_users(page, sources_.users());
+  }
+  if (sources_.limits) {
+    add_limits(page, sources_.limits());
   }
   page.add(
       MetricId::kBuildInfo,

@@ -24,6 +24,7 @@
 #include "server/client_leg.h"
 #include "server/connection.h"
 #include "server/routing.h"
+#include "server/session_limits.h"
 
 namespace headgate::server {
 
@@ -81,10 +82,11 @@ class Session final : public ListNode {
   void hand_over();
 
   // session_place.cc
-  bool find_place(const Routed& routed);
+  std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
   BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
   [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;
   bool establish();
+  void give_up_backend();
   void end_left_behind();
 
   // session_relay.cc
@@ -125,6 +127,7 @@ class Session final : public ListNode {
   // For the line at the end.
   Endpoint client_endpoint_;
   std::string user_;
+  SessionLimits::Share share_;                       // from the hand-over on
   balance::UserLease lease_;                         // from the routing on
   std::shared_ptr<const balance::BackendSet> pool_;  // the pool that took the session
   std::uint32_t backend_index_ = 0;

@@ -78,6 +78,10 @@ void Session::look_up() {
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
   user_ = login.credentials.user;
+  if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
+    fail_login(*refused, {});
+    return;
+  }
   const std::string session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
@@ -118,8 +122,8 @@ void Session::route(auth::Route route, std::size_t source) {
   }
   login.route = std::move(route);
   login.pool = routed->pool;
-  if (!find_place(*routed)) {
-    fail_login(LoginFailure::kNoBackend, "no backend of the pool may be used");
+  if (const auto refused = find_place(*routed)) {
+    fail_login(*refused, "no place for the session");
     return;
   }
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];

@@ -57,6 +57,10 @@ Placement::Choice named(const BackendSet& set, const HostPort& address) {
   return {static_cast<std::uint32_t>(found - set.backends.begin()), true, std::nullopt};
 }
 
+bool any_full(const BackendSet& set) {
+  return std::ranges::any_of(set.backends, balance::is_full);
+}
+
 // Where the user would be if every backend were up; 0: cannot be said, or there already.
 std::uint64_t home_of(const BackendSet& set, balance::Request request, std::uint64_t backend) {
   if (set.policy != balance::Policy::kUserHash || set.load_bound != 0) {
@@ -104,9 +108,13 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
 
 }  // namespace
 
-// False: no backend may take the user.
-bool Session::find_place(const Routed& routed) {
+// Empty: there is a place, and login.search begins there.
+std::optional<LoginFailure> Session::find_place(const Routed& routed) {
   Login& login = *login_;
+  const config::Config& config = worker_.snapshot().config;
+  if (worker_.limits().pool_full(login.pool)) {
+    return LoginFailure::kPoolFull;
+  }
   const Placement& placement = *worker_.snapshot().placement;
   const auto set = routed.backend ? set_with(worker_.pool(login.pool), *routed.backend)
                                   : worker_.pool(login.pool);
@@ -117,14 +125,26 @@ bool Session::find_place(const Routed& routed) {
   const Placement::Choice choice = routed.backend
                                        ? named(*set, *routed.backend)
                                        : placement.choose(login.pool, *set, user, request);
-  const bool home_at_once =
-      worker_.snapshot().config.pools[login.pool].failback == config::Failback::kAtOnce;
+  const bool home_at_once = config.pools[login.pool].failback == config::Failback::kAtOnce;
+  const std::uint32_t limit = config.limits.sessions_per_user;
+  std::optional<LoginFailure> refused;
   const auto joined = worker_.users().join(
       placement.identity(login.pool, user), [&](const UserTable::Place* place) {
-        return decide(*set, place, choice, request, home_at_once);
+        // What is certain to be refused at the end is not worth the backend's while.
+        if (place != nullptr && limit != 0 && place->established >= limit) {
+          refused = LoginFailure::kUserLimit;
+          return std::optional<UserTable::Decision>();
+        }
+        const auto decision = decide(*set, place, choice, request, home_at_once);
+        if (decision && balance::is_full(set->backends[*index_of(*set, decision->backend)])) {
+          refused = LoginFailure::kBackendsFull;
+          return std::optional<UserTable::Decision>();
+        }
+        return decision;
       });
   if (!joined) {
-    return false;
+    return refused ? *refused
+                   : (any_full(*set) ? LoginFailure::kBackendsFull : LoginFailure::kNoBackend);
   }
   lease_ = joined->lease;
   if (joined->left_some) {
@@ -133,7 +153,7 @@ bool Session::find_place(const Routed& routed) {
   const std::uint32_t first = index_of(*set, lease_.backend).value();
   login.search = choice.only ? BackendSearch(set, balance::Candidates{.order = {first}})
                              : BackendSearch(set, first, request);
-  return true;
+  return std::nullopt;
 }
 
 // The next attempt is at another backend than the last one: the user's place moves along, or has
@@ -169,23 +189,44 @@ bool Session::keeps_user(LoginFailure failure) const {
   return place && place->established != 0;
 }
 
-// The backend has let the session in. False: it is not to stay there, and something else has begun.
+// The backend has let the session in: it counts from now on. False: it is not to stay there, and
+// something else has begun.
 bool Session::establish() {
-  if (worker_.users().establish(lease_, 0) == UserTable::Establish::kYes) {
-    return true;
+  Login& login = *login_;
+  const config::Config& config = worker_.snapshot().config;
+  switch (worker_.users().establish(lease_, config.limits.sessions_per_user)) {
+    case UserTable::Establish::kYes: {
+      const auto refused =
+          worker_.limits().take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
+      if (!refused) {
+        return true;
+      }
+      give_up_backend();
+      fail_login(*refused, {});
+      return false;
+    }
+    case UserTable::Establish::kOverLimit:
+      give_up_backend();
+      fail_login(LoginFailure::kUserLimit, {});
+      return false;
+    case UserTable::Establish::kElsewhere:
+      break;
   }
   // Other sessions of the user were quicker somewhere else.
-  Login& login = *login_;
-  login.pause.cancel();
-  login.backend.reset();
-  pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
-  pool_ = nullptr;
+  give_up_backend();
   const auto set = login.search.set();
   const auto index = index_of(*set, lease_.backend);
   login.search =
       index ? BackendSearch(set, balance::Candidates{.order = {*index}}) : BackendSearch();
   next_attempt();
   return false;
+}
+
+void Session::give_up_backend() {
+  login_->pause.cancel();
+  login_->backend.reset();
+  pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
+  pool_ = nullptr;
 }
 
 void Session::end_left_behind() {

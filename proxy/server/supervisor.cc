@@ -141,7 +141,9 @@ std::expected<void, std::string> Supervisor::make_workers() {
     return std::unexpected(sockets.error());
   }
   waiting_room_.emplace(worker_count_, snapshot_->config.login.max_sessions);
-  users_.emplace(kMaxUsers, (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}());
+  const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
+  users_.emplace(kMaxUsers, seed);
+  limits_.emplace(snapshot_->config, seed);
   std::vector<std::string> listeners;
   for (const config::Listener& listener : snapshot_->config.listeners) {
     listeners.push_back(listener.name);
@@ -156,7 +158,8 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                   .metrics = metrics_.back(),
                                   .workers = &workers_,
                                   .waiting_room = &*waiting_room_,
-                                  .users = &*users_});
+                                  .users = &*users_,
+                                  .limits = &*limits_});
     if (!worker) {
       return std::unexpected(worker.error());
     }
@@ -172,14 +175,8 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
-  sources.users = [this] {
-    const auto stats = users_->stats();
-    return metrics::UserFigures{.users = stats.users,
-                                .away = stats.away,
-                                .left_behind = stats.left_behind,
-                                .bytes = stats.bytes,
-                                .overflows = stats.overflows};
-  };
+  sources.users = [this] { return user_figures(); };
+  sources.limits = [this] { return limit_figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
@@ -208,6 +205,34 @@ Pools Supervisor::pools() const {
 
 std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
   return figures(pools(), now_ms());
+}
+
+metrics::UserFigures Supervisor::user_figures() const {
+  const auto stats = users_->stats();
+  return {.users = stats.users,
+          .away = stats.away,
+          .left_behind = stats.left_behind,
+          .bytes = stats.bytes,
+          .overflows = stats.overflows};
+}
+
+std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
+  const std::uint32_t of_user = snapshot_->config.limits.sessions_per_user;
+  const auto stats =
+      of_user != 0 ? users_->stats(near_limit(of_user)) : balance::UserTable::Stats{};
+  std::vector<metrics::LimitFigures> all = limits_->figures(stats.most_sessions, stats.near_limit);
+  for (const auto& set : pools()) {
+    for (const balance::Backend& backend : set->backends) {
+      if (backend.max_sessions != 0) {
+        const auto now =
+            static_cast<std::uint32_t>(std::max<std::int64_t>(balance::sessions_of(backend), 0));
+        all.push_back({"backend", fmt::format("{}/{}", set->pool, backend.address.to_string()),
+                       backend.max_sessions, now,
+                       now >= near_limit(backend.max_sessions) ? 1U : 0U});
+      }
+    }
+  }
+  return all;
 }
 
 admin::Readiness Supervisor::readiness() const {

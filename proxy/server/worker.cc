@@ -40,6 +40,7 @@ Worker::Worker(Options options)
       workers_(*options.workers),
       waiting_room_(*options.waiting_room),
       users_(*options.users),
+      limits_(*options.limits),
       buffers_(snapshot_->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);

@@ -26,6 +26,7 @@
 #include "net/transport.h"
 #include "server/listener.h"
 #include "server/session.h"
+#include "server/session_limits.h"
 #include "server/snapshot.h"
 #include "server/waiting_room.h"
 
@@ -58,6 +59,7 @@ class Worker {
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
     WaitingRoom* waiting_room = nullptr;
     balance::UserTable* users = nullptr;
+    SessionLimits* limits = nullptr;
   };
   // Makes the TLS contexts: their errors are start-up errors.
   static std::expected<std::unique_ptr<Worker>, std::string> create(Options options);
@@ -88,6 +90,7 @@ class Worker {
   net::ClientTls* client_tls(std::size_t pool) { return client_tls_[pool].get(); }
   std::uint64_t random() { return random_(); }
   balance::UserTable& users() { return users_; }
+  SessionLimits& limits() { return limits_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
   // On its way out: memory goes at the end of the turn.
@@ -117,6 +120,7 @@ class Worker {
   std::vector<std::unique_ptr<Worker>>& workers_;
   WaitingRoom& waiting_room_;
   balance::UserTable& users_;
+  SessionLimits& limits_;
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;

@@ -104,3 +104,59 @@ def test_when_a_backend_hangs_all_sessions_of_a_user_end_up_at_the_same_other_on
     assert metrics.value("headgate_users_away") == 1
     assert metrics.value("headgate_sessions_left_behind") == 0
     assert metrics.value("headgate_session_ends_total", reason="moved") == 1
+
+
+def refusal(proxied, user, **options):
+    client = proxied.enter(**options)
+    return client.login(user)
+
+
+def limit_figures(proxied, **labels):
+    metrics = proxied.gate.metrics()
+    return [metrics.value(f"headgate_session_limit{name}", **labels) for name in ("", "_most", "_near")]
+
+
+def test_a_user_above_the_limit_is_told_so_and_wrong_passwords_take_no_place(proxied):
+    proxied.start(proxied.backend(), limits={"sessions_per_user": 2})
+    first = proxied.logged_in("alice")
+    for _ in range(3):
+        assert proxied.enter().login("alice", "guess").startswith(b"NO [AUTHENTICATIONFAILED]")
+    proxied.logged_in("ALICE")
+    assert limit_figures(proxied, scope="user") == [2, 2, 1]
+    assert refusal(proxied, "alice") == b"NO [LIMIT] Too many sessions of this user."
+    assert proxied.gate.metrics().value("headgate_logins_total", result="user_limit") == 1
+    proxied.logged_in("bob")
+    first.close()
+    end = time.monotonic() + 5
+    while not refusal(proxied, "alice").startswith(b"OK"):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_limits_by_network_count_the_real_client_and_spare_exempt_networks(proxied):
+    backend = proxied.backend()
+    proxied.start(backend, limits={"sessions_per_user_and_network": 1, "sessions_per_network": 2})
+    proxied.logged_in("alice")
+    assert refusal(proxied, "alice") == (
+        b"NO [LIMIT] Too many sessions of this user from this network.")
+    proxied.logged_in("bob")
+    assert limit_figures(proxied, scope="network") == [2, 2, 1]
+    assert refusal(proxied, "carol") == b"NO [LIMIT] Too many sessions from this network."
+    proxied.start(backend, limits={"sessions_per_network": 1, "exempt": ["127.0.0.0/8"]})
+    for user in ("alice", "bob", "carol"):
+        proxied.logged_in(user)
+
+
+def test_a_full_pool_and_full_backends_refuse_further_sessions(proxied):
+    first, second = proxied.backend(), proxied.backend()
+    proxied.start({"address": first.address, "max_sessions": 1},
+                  {"address": second.address, "max_sessions": 1})
+    for user in ("alice", "bob"):
+        proxied.logged_in(user)
+    assert sorted(len(one) for one in users_of(first, second)) == [1, 1]
+    for user in ("alice", "carol"):  # the one has sessions, the other has none
+        assert refusal(proxied, user).startswith(b"NO [LIMIT] Too many sessions on this server")
+    assert limit_figures(proxied, scope="backend", of=f"main/{first.address}") == [1, 1, 1]
+    proxied.start(first, pool={"max_sessions": 1})
+    proxied.logged_in("alice")
+    assert refusal(proxied, "bob").startswith(b"NO [LIMIT] Too many sessions on this server")

@@ -174,6 +174,7 @@ listeners:
     tls: none
     proxy_protocol: {trusted: ["10.0.0.0/8", "::1"], timeout: 500ms}
     backlog: 17
+    max_sessions: 18
 tls:
   certificates: [{certificate: c.pem, key: /k.pem}]
   minimum_version: 1.3
@@ -191,7 +192,8 @@ pools:
     backends:
       - {address: "mail1.example.org:993", weight: 0}
       - {address: "mail2.example.org:993", backup: true}
-      - {address: "mail3.example.org:993", share: 2.5%}
+      - {address: "mail3.example.org:993", share: 2.5%, max_sessions: 19}
+    max_sessions: 20
     hash: without_detail
     load_bound: 125
     failback: at_once
@@ -213,6 +215,7 @@ login:
   capabilities: {add: [XONE, "XTWO=3"], remove: [SASL-IR]}
   greeting: "Welcome, human."
 relay: {idle_timeout: 2h, idle_command_timeout: 3h, stall_timeout: 61s, half_close_timeout: 5s, keepalive: 0s, buffer_size: 16KiB}
+limits: {sessions_per_user: 21, sessions_per_user_and_network: 22, sessions_per_network: 23, ipv4_prefix: 24, ipv6_prefix: 56, exempt: ["10.0.0.0/8"]}
 admin: {address: "127.0.0.1:0"}
 log: {level: debug, format: json}
 )");
@@ -269,6 +272,15 @@ log: {level: debug, format: json}
   EXPECT_EQ(config.relay.half_close_timeout, 5s);
   EXPECT_EQ(config.relay.keepalive, 0s);
   EXPECT_EQ(config.relay.buffer_size, 16384U);
+  EXPECT_EQ(listener.max_sessions, 18U);
+  EXPECT_EQ(pool.backends.at(2).max_sessions, 19U);
+  EXPECT_EQ(pool.max_sessions, 20U);
+  EXPECT_EQ(config.limits.sessions_per_user, 21U);
+  EXPECT_EQ(config.limits.sessions_per_user_and_network, 22U);
+  EXPECT_EQ(config.limits.sessions_per_network, 23U);
+  EXPECT_EQ(config.limits.ipv4_prefix, 24U);
+  EXPECT_EQ(config.limits.ipv6_prefix, 56U);
+  EXPECT_EQ(config.limits.exempt.at(0).to_string(), "10.0.0.0/8");
   EXPECT_EQ(config.log.level, log::Level::kDebug);
   EXPECT_EQ(config.log.format, log::Format::kJson);
 }
