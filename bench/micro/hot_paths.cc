@@ -16,7 +16,7 @@
 #include <utility>
 #include <variant>
 
-#include "balance/backend_set.h"
+#include "balance/policy.h"
 #include "base/secret.h"
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
@@ -171,7 +171,7 @@ extern "C" {
   std::uint64_t sum = 0;
   for (unsigned i = 0; i < 200; ++i) {
     const std::uint64_t user = balance::user_key("user" + std::to_string(i) + "@example.org");
-    sum += balance::first_by_user_hash(*backend_set, user, 0).value_or(0);
+    sum += balance::choose(*backend_set, {.user = user}).value_or(0);
   }
   require(sum > 0, "every user went to the first backend");
   return 200;

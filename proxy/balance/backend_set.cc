@@ -1,6 +1,8 @@
 #include "balance/backend_set.h"
 
 #include <algorithm>
+#include <array>
+#include <numeric>
 
 #include "balance/fixed_log.h"
 #include "balance/siphash.h"
@@ -8,71 +10,9 @@
 namespace headgate::balance {
 namespace {
 
-// A bijection that spreads every input bit over all output bits (Stafford's thirteenth variant of
-// the MurmurHash3 finisher).
-std::uint64_t mix(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
-  return x ^ (x >> 31);
-}
-
-std::uint64_t draw(const Backend& backend, std::uint64_t user) {
-  return std::max<std::uint64_t>(mix(user ^ backend.hash), 1);
-}
-
-std::uint64_t bounded_weight(const Backend& backend) {
-  return std::min<std::uint64_t>(backend.weight, kWeightLimit);
-}
-
-// What a backend bids for a user: -log2(drawn) / weight, the lowest wins. Kept as a fraction, since
-// comparing by cross-multiplication is exact.
-struct Bid {
-  std::uint64_t drawn = 0;
-  std::uint64_t weight = 0;
-  std::uint64_t distance = 0;
-
-  // Ties go by what was drawn, never by the place in the file.
-  friend bool operator<(const Bid& a, const Bid& b) {
-    const std::uint64_t left = a.distance * b.weight;
-    const std::uint64_t right = b.distance * a.weight;
-    return left != right ? left < right : a.drawn > b.drawn;
-  }
-};
-
-Bid make_bid(std::uint64_t drawn, std::uint64_t weight) {
-  return {.drawn = drawn, .weight = weight, .distance = minus_log2(drawn)};
-}
-
-bool comes_last(const Backend& backend, std::int64_t now_ms) {
-  return backend.endpoints.empty() ||
-         (backend.state != nullptr &&
-          backend.state->retry_at_ms.load(std::memory_order_relaxed) > now_ms);
-}
-
-// The lowest bid among the backends that `allowed` lets in.
-std::optional<std::uint32_t> lowest_bid(const std::vector<Backend>& backends, std::uint64_t user,
-                                        auto allowed) {
-  std::optional<std::uint32_t> best;
-  Bid lowest;
-  for (std::uint32_t at = 0; at < backends.size(); ++at) {
-    const Backend& backend = backends[at];
-    if (backend.weight == 0 || !allowed(backend)) {
-      continue;
-    }
-    const std::uint64_t drawn = draw(backend, user);
-    const std::uint64_t weight = bounded_weight(backend);
-    // Most lose here already, without a logarithm: it never rises with what was drawn.
-    if (drawn <= lowest.drawn && weight <= lowest.weight) {
-      continue;
-    }
-    const Bid bid = make_bid(drawn, weight);
-    if (!best || bid < lowest) {
-      lowest = bid;
-      best = at;
-    }
-  }
-  return best;
-}
+// Longer names keep their detail: they are refused before anybody asks.
+constexpr std::size_t kLongestName = 512;
+constexpr std::size_t kIpv6Prefix = 8;  // bytes
 
 }  // namespace
 
@@ -80,48 +20,69 @@ std::uint64_t user_key(std::string_view user) {
   return SipHash::of_lower_case(user);
 }
 
+std::uint64_t user_key(std::string_view user, HashInput input) {
+  const std::size_t at = user.rfind('@');
+  if (input == HashInput::kDomain) {
+    return user_key(at == user.npos ? user : user.substr(at + 1));
+  }
+  const std::string_view domain = at == user.npos ? std::string_view() : user.substr(at);
+  const std::string_view local = user.substr(0, user.size() - domain.size());
+  const std::size_t plus = local.find('+');
+  if (input == HashInput::kUser || plus == local.npos || plus == 0 || user.size() > kLongestName) {
+    return user_key(user);
+  }
+  std::array<char, kLongestName> name;  // NOLINT(cppcoreguidelines-pro-type-member-init): filled
+  const auto end =
+      std::ranges::copy(domain, std::ranges::copy(local.substr(0, plus), name.data()).out).out;
+  return user_key({name.data(), end});
+}
+
 std::uint64_t backend_key(const HostPort& address) {
   return SipHash::of_lower_case(address.to_string());
 }
 
-Candidates by_user_hash(const BackendSet& set, std::uint64_t user, std::int64_t now_ms) {
-  struct Entry {
-    Bid bid;
-    bool last;
-    std::uint32_t at;
-  };
-  std::vector<Entry> entries;
-  entries.reserve(set.backends.size());
-  for (std::uint32_t at = 0; at < set.backends.size(); ++at) {
-    const Backend& backend = set.backends[at];
-    if (backend.weight != 0) {
-      entries.push_back({make_bid(draw(backend, user), bounded_weight(backend)),
-                         comes_last(backend, now_ms), at});
-    }
-  }
-  std::ranges::sort(entries, [](const Entry& a, const Entry& b) {
-    return a.last != b.last ? b.last : a.bid < b.bid;
-  });
-  Candidates candidates;
-  candidates.order.reserve(entries.size());
-  for (const Entry& entry : entries) {
-    candidates.order.push_back(entry.at);
-  }
-  return candidates;
+std::uint64_t source_key(const IpAddress& client) {
+  return SipHash::of(client.is_v6() ? client.bytes().substr(0, kIpv6Prefix) : client.bytes());
 }
 
-std::optional<std::uint32_t> first_by_user_hash(const BackendSet& set, std::uint64_t user,
-                                                std::int64_t now_ms) {
-  // The states are written by all workers, so they are left alone but for the winner's: a second
-  // round is needed only when that one is down.
-  const auto best = lowest_bid(set.backends, user, [](const Backend&) { return true; });
-  if (!best || !comes_last(set.backends[*best], now_ms)) {
-    return best;
+void prepare(BackendSet& set) {
+  static const BackendState kUnknown;
+  std::uint32_t step = 0;
+  set.slots.clear();
+  set.has_shares = false;
+  for (const Backend& backend : set.backends) {
+    Slot slot{
+        .hash = backend.hash,
+        .state = backend.state ? backend.state.get() : &kUnknown,
+        .weight = static_cast<std::uint32_t>(std::min<std::uint64_t>(backend.weight, kWeightLimit)),
+        .max_sessions = backend.max_sessions,
+        .kind = backend.backup ? Slot::Kind::kBackup : Slot::Kind::kOrdinary,
+        .resolved = !backend.endpoints.empty()};
+    if (slot.weight == 0) {
+      slot.kind = Slot::Kind::kNobody;
+    } else if (backend.share != 0) {
+      slot.kind = Slot::Kind::kShare;
+      set.has_shares = true;
+    }
+    step = std::gcd(step, slot.weight);
+    set.slots.push_back(slot);
   }
-  const auto up = lowest_bid(set.backends, user, [now_ms](const Backend& backend) {
-    return !comes_last(backend, now_ms);
-  });
-  return up ? up : best;
+  set.weight_step = std::max(step, 1U);
+}
+
+bool is_up(const Backend& backend, std::int64_t now_ms) {
+  return !backend.endpoints.empty() &&
+         (backend.state == nullptr ||
+          backend.state->retry_at_ms.load(std::memory_order_relaxed) <= now_ms);
+}
+
+std::int64_t sessions_of(const Backend& backend) {
+  return backend.state ? backend.state->sessions.load(std::memory_order_relaxed) : 0;
+}
+
+bool is_full(const Backend& backend) {
+  return backend.max_sessions != 0 &&
+         sessions_of(backend) >= static_cast<std::int64_t>(backend.max_sessions);
 }
 
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,

@@ -3,7 +3,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,34 +26,72 @@ struct Backend {
   unsigned weight = 100;            // 0: no new users
   std::uint64_t hash = 0;  // of the address; part of the placement, so never changes meaning
   std::shared_ptr<BackendState> state;
+  bool backup = false;  // used only while no other backend is up
+  unsigned share = 0;   // hundredths of a per cent of the pool's users, and nobody else; 0: off
+  unsigned max_sessions = 0;  // takes no more sessions than these; 0: any number
 };
 
-// The backends of a pool at one moment; immutable, shared by pointer.
+enum class Policy : std::uint8_t {
+  kUserHash,
+  kLeastSessions,
+  kPowerOfTwo,
+  kRoundRobin,
+  kRandom,
+  kFirst,
+  kSourceHash,
+};
+
+// What the policies look at, closely packed: a decision between hundreds of backends is a walk over
+// these.
+struct Slot {
+  // kNobody: weight 0. kShare: for the users of its share alone.
+  enum class Kind : std::uint8_t { kOrdinary, kBackup, kNobody, kShare };
+
+  std::uint64_t hash = 0;
+  const BackendState* state = nullptr;  // never null once prepared
+  std::uint32_t weight = 0;             // at most kWeightLimit
+  std::uint32_t max_sessions = 0;
+  Kind kind = Kind::kNobody;
+  bool resolved = false;
+};
+
+// The backends of a pool at one moment, and how one of them is chosen; immutable, shared by
+// pointer.
 struct BackendSet {
   std::string pool;
   std::vector<Backend> backends;
+  Policy policy = Policy::kUserHash;
+  // kUserHash: no backend takes a new user when that brings it above this many per cent of its
+  // share of the sessions; 0: no bound.
+  unsigned load_bound = 0;
+  // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
+  std::shared_ptr<std::atomic<std::uint64_t>> turns;
+
+  // What follows from the backends; see prepare().
+  std::vector<Slot> slots;
+  // A divisor of all weights, so that equal weights take strict turns.
+  std::uint32_t weight_step = 1;
+  bool has_shares = false;
 };
 
-// Where a user may go, best first: what policy and state allow, each backend once.
-struct Candidates {
-  std::vector<std::uint32_t> order;
-};
+// Fills in what follows from the backends. Due once they are complete, before a policy is asked.
+void prepare(BackendSet& set);
 
 // Stable 64-bit hashes: SipHash-2-4 with a fixed public key, over the user name or "host:port" with
 // ASCII letters in lower case. Placement is no secret, only the same for ever on every machine.
 std::uint64_t user_key(std::string_view user);
 std::uint64_t backend_key(const HostPort& address);
+// Over the client's address: all of an IPv4 address, the first 64 bits of an IPv6 address, since a
+// household has a network of that size and its devices change the rest.
+std::uint64_t source_key(const IpAddress& client);
 
-// Weighted rendezvous hashing: each backend scores -weight / ln(h(user, backend)); the highest
-// wins. A changed set moves only users to or from what changed. Backends with weight 0 are left
-// out; those whose retry_at_ms is later than `now_ms`, and those whose name does not resolve, come
-// last, in the same order among themselves. The order of the backends in the set does not matter.
-// Integers alone, so the same everywhere. Pure but for reading the states.
-Candidates by_user_hash(const BackendSet& set, std::uint64_t user, std::int64_t now_ms);
-
-// Best choice only, no allocation; nullopt when no backend has a weight.
-std::optional<std::uint32_t> first_by_user_hash(const BackendSet& set, std::uint64_t user,
-                                                std::int64_t now_ms);
+// Which part of the user name is hashed.
+enum class HashInput : std::uint8_t {
+  kUser,           // "alice+lists@example.org"
+  kWithoutDetail,  // "alice@example.org": up to the first '+' of what stands before the last '@'
+  kDomain,         // "example.org": what follows the last '@'; all of it when there is none
+};
+std::uint64_t user_key(std::string_view user, HashInput input);
 
 // Passive health. Failed: tried last for `base_ms`, doubling with each failure in a row up to 30 s,
 // spread by ±20 % (`random`). Failures while it is tried last already are counted but do not double
@@ -62,5 +99,11 @@ std::optional<std::uint32_t> first_by_user_hash(const BackendSet& set, std::uint
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
                   std::uint64_t random);
 void note_success(BackendState& state);
+
+// Whether it has an address and is not tried last at present.
+bool is_up(const Backend& backend, std::int64_t now_ms);
+// Whether it has as many sessions as it may have.
+bool is_full(const Backend& backend);
+std::int64_t sessions_of(const Backend& backend);
 
 }  // namespace headgate::balance

@@ -8,14 +8,20 @@
 namespace headgate::balance {
 
 // SipHash-2-4 (Aumasson and Bernstein, 2012) with the key 00 01 … 0f of its reference vectors, over
-// bytes whose ASCII letters are made lower case on the way in.
+// bytes as they are, or with their ASCII letters made lower case on the way in.
 class SipHash {
  public:
-  static std::uint64_t of_lower_case(std::string_view text) {
+  static std::uint64_t of_lower_case(std::string_view text) { return hash(text, lower); }
+  static std::uint64_t of(std::string_view bytes) {
+    return hash(bytes, [](char byte) { return static_cast<std::uint8_t>(byte); });
+  }
+
+ private:
+  static std::uint64_t hash(std::string_view text, auto convert) {
     SipHash hash;
     std::uint64_t word = 0;
     for (std::size_t at = 0; at < text.size(); ++at) {
-      word |= static_cast<std::uint64_t>(lower(text[at])) << (8 * (at % 8));
+      word |= static_cast<std::uint64_t>(convert(text[at])) << (8 * (at % 8));
       if (at % 8 == 7) {
         hash.take(word);
         word = 0;
@@ -24,8 +30,6 @@ class SipHash {
     hash.take(word | static_cast<std::uint64_t>(text.size() & 0xFF) << 56);
     return hash.finish();
   }
-
- private:
   static std::uint8_t lower(char byte) {
     const auto value = static_cast<std::uint8_t>(byte);
     return value >= 'A' && value <= 'Z' ? static_cast<std::uint8_t>(value + ('a' - 'A')) : value;

@@ -15,8 +15,9 @@ int main(int argc, char** argv);
 int run(const std::string& config_file);
 // Every error of the configuration to standard error; or one line that it is good.
 int check(const std::string& config_file);
-// Which pool and backend a user gets, and why.
-int explain(const std::string& config_file, const std::string& user, bool json);
+// Which pool and backend a user gets, and why; `client` is the address that source_hash goes by.
+int explain(const std::string& config_file, const std::string& user, const std::string& client,
+            bool json);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);
 

@@ -2,16 +2,18 @@
 
 #include <chrono>
 #include <cstdio>
+#include <random>
 #include <string>
 #include <variant>
 #include <vector>
 
-#include "balance/backend_set.h"
+#include "balance/policy.h"
 #include "base/printable.h"
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "config/scalars.h"
 #include "dialogue/failure.h"
+#include "server/placement.h"
 #include "server/pools.h"
 #include "server/routing.h"
 
@@ -55,20 +57,37 @@ std::expected<auth::Route, std::string> ask_sources(const config::Config& config
   return std::unexpected(std::string("no login: no source knows the user"));
 }
 
-// Weights and share behind the choice: "user_hash of 'alice': weight 200 of 300 in the pool".
-std::string hash_reason(const balance::BackendSet& set, std::uint32_t chosen,
-                        const std::string& user) {
-  unsigned total = 0;
-  for (const balance::Backend& backend : set.backends) {
-    total += backend.weight;
+// Which backend of the pool, and which ones after it: as the server would choose if it started now
+// and had no sessions yet.
+std::expected<Answer, std::string> find_backend(const config::Config& config, std::size_t pool,
+                                                const IpAddress& client, Answer answer) {
+  const auto set = server::make_pools(config, {})[pool];
+  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
+                       std::chrono::steady_clock::now().time_since_epoch())
+                       .count();
+  const server::Placement placement(config);
+  const balance::Request request =
+      placement.request(pool, *set, answer.backend_user, client, std::random_device{}(), now);
+  const auto choice = placement.choose(pool, *set, answer.backend_user, request);
+  if (!choice.backend) {
+    return std::unexpected(
+        fmt::format("no login: no backend of pool {} has a weight", answer.pool));
   }
-  return fmt::format("policy user_hash of '{}': the highest score; weight {} of {} in the pool",
-                     printable(user), set.backends[chosen].weight, total);
+  answer.candidates.push_back(set->backends[*choice.backend].address.to_string());
+  answer.backend_reason = placement.explain(pool, *set, request, choice);
+  if (!choice.only) {
+    for (const std::uint32_t index : balance::order(*set, request).order) {
+      if (index != *choice.backend) {
+        answer.candidates.push_back(set->backends[index].address.to_string());
+      }
+    }
+  }
+  return answer;
 }
 
 std::expected<Answer, std::string> find_answer(const config::Config& config,
                                                const auth::SharedSources& sources,
-                                               const std::string& user) {
+                                               const std::string& user, const IpAddress& client) {
   std::size_t source = 0;
   const auto route = ask_sources(config, sources, user, source);
   if (!route) {
@@ -91,20 +110,7 @@ std::expected<Answer, std::string> find_answer(const config::Config& config,
     answer.backend_reason = "the user source names it; there is no other choice";
     return answer;
   }
-  const auto set = server::make_pools(config, {})[routed->pool];
-  const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(
-                       std::chrono::steady_clock::now().time_since_epoch())
-                       .count();
-  const auto order = balance::by_user_hash(*set, balance::user_key(route->user), now).order;
-  if (order.empty()) {
-    return std::unexpected(
-        fmt::format("no login: no backend of pool {} has a weight", answer.pool));
-  }
-  for (const std::uint32_t index : order) {
-    answer.candidates.push_back(set->backends[index].address.to_string());
-  }
-  answer.backend_reason = hash_reason(*set, order.front(), route->user);
-  return answer;
+  return find_backend(config, routed->pool, client, std::move(answer));
 }
 
 void print_text(const Answer& answer) {
@@ -140,13 +146,19 @@ void print_json(const Answer& answer) {
 
 }  // namespace
 
-int explain(const std::string& config_file, const std::string& user, bool json) {
+int explain(const std::string& config_file, const std::string& user, const std::string& client,
+            bool json) {
+  const auto address = IpAddress::parse(client);
+  if (!address) {
+    fmt::print(stderr, "--client: expected {}\n", address.error());
+    return kUsage;
+  }
   const auto config = load_config(config_file);
   const auto sources = config ? load_sources(*config) : std::nullopt;
   if (!sources) {
     return kFailure;
   }
-  const auto answer = find_answer(*config, *sources, user);
+  const auto answer = find_answer(*config, *sources, user, *address);
   if (!answer) {
     fmt::print(stderr, "{}: {}\n", printable(user), answer.error());
     return kFailure;

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
 
   std::string file;
   std::string user;
+  std::string client = "0.0.0.0";
   std::string document;
   bool json = false;
   CLI::App* run_command = app.add_subcommand("run", "Serve, in the foreground, until a signal");
@@ -29,6 +30,9 @@ int main(int argc, char** argv) {
       app.add_subcommand("explain", "Say which pool and backend a user gets, and why");
   add_config(explain_command, file);
   explain_command->add_flag("--json", json, "Print one JSON object");
+  explain_command
+      ->add_option("--client", client, "The client's address, which the policy source_hash goes by")
+      ->type_name("ADDRESS");
   explain_command->add_option("USER", user, "The name the user logs in with")->required();
   CLI::App* docs_command = app.add_subcommand("docs", "Print a generated document");
   docs_command->add_option("DOCUMENT", document, "Which one")
@@ -47,7 +51,7 @@ int main(int argc, char** argv) {
     return check(file);
   }
   if (explain_command->parsed()) {
-    return explain(file, user, json);
+    return explain(file, user, client, json);
   }
   return docs(document);
 }

@@ -50,8 +50,48 @@ void check_listeners(Reader& reader, const Config& config) {
   }
 }
 
+void check_pins(Reader& reader, const Pool& pool) {
+  for (std::size_t i = 0; i < pool.pins.size(); ++i) {
+    const std::string path = fmt::format("pools.{}.pins[{}].backend", pool.name, i);
+    if (reader.good(path) && std::ranges::find(pool.backends, pool.pins[i].backend,
+                                               &Backend::address) == pool.backends.end()) {
+      reader.refuse(path, fmt::format("the address of one of the pool's backends, found '{}'",
+                                      pool.pins[i].backend.to_string()));
+    }
+  }
+}
+
+void check_shares(Reader& reader, const Pool& pool) {
+  unsigned total = 0;
+  bool ordinary = pool.backends.empty();
+  for (std::size_t i = 0; i < pool.backends.size(); ++i) {
+    const Backend& backend = pool.backends[i];
+    const std::string path = fmt::format("pools.{}.backends[{}].share", pool.name, i);
+    total += backend.share;
+    if (total > 10'000) {
+      reader.refuse(path, "shares of at most 100% in one pool together");
+      return;
+    }
+    if (backend.share != 0 && backend.backup) {
+      reader.refuse(path, "no share for a backup, which gets users only while no other one is up");
+    }
+    ordinary = ordinary || (backend.share == 0 && !backend.backup);
+  }
+  if (!ordinary) {
+    reader.refuse(fmt::format("pools.{}.backends", pool.name),
+                  "at least one backend that is neither a backup nor has a share");
+  }
+}
+
 void check_pools(Reader& reader, const Config& config) {
   for (const Pool& pool : config.pools) {
+    check_pins(reader, pool);
+    check_shares(reader, pool);
+    const std::string bound = fmt::format("pools.{}.load_bound", pool.name);
+    if (pool.load_bound != 0 && pool.policy != Policy::kUserHash) {
+      reader.refuse(bound,
+                    fmt::format("no bound with policy {}, only with user_hash", name(pool.policy)));
+    }
     Once addresses(reader, "address");
     for (std::size_t i = 0; i < pool.backends.size(); ++i) {
       if (pool.backends[i].address.port != 0) {

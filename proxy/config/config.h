@@ -21,7 +21,17 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 enum class TlsMode : std::uint8_t { kNone, kStartTls, kImplicit };
-enum class Policy : std::uint8_t { kUserHash };
+enum class Policy : std::uint8_t {
+  kUserHash,
+  kLeastSessions,
+  kPowerOfTwo,
+  kRoundRobin,
+  kRandom,
+  kFirst,
+  kSourceHash,
+};
+enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
+enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
 struct ProxyProtocol {
@@ -35,6 +45,7 @@ struct Listener {
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
   int backlog = 4096;
+  unsigned max_sessions = 0;  // logged in; 0: no limit
 };
 
 struct Certificate {
@@ -53,7 +64,20 @@ struct Tls {
 
 struct Backend {
   HostPort address;
-  unsigned weight = 100;  // 0: no new users
+  unsigned weight = 100;      // 0: no new users
+  bool backup = false;        // only while no other one is up
+  unsigned share = 0;         // hundredths of a per cent of the pool's users; 0: goes by policy
+  unsigned max_sessions = 0;  // 0: no limit
+};
+
+// Users that live on one backend whatever the policy says. Exactly one of user, domain and pattern
+// is set; domain and pattern as in Route.
+struct Pin {
+  std::string user;  // without regard to case
+  std::string domain;
+  std::string pattern;
+  HostPort backend;       // one of the pool's
+  bool fallback = false;  // when it is down, the policy decides
 };
 
 // A master user logs in on behalf of the user (SASL PLAIN with an authorization identity).
@@ -65,12 +89,17 @@ struct Master {
 struct Pool {
   std::string name;
   Policy policy = Policy::kUserHash;
+  HashInput hash = HashInput::kUser;
+  unsigned load_bound = 0;  // per cent of a backend's share of the sessions; 0: none
+  Failback failback = Failback::kWhenIdle;
+  std::vector<Pin> pins;
   TlsMode tls = TlsMode::kNone;
   bool verify = true;
   std::string ca;  // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
   std::optional<Master> master;
   std::vector<Backend> backends;
+  unsigned max_sessions = 0;  // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
@@ -107,6 +136,17 @@ struct Login {
   std::string greeting = "Headgate ready.";  // human-readable text
 };
 
+// Limits on sessions that are logged in, each 0 for none. A network is a client's address cut to
+// the prefix.
+struct Limits {
+  unsigned sessions_per_user = 0;
+  unsigned sessions_per_user_and_network = 0;
+  unsigned sessions_per_network = 0;
+  unsigned ipv4_prefix = 32;
+  unsigned ipv6_prefix = 64;
+  std::vector<Network> exempt;  // from the limits by network: webmail
+};
+
 struct Relay {
   seconds idle_timeout{1860};          // 31 minutes: longer than IDLE's 29 (RFC 2177)
   seconds idle_command_timeout{1860};  // the same while the client waits in IDLE, if longer
@@ -134,6 +174,7 @@ struct Config {
   std::vector<UserSource> users;
   std::vector<Route> routes;
   Login login;
+  Limits limits;
   Relay relay;
   Admin admin;
   Log log;
@@ -163,6 +204,7 @@ std::expected<Config, std::vector<Error>> load_text(const std::string& file,
 // The key words of the choices, as they stand in the file.
 std::string_view name(TlsMode mode);
 std::string_view name(Policy policy);
+std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
 

@@ -283,6 +283,53 @@ Type<std::size_t> number(std::size_t minimum, std::size_t maximum) {
   return bounded_number(minimum, maximum);
 }
 
+Type<unsigned> percentage() {
+  return scalar<unsigned>(
+      "a percentage from 0% to 100% with at most two decimals, for example 2% or 0.5%",
+      R"("type": "string", "pattern": "^[0-9]{1,3}([.][0-9]{1,2})?%$")",
+      [](std::string_view text) -> std::expected<unsigned, std::string> {
+        const auto whole = quantity(text);
+        if (!whole || whole->number > 100) {
+          return std::unexpected(std::string());
+        }
+        std::string_view rest = whole->unit;
+        auto hundredths = static_cast<unsigned>(whole->number) * 100;
+        if (rest.starts_with('.')) {
+          unsigned value = 10;
+          for (rest.remove_prefix(1); !rest.empty() && is_digit(rest.front()) && value > 0;
+               rest.remove_prefix(1), value /= 10) {
+            hundredths += value * static_cast<unsigned>(rest.front() - '0');
+          }
+          if (value == 10) {
+            return std::unexpected(std::string());
+          }
+        }
+        if (rest != "%" || hundredths > 10'000) {
+          return std::unexpected(std::string());
+        }
+        return hundredths;
+      },
+      [](const unsigned& value) {
+        return value % 100 == 0 ? fmt::format("{}%", value / 100)
+                                : fmt::format("{}.{:02}%", value / 100, value % 100);
+      });
+}
+
+Type<unsigned> load_bound() {
+  return scalar<unsigned>(
+      "0 or a whole number of per cent from 100 to 1000",
+      R"("anyOf": [{"const": 0}, {"type": "integer", "minimum": 100, "maximum": 1000}])",
+      [](std::string_view text) -> std::expected<unsigned, std::string> {
+        const auto parsed = quantity(text);
+        if (!parsed || !parsed->unit.empty() || parsed->number > 1000 ||
+            (parsed->number != 0 && parsed->number < 100)) {
+          return std::unexpected(std::string());
+        }
+        return static_cast<unsigned>(parsed->number);
+      },
+      [](const unsigned& value) { return std::to_string(value); });
+}
+
 Type<std::size_t> size(std::size_t minimum, std::size_t maximum) {
   return scalar<std::size_t>(
       fmt::format("a size in bytes (or with the unit KiB or MiB) from {} to {}",

@@ -38,6 +38,10 @@ Type<bool> boolean();
 Type<unsigned> number(unsigned minimum, unsigned maximum);
 Type<int> number(int minimum, int maximum);
 Type<std::size_t> number(std::size_t minimum, std::size_t maximum);
+// Hundredths of a per cent, written as 2%, 0.5% or 12.25%, up to 100%.
+Type<unsigned> percentage();
+// Per cent: 0, or a whole number from 100 to 1000.
+Type<unsigned> load_bound();
 // Bytes: a whole number, or one with the unit KiB or MiB.
 Type<std::size_t> size(std::size_t minimum, std::size_t maximum);
 // A whole number with its unit: 500ms, 30s, 31m, 2h.

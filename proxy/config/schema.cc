@@ -11,9 +11,20 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr unsigned kMostSessions = 10'000'000;
+
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
-const Choices<Policy> kPolicies = {{"user_hash", Policy::kUserHash}};
+const Choices<Policy> kPolicies = {
+    {"user_hash", Policy::kUserHash},      {"least_sessions", Policy::kLeastSessions},
+    {"power_of_two", Policy::kPowerOfTwo}, {"round_robin", Policy::kRoundRobin},
+    {"random", Policy::kRandom},           {"first", Policy::kFirst},
+    {"source_hash", Policy::kSourceHash}};
+const Choices<HashInput> kHashInputs = {{"user", HashInput::kUser},
+                                        {"without_detail", HashInput::kWithoutDetail},
+                                        {"domain", HashInput::kDomain}};
+const Choices<Failback> kFailbacks = {{"when_idle", Failback::kWhenIdle},
+                                      {"at_once", Failback::kAtOnce}};
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
 const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
@@ -62,6 +73,8 @@ Type<Listener> listener_type() {
       key("backlog", &Listener::backlog, number(1, 65535),
           "Connections that the kernel keeps until they are accepted; net.core.somaxconn limits it "
           "as well."),
+      key("max_sessions", &Listener::max_sessions, number(0U, kMostSessions),
+          "Sessions that are logged in by this listener; further logins are refused. 0: no limit."),
   });
 }
 
@@ -102,6 +115,53 @@ void check_master(Reader& reader, const std::string& path, const Master&) {
   }
 }
 
+Type<Backend> backend_type() {
+  return section<Backend>({
+      key("address", &Backend::address, host_port(),
+          "Host name or address, and port. The text decides which users live here: the same place "
+          "under another name is another backend.",
+          {.required = true, .example = R"("127.0.1.1:10143")"}),
+      key("weight", &Backend::weight, number(0U, 10000U),
+          "Share of the users, relative to the other weights of the pool. 0: no new users."),
+      key("backup", &Backend::backup, boolean(), "Used only while no other backend is up."),
+      key("share", &Backend::share, percentage(),
+          "A canary: it gets this share of the pool's users, always the same ones, and nobody "
+          "else. 0%: it goes by policy and weight."),
+      key("max_sessions", &Backend::max_sessions, number(0U, kMostSessions),
+          "Sessions logged in or logging in at this backend; users without sessions go elsewhere, "
+          "and are refused when all are full. 0: no limit."),
+  });
+}
+
+void check_pin(Reader& reader, const std::string& path, const Pin&) {
+  const auto has = [&](std::string_view key) {
+    return reader.has(fmt::format("{}.{}", path, key));
+  };
+  if (has("user") + has("domain") + has("pattern") != 1) {
+    reader.refuse(path, "exactly one of user, domain and pattern");
+  }
+}
+
+Type<Pin> pin_type() {
+  return section<Pin>(
+      {
+          key("user", &Pin::user, text("a user name"), "The user, without regard to case.",
+              {.example = "alice@example.org"}),
+          key("domain", &Pin::domain, domain(),
+              "Users with this domain behind the last '@', without regard to case.",
+              {.example = "example.org"}),
+          key("pattern", &Pin::pattern, pattern(),
+              "Users whose whole name matches this regular expression; as in routes.",
+              {.example = R"("[a-m].*@example[.]net")"}),
+          key("backend", &Pin::backend, host_port(), "Address of one of the pool's backends.",
+              {.required = true, .example = R"("127.0.1.1:10143")"}),
+          key("fallback", &Pin::fallback, boolean(),
+              "Whether the policy decides while that backend is down. false: logins fail until it "
+              "is back."),
+      },
+      check_pin);
+}
+
 Type<Pool> pool_type() {
   const auto master = section<Master>(
       {
@@ -115,20 +175,29 @@ Type<Pool> pool_type() {
               {.secret = true, .example = "master.password"}),
       },
       check_master);
-  const auto backend = section<Backend>({
-      key("address", &Backend::address, host_port(),
-          "Host name or address, and port. The text decides which users live here: the same place "
-          "under another name is another backend.",
-          {.required = true, .example = R"("127.0.1.1:10143")"}),
-      key("weight", &Backend::weight, number(0U, 10000U),
-          "Share of the users, relative to the other weights of the pool. 0: no new users."),
-  });
   return section<Pool>({
       key("policy", &Pool::policy, choice(kPolicies),
-          "How a backend is chosen. user_hash: the same user always gets the same one, and a "
-          "changed "
-          "list moves as few users as possible.",
+          "How a backend is chosen for a user without sessions. user_hash: the same user always "
+          "gets the same one, and a changed list moves as few users as possible. least_sessions: "
+          "the one with the fewest sessions by weight. power_of_two: of two drawn by weight the "
+          "one with fewer. round_robin: in turns. random: drawn by weight. first: the first of the "
+          "list that is up and not full. source_hash: as user_hash, but of the client's address "
+          "(IPv6: its /64). Whatever the policy, all sessions of a user at one time go to one "
+          "backend.",
           {.shown = true}),
+      key("hash", &Pool::hash, choice(kHashInputs),
+          "What user_hash and shares hash, in lower case. user: the whole name. without_detail: "
+          "alice+lists@example.org as alice@example.org. domain: users of a domain stay together."),
+      key("load_bound", &Pool::load_bound, load_bound(),
+          "With user_hash: no backend takes new users beyond this many per cent of its share of "
+          "the pool's sessions; they go to their next one. Users with sessions stay. 0: no "
+          "bound."),
+      key("failback", &Pool::failback, choice(kFailbacks),
+          "When users return to a backend that had failed. when_idle: once their last session has "
+          "ended. at_once: with their next login; their other sessions are ended then."),
+      key("pins", &Pool::pins, list_of(pin_type(), "a list of pins"),
+          "Users that live on one backend whatever the policy says; the first that matches "
+          "counts."),
       key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
       key("verify", &Pool::verify, boolean(),
           "Whether a backend must show a valid certificate for its host name."),
@@ -141,9 +210,11 @@ Type<Pool> pool_type() {
           "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
           "identity). "
           "Needs a source that checks passwords."),
-      key("backends", &Pool::backends, list_of(backend, "a list of at least one backend", 1),
+      key("backends", &Pool::backends, list_of(backend_type(), "a list of at least one backend", 1),
           "The mail servers of the pool.",
           {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+      key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
+          "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
       key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
           "How long one backend may take to accept a connection, TLS included."),
       key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
@@ -239,6 +310,26 @@ Type<Login> login_type() {
   });
 }
 
+Type<Limits> limits_type() {
+  return section<Limits>({
+      key("sessions_per_user", &Limits::sessions_per_user, number(0U, kMostSessions),
+          "Sessions that one user may have. 0: no limit."),
+      key("sessions_per_user_and_network", &Limits::sessions_per_user_and_network,
+          number(0U, kMostSessions),
+          "Sessions that one user may have from one network, which is the client's address cut to "
+          "the prefix below; behind a load balancer the address of the PROXY header. 0: no limit."),
+      key("sessions_per_network", &Limits::sessions_per_network, number(0U, kMostSessions),
+          "Sessions from one network, all users together. 0: no limit."),
+      key("ipv4_prefix", &Limits::ipv4_prefix, number(8U, 32U),
+          "Bits of an IPv4 address that make a network; 32: each address by itself."),
+      key("ipv6_prefix", &Limits::ipv6_prefix, number(16U, 128U),
+          "Bits of an IPv6 address that make a network; 64: what a household has."),
+      key("exempt", &Limits::exempt, list_of(network(), "a list of networks in CIDR form"),
+          "Networks that the limits by network do not count: webmail, large NATs.",
+          {.example = R"(["192.0.2.0/24"])"}),
+  });
+}
+
 Type<Relay> relay_type() {
   return section<Relay>({
       key("idle_timeout", &Relay::idle_timeout, duration(1s, 24h),
@@ -285,6 +376,8 @@ Type<Config> config_type() {
           "The first route that matches the user name decides the pool, unless the user source has "
           "named one."),
       key("login", &Config::login, login_type(), "Limits on clients before they are logged in."),
+      key("limits", &Config::limits, limits_type(),
+          "Limits on sessions that are logged in; who is above one is told so with [LIMIT]."),
       key("relay", &Config::relay, relay_type(), "Sessions after login."),
       key("admin", &Config::admin, admin, "HTTP for operators.", {.shown = true}),
       key("log", &Config::log, log, "Log lines, written to standard error."),
@@ -303,6 +396,9 @@ std::string_view name(TlsMode mode) {
 }
 std::string_view name(Policy policy) {
   return word(kPolicies, policy);
+}
+std::string_view name(HashInput input) {
+  return word(kHashInputs, input);
 }
 std::string_view name(ForwardClient forward) {
   return word(kForwards, forward);

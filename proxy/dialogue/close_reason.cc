@@ -28,6 +28,7 @@ constexpr CloseInfo kReasons[] = {
     {kStalledTimeout,    "stalled_timeout",    kNetwork,  Level::kInfo,    ""},
     {kBackendClosed,     "backend_closed",     kNobody,   Level::kInfo,    ""},
     {kBackendReset,      "backend_reset",      kBackend,  Level::kWarning, ""},
+    {kMoved,             "moved",              kBackend,  Level::kInfo,    "Your mailbox is served elsewhere now."},
     {kKicked,            "kicked",             kOperator, Level::kInfo,    "Disconnected by the administrator."},
     {kShutdown,          "shutdown",           kNobody,   Level::kInfo,    "Server is shutting down."},
     {kInternal,          "internal",           kHeadgate, Level::kError,   "Internal error."},

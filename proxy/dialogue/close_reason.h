@@ -26,11 +26,12 @@ enum class CloseReason : std::uint8_t {
   kStalledTimeout,   // a side took no bytes for the stall limit while others were waiting
   kBackendClosed,    // the backend ended in order: LOGOUT after login, or BYE
   kBackendReset,     // the backend's connection broke
+  kMoved,            // the user's sessions are at another backend now
   kKicked,           // by an operator
   kShutdown,         // Headgate is stopping
   kInternal,         // a fault of Headgate's own
 };
-inline constexpr std::size_t kCloseReasonCount = 18;
+inline constexpr std::size_t kCloseReasonCount = 19;
 
 struct CloseInfo {
   CloseReason reason;

@@ -37,7 +37,12 @@ constexpr FailureInfo kFailures[] = {
     {kBackendLimit,          "backend_limit",          kClient,    false, false, Level::kInfo,    "LIMIT",                "Too many connections or other limit reached."},
     {kBackendMisconfigured,  "backend_misconfigured",  kOperator,  true,  false, Level::kError,   "SERVERBUG",            kBadConfiguration},
     {kLoop,                  "loop",                   kOperator,  false, false, Level::kError,   "SERVERBUG",            kBadConfiguration},
-    {kLimit,                 "limit",                  kClient,    false, false, Level::kInfo,    "LIMIT",                "Too many connections or other limit reached."},
+    {kUserLimit,             "user_limit",             kClient,    false, false, Level::kInfo,    "LIMIT",                "Too many sessions of this user."},
+    {kUserNetworkLimit,      "user_network_limit",     kClient,    false, false, Level::kInfo,    "LIMIT",                "Too many sessions of this user from this network."},
+    {kNetworkLimit,          "network_limit",          kClient,    false, false, Level::kInfo,    "LIMIT",                "Too many sessions from this network."},
+    {kListenerFull,          "listener_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
+    {kPoolFull,              "pool_full",              kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
+    {kBackendsFull,          "backends_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kShutdown,              "shutdown",               kNobody,    false, false, Level::kInfo,    "UNAVAILABLE",          "Server is shutting down, please try again."},
     {kInternal,              "internal",               kHeadgate,  false, false, Level::kError,   "SERVERBUG",            "Internal error."},
 };

@@ -35,11 +35,16 @@ enum class LoginFailure : std::uint8_t {
   kBackendMisconfigured,  // the backend cannot do what the pool asks for (LOGINDISABLED, no
                           // STARTTLS)
   kLoop,                  // x-proxy-ttl used up: Headgate talks to itself
-  kLimit,                 // a limit of Headgate's own
+  kUserLimit,             // limits of Headgate's own: the user has as many sessions as allowed
+  kUserNetworkLimit,      // … from this network
+  kNetworkLimit,          // the client's network has
+  kListenerFull,          // the listener has
+  kPoolFull,              // the pool has
+  kBackendsFull,          // each backend that might take the user has
   kShutdown,              // Headgate is stopping
   kInternal,              // a fault of Headgate's own
 };
-inline constexpr std::size_t kLoginFailureCount = 21;
+inline constexpr std::size_t kLoginFailureCount = 26;
 
 struct FailureInfo {
   LoginFailure failure;

@@ -46,6 +46,21 @@ namespace headgate::metrics {
     "1: the backend gets no new users.")                                                          \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
+  X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
+  X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
+    "Users with sessions at another backend than before a failure.")                              \
+  X(kSessionsLeftBehind, "headgate_sessions_left_behind", kGauge, "",                             \
+    "Sessions at a backend that their user has left, about to be ended.")                         \
+  X(kUserTableBytes, "headgate_user_table_bytes", kGauge, "",                                     \
+    "Memory of the table of users with sessions.")                                                \
+  X(kUserTableOverflows, "headgate_user_table_overflows_total", kCounter, "",                     \
+    "Sessions of users that the table had no room for: they went by policy alone.")               \
+  X(kSessionLimit, "headgate_session_limit", kGauge, "scope,of",                                  \
+    "Sessions that are allowed, for each limit that is configured.")                              \
+  X(kSessionLimitMost, "headgate_session_limit_most", kGauge, "scope,of",                         \
+    "Sessions of the user, network, listener, pool or backend that has most of them.")            \
+  X(kSessionLimitNear, "headgate_session_limit_near", kGauge, "scope,of",                         \
+    "How many of them have four fifths of the limit or more.")                                    \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kLoopLag, "headgate_loop_lag_seconds", kHistogram, "worker",                                  \

@@ -240,6 +240,23 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
   }
 }
 
+void add_users(Page& page, const UserFigures& users) {
+  page.add(MetricId::kUsers, {}, users.users);
+  page.add(MetricId::kUsersAway, {}, users.away);
+  page.add(MetricId::kSessionsLeftBehind, {}, users.left_behind);
+  page.add(MetricId::kUserTableBytes, {}, users.bytes);
+  page.add(MetricId::kUserTableOverflows, {}, users.overflows);
+}
+
+void add_limits(Page& page, const std::vector<LimitFigures>& limits) {
+  for (const LimitFigures& one : limits) {
+    const LabelValues labels = {one.scope, one.of};
+    page.add(MetricId::kSessionLimit, labels, one.limit);
+    page.add(MetricId::kSessionLimitMost, labels, one.most);
+    page.add(MetricId::kSessionLimitNear, labels, one.near);
+  }
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -261,6 +278,12 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_workers(page, sources_.workers);
   if (sources_.backends) {
     add_backends(page, sources_.backends());
+  }
+  if (sources_.users) {
+    add_users(page, sources_.users());
+  }
+  if (sources_.limits) {
+    add_limits(page, sources_.limits());
   }
   page.add(
       MetricId::kBuildInfo,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "metrics/worker_metrics.h"
@@ -22,6 +23,24 @@ struct BackendFigures {
   unsigned weight = 0;
   bool up = true;
   bool draining = false;
+};
+
+// Users with sessions, as the user table knows them.
+struct UserFigures {
+  std::size_t users = 0;
+  std::size_t away = 0;
+  std::size_t left_behind = 0;
+  std::size_t bytes = 0;
+  std::uint64_t overflows = 0;
+};
+
+// One limit on sessions and how near it is.
+struct LimitFigures {
+  std::string_view scope;   // "user", "listener", …
+  std::string of;           // name of the listener or pool; empty: of all users or networks
+  std::uint32_t limit = 0;  // as configured
+  std::uint32_t most = 0;   // sessions of the one with most
+  std::size_t near = 0;     // how many have four fifths of it or more
 };
 
 struct BuildInfo {
@@ -41,6 +60,8 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<UserFigures()> users;
+  std::function<std::vector<LimitFigures>()> limits;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

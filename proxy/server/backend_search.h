@@ -5,7 +5,7 @@
 #include <memory>
 #include <optional>
 
-#include "balance/backend_set.h"
+#include "balance/policy.h"
 
 namespace headgate::server {
 
@@ -22,11 +22,20 @@ class BackendSearch {
   };
 
   BackendSearch() = default;
+  // These and no others.
   BackendSearch(std::shared_ptr<const balance::BackendSet> set, balance::Candidates candidates)
       : set_(std::move(set)), candidates_(std::move(candidates)) {}
+  // `first`, and what the policy says once that has failed. Hardly any login needs more than the
+  // first.
+  BackendSearch(std::shared_ptr<const balance::BackendSet> set, std::uint32_t first,
+                const balance::Request& request)
+      : set_(std::move(set)), candidates_{.order = {first}}, request_(request) {}
 
   // Empty: nothing is left to try, or nothing could be tried from the start.
   std::optional<Attempt> next();
+  // In place of what next() has just given: this backend, unless this round has tried it already.
+  // It need not be one of the candidates.
+  std::optional<Attempt> instead(std::uint32_t backend);
   [[nodiscard]] const std::shared_ptr<const balance::BackendSet>& set() const { return set_; }
   [[nodiscard]] const balance::Backend& backend(std::uint32_t index) const {
     return set_->backends[index];
@@ -34,8 +43,11 @@ class BackendSearch {
   [[nodiscard]] std::uint32_t current() const { return current_; }
 
  private:
+  void add_the_others();
+
   std::shared_ptr<const balance::BackendSet> set_;
   balance::Candidates candidates_;
+  std::optional<balance::Request> request_;  // until the other candidates are known
   std::size_t candidate_ = 0;
   std::size_t address_ = 0;
   unsigned round_ = 0;

@@ -11,6 +11,32 @@
 namespace headgate::server {
 namespace {
 
+balance::Policy policy_of(config::Policy policy) {
+  switch (policy) {
+    case config::Policy::kUserHash:
+      break;
+    case config::Policy::kLeastSessions:
+      return balance::Policy::kLeastSessions;
+    case config::Policy::kPowerOfTwo:
+      return balance::Policy::kPowerOfTwo;
+    case config::Policy::kRoundRobin:
+      return balance::Policy::kRoundRobin;
+    case config::Policy::kRandom:
+      return balance::Policy::kRandom;
+    case config::Policy::kFirst:
+      return balance::Policy::kFirst;
+    case config::Policy::kSourceHash:
+      return balance::Policy::kSourceHash;
+  }
+  return balance::Policy::kUserHash;
+}
+
+std::shared_ptr<std::atomic<std::uint64_t>> turns_of(const Pools& before, const std::string& pool) {
+  const auto known = std::ranges::find(
+      before, pool, [](const auto& set) -> const std::string& { return set->pool; });
+  return known != before.end() ? (*known)->turns : std::make_shared<std::atomic<std::uint64_t>>(0);
+}
+
 std::shared_ptr<balance::BackendState> state_of(const Pools& before, const std::string& pool,
                                                 const HostPort& address) {
   for (const auto& set : before) {
@@ -33,10 +59,16 @@ Pools make_pools(const config::Config& config, const Pools& before) {
   for (const config::Pool& pool : config.pools) {
     auto set = std::make_shared<balance::BackendSet>();
     set->pool = pool.name;
+    set->policy = policy_of(pool.policy);
+    set->load_bound = pool.load_bound;
+    set->turns = turns_of(before, pool.name);
     for (const config::Backend& configured : pool.backends) {
       balance::Backend backend;
       backend.address = configured.address;
       backend.weight = configured.weight;
+      backend.backup = configured.backup;
+      backend.share = configured.share;
+      backend.max_sessions = configured.max_sessions;
       backend.hash = balance::backend_key(configured.address);
       backend.state = state_of(before, pool.name, configured.address);
       if (auto endpoints = net::resolve(configured.address)) {
@@ -48,6 +80,7 @@ Pools make_pools(const config::Config& config, const Pools& before) {
       }
       set->backends.push_back(std::move(backend));
     }
+    balance::prepare(*set);
     pools.push_back(std::move(set));
   }
   return pools;

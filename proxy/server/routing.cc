@@ -6,22 +6,9 @@
 
 #include "base/printable.h"
 #include "config/pattern.h"
+#include "server/placement.h"
 
 namespace headgate::server {
-namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-// `domain` is in lower case; the user's may be in any.
-bool in_domain(std::string_view user, std::string_view domain) {
-  const std::size_t at = user.rfind('@');
-  return at != user.npos && std::ranges::equal(user.substr(at + 1), domain, {}, lower);
-}
-
-}  // namespace
-
 Routing::Routing(const config::Config& config) : config_(config) {
   for (const config::Route& route : config.routes) {
     Rule rule{route.domain, std::nullopt, find_pool(route.pool).value_or(0)};

@@ -118,6 +118,8 @@ void Session::close(CloseReason reason, std::string_view detail) {
     login_->client.farewell(reason);
   }
   report_end(reason, detail);
+  worker_.users().leave(lease_);
+  worker_.limits().give_back(share_);
   if (pool_) {
     pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
   }

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "auth/user_source.h"
-#include "balance/backend_set.h"
+#include "balance/user_table.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "dialogue/close_reason.h"
@@ -20,8 +20,11 @@
 #include "net/timer_wheel.h"
 #include "relay/relay.h"
 #include "server/backend_leg.h"
+#include "server/backend_search.h"
 #include "server/client_leg.h"
 #include "server/connection.h"
+#include "server/routing.h"
+#include "server/session_limits.h"
 
 namespace headgate::server {
 
@@ -52,6 +55,7 @@ class Session final : public ListNode {
   [[nodiscard]] bool logged_in() const { return phase_ == metrics::Phase::kRelay; }
   [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
+  [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -76,6 +80,14 @@ class Session final : public ListNode {
   void fail_login(dialogue::LoginFailure failure, std::string_view detail);
   void answer_failure();
   void hand_over();
+
+  // session_place.cc
+  std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
+  BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
+  [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;
+  bool establish();
+  void give_up_backend();
+  void end_left_behind();
 
   // session_relay.cc
   void begin_relay();
@@ -115,6 +127,8 @@ class Session final : public ListNode {
   // For the line at the end.
   Endpoint client_endpoint_;
   std::string user_;
+  SessionLimits::Share share_;                       // from the hand-over on
+  balance::UserLease lease_;                         // from the routing on
   std::shared_ptr<const balance::BackendSet> pool_;  // the pool that took the session
   std::uint32_t backend_index_ = 0;
   std::array<std::uint32_t, metrics::kStageNames.size()> stage_us_{};

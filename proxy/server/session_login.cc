@@ -28,26 +28,6 @@ bool blames_backend(const dialogue::FailureInfo& info) {
          (info.fault == dialogue::Fault::kBackend || info.fault == dialogue::Fault::kNetwork);
 }
 
-// A source named the backend: one of the pool, or an address of its own that is nobody else's.
-BackendSearch search_for(const std::shared_ptr<const balance::BackendSet>& set,
-                         const HostPort& address) {
-  for (std::uint32_t i = 0; i < set->backends.size(); ++i) {
-    if (set->backends[i].address == address) {
-      return {set, {.order = {i}}};
-    }
-  }
-  balance::Backend backend;
-  backend.address = address;
-  backend.state = std::make_shared<balance::BackendState>();
-  if (auto literal = Endpoint::parse(address.to_string())) {
-    backend.endpoints.push_back(*literal);
-  }
-  auto alone = std::make_shared<balance::BackendSet>();
-  alone->pool = set->pool;
-  alone->backends.push_back(std::move(backend));
-  return {std::move(alone), {.order = {0}}};
-}
-
 // Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
 // stays: proxies in a row would multiply their attempts.
 bool worth_another_round(LoginFailure failure) {
@@ -98,6 +78,10 @@ void Session::look_up() {
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
   user_ = login.credentials.user;
+  if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
+    fail_login(*refused, {});
+    return;
+  }
   const std::string session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
@@ -138,12 +122,10 @@ void Session::route(auth::Route route, std::size_t source) {
   }
   login.route = std::move(route);
   login.pool = routed->pool;
-  const auto& set = worker_.pool(login.pool);
-  const auto now = static_cast<std::int64_t>(worker_.loop().now_ms());
-  login.search = routed->backend
-                     ? search_for(set, *routed->backend)
-                     : BackendSearch(set, balance::by_user_hash(
-                                              *set, balance::user_key(login.route.user), now));
+  if (const auto refused = find_place(*routed)) {
+    fail_login(*refused, "no place for the session");
+    return;
+  }
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
   login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
   next_attempt();
@@ -153,12 +135,13 @@ void Session::next_attempt() {
   Login& login = *login_;
   const bool first = login.backend == nullptr;
   const std::uint64_t now = worker_.loop().now_ms();
-  const auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
+  auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
   if (!attempt || (attempt->new_round && !worth_another_round(login.failure))) {
     fail_login(first ? LoginFailure::kNoBackend : login.failure,
                first ? std::string("no backend of the pool may be used") : login.detail);
     return;
   }
+  attempt = follow_user(*attempt);
   pool_ = login.search.set();
   backend_index_ = attempt->backend;
   const balance::Backend& backend = pool_->backends[backend_index_];
@@ -250,7 +233,7 @@ void Session::attempt_failed() {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
   }
-  if (!info.retry_elsewhere) {
+  if (!info.retry_elsewhere || keeps_user(login.failure)) {
     pool_ = nullptr;
     fail_login(info.failure, login.detail);
     return;
@@ -289,6 +272,7 @@ void Session::pause_over() {
 void Session::fail_login(LoginFailure failure, std::string_view detail) {
   Login& login = *login_;
   report_login_failed(failure, detail);
+  worker_.users().leave(lease_);
   login.failure = failure;
   login.credentials = {};
   login.ticket.cancel();
@@ -314,6 +298,9 @@ void Session::answer_failure() {
 // The one place where a dialogue becomes a relay. What the client sees first, what it has sent
 // since, and what the backend said behind its OK go in; everything else of the login goes away.
 void Session::hand_over() {
+  if (!establish()) {
+    return;
+  }
   Login& login = *login_;
   BackendLeg& leg = *login.backend;
   const auto now = Login::Clock::now();

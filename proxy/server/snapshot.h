@@ -8,6 +8,7 @@
 #include "balance/backend_set.h"
 #include "config/config.h"
 #include "net/tls.h"
+#include "server/placement.h"
 #include "server/protocol.h"
 #include "server/routing.h"
 
@@ -18,6 +19,7 @@ struct Snapshot {
   config::Config config;
   std::vector<std::unique_ptr<Protocol>> protocols;  // as config.listeners
   std::unique_ptr<Routing> routing;
+  std::unique_ptr<Placement> placement;
   std::shared_ptr<const net::TicketKeys> ticket_keys;
 };
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <utility>
 
 #include "base/log.h"
@@ -22,6 +23,9 @@ namespace headgate::server {
 namespace {
 
 constexpr std::chrono::seconds kResolveEvery{30};
+// Users with sessions at one time that are kept together; 40 bytes each in the worst of times
+// twice.
+constexpr std::size_t kMaxUsers = 4'000'000;
 
 std::int64_t now_ms() {
   return static_cast<std::int64_t>(uv_hrtime() / 1'000'000);
@@ -100,6 +104,7 @@ std::expected<void, std::string> Supervisor::make_snapshot() {
     snapshot->protocols.push_back(make_imap(listener, snapshot->config.login));
   }
   snapshot->routing = std::make_unique<Routing>(snapshot->config);
+  snapshot->placement = std::make_unique<Placement>(snapshot->config);
   snapshot->ticket_keys = net::make_ticket_keys();
   pools_ = make_pools(snapshot->config, {});
   snapshot_ = std::move(snapshot);
@@ -136,6 +141,9 @@ std::expected<void, std::string> Supervisor::make_workers() {
     return std::unexpected(sockets.error());
   }
   waiting_room_.emplace(worker_count_, snapshot_->config.login.max_sessions);
+  const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
+  users_.emplace(kMaxUsers, seed);
+  limits_.emplace(snapshot_->config, seed);
   std::vector<std::string> listeners;
   for (const config::Listener& listener : snapshot_->config.listeners) {
     listeners.push_back(listener.name);
@@ -149,7 +157,9 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                   .listeners = std::move((*sockets)[i]),
                                   .metrics = metrics_.back(),
                                   .workers = &workers_,
-                                  .waiting_room = &*waiting_room_});
+                                  .waiting_room = &*waiting_room_,
+                                  .users = &*users_,
+                                  .limits = &*limits_});
     if (!worker) {
       return std::unexpected(worker.error());
     }
@@ -165,6 +175,8 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.users = [this] { return user_figures(); };
+  sources.limits = [this] { return limit_figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
@@ -193,6 +205,34 @@ Pools Supervisor::pools() const {
 
 std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
   return figures(pools(), now_ms());
+}
+
+metrics::UserFigures Supervisor::user_figures() const {
+  const auto stats = users_->stats();
+  return {.users = stats.users,
+          .away = stats.away,
+          .left_behind = stats.left_behind,
+          .bytes = stats.bytes,
+          .overflows = stats.overflows};
+}
+
+std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
+  const std::uint32_t of_user = snapshot_->config.limits.sessions_per_user;
+  const auto stats =
+      of_user != 0 ? users_->stats(near_limit(of_user)) : balance::UserTable::Stats{};
+  std::vector<metrics::LimitFigures> all = limits_->figures(stats.most_sessions, stats.near_limit);
+  for (const auto& set : pools()) {
+    for (const balance::Backend& backend : set->backends) {
+      if (backend.max_sessions != 0) {
+        const auto now =
+            static_cast<std::uint32_t>(std::max<std::int64_t>(balance::sessions_of(backend), 0));
+        all.push_back({"backend", fmt::format("{}/{}", set->pool, backend.address.to_string()),
+                       backend.max_sessions, now,
+                       now >= near_limit(backend.max_sessions) ? 1U : 0U});
+      }
+    }
+  }
+  return all;
 }
 
 admin::Readiness Supervisor::readiness() const {
@@ -230,6 +270,7 @@ void Supervisor::resolve_again() {
         set->backends[j].endpoints = pools_[i]->backends[j].endpoints;
       }
     }
+    balance::prepare(*set);
     fresh[i] = std::move(set);
   }
   if (same_addresses(fresh, pools_)) {

@@ -12,9 +12,11 @@
 
 #include "admin/server.h"
 #include "auth/sources.h"
+#include "balance/user_table.h"
 #include "config/config.h"
 #include "metrics/collector.h"
 #include "server/pools.h"
+#include "server/session_limits.h"
 #include "server/snapshot.h"
 #include "server/waiting_room.h"
 #include "server/worker.h"
@@ -43,6 +45,8 @@ class Supervisor {
   void resolve_again();
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
+  [[nodiscard]] metrics::UserFigures user_figures() const;
+  [[nodiscard]] std::vector<metrics::LimitFigures> limit_figures() const;
   [[nodiscard]] Pools pools() const;
 
   config::Config config_;
@@ -54,6 +58,8 @@ class Supervisor {
   mutable std::mutex pools_mutex_;  // the admin threads read pools_
   Pools pools_;
   std::optional<WaitingRoom> waiting_room_;
+  std::optional<balance::UserTable> users_;
+  std::optional<SessionLimits> limits_;
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

@@ -1,5 +1,6 @@
 #include "server/worker.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -38,6 +39,8 @@ Worker::Worker(Options options)
       metrics_(std::move(options.metrics)),
       workers_(*options.workers),
       waiting_room_(*options.waiting_room),
+      users_(*options.users),
+      limits_(*options.limits),
       buffers_(snapshot_->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
@@ -119,6 +122,7 @@ void Worker::on_mail() {
     std::visit(Overloaded{
                    [this](NewPools& news) { pools_ = std::move(news.pools); },
                    [this](DropOldest) { drop_oldest(); },
+                   [this](const EndLeftBehind& left) { on_left_behind(left); },
                    [this](Stop) { stop(); },
                },
                message);
@@ -161,6 +165,25 @@ void Worker::drop_oldest() {
   }
 }
 
+void Worker::end_left_behind(std::uint64_t user, std::uint32_t epoch) {
+  for (const auto& worker : workers_) {
+    worker->post(EndLeftBehind{user, epoch});
+  }
+}
+
+void Worker::on_left_behind(const EndLeftBehind& left) {
+  std::vector<Session*> ending;
+  const auto [first, last] = by_user_.equal_range(left.user);
+  for (auto at = first; at != last; ++at) {
+    if (at->second->lease().epoch < left.epoch) {
+      ending.push_back(at->second);
+    }
+  }
+  for (Session* session : ending) {
+    session->close(dialogue::CloseReason::kMoved);
+  }
+}
+
 void Worker::note_oldest() {
   const Session* oldest = waiting_.front();
   waiting_room_.set_oldest(index_, oldest ? oldest->started_ms() : WaitingRoom::kNobody);
@@ -168,13 +191,18 @@ void Worker::note_oldest() {
 
 void Worker::promote(Session& session) {
   relaying_.push_back(session);
+  by_user_.emplace(session.lease().user, &session);
   waiting_room_.leave();
   note_oldest();
 }
 
 void Worker::bury(Session& session) {
   session.unlink();
-  if (!session.logged_in()) {
+  if (session.logged_in()) {
+    const auto [first, last] = by_user_.equal_range(session.lease().user);
+    by_user_.erase(
+        std::find_if(first, last, [&](const auto& one) { return one.second == &session; }));
+  } else {
     waiting_room_.leave();
     note_oldest();
   }

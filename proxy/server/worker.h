@@ -8,11 +8,13 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <unordered_map>
 #include <variant>
 #include <vector>
 
 #include "auth/chain.h"
 #include "auth/sources.h"
+#include "balance/user_table.h"
 #include "base/intrusive_list.h"
 #include "base/unique_fd.h"
 #include "metrics/worker_metrics.h"
@@ -24,6 +26,7 @@
 #include "net/transport.h"
 #include "server/listener.h"
 #include "server/session.h"
+#include "server/session_limits.h"
 #include "server/snapshot.h"
 #include "server/waiting_room.h"
 
@@ -34,8 +37,13 @@ struct NewPools {
   Pools pools;
 };
 struct DropOldest {};  // the oldest session before login gives way
-struct Stop {};        // no new sessions; those there are end now
-using Message = std::variant<NewPools, DropOldest, Stop>;
+// Sessions of this user that were established before this epoch: the user has moved elsewhere.
+struct EndLeftBehind {
+  std::uint64_t user = 0;
+  std::uint32_t epoch = 0;
+};
+struct Stop {};  // no new sessions; those there are end now
+using Message = std::variant<NewPools, DropOldest, EndLeftBehind, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -50,6 +58,8 @@ class Worker {
     std::shared_ptr<metrics::WorkerMetrics> metrics;
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
     WaitingRoom* waiting_room = nullptr;
+    balance::UserTable* users = nullptr;
+    SessionLimits* limits = nullptr;
   };
   // Makes the TLS contexts: their errors are start-up errors.
   static std::expected<std::unique_ptr<Worker>, std::string> create(Options options);
@@ -79,6 +89,10 @@ class Worker {
   net::ServerTls* server_tls() { return server_tls_.get(); }
   net::ClientTls* client_tls(std::size_t pool) { return client_tls_[pool].get(); }
   std::uint64_t random() { return random_(); }
+  balance::UserTable& users() { return users_; }
+  SessionLimits& limits() { return limits_; }
+  // Ends sessions at the place that their user has left, on every worker.
+  void end_left_behind(std::uint64_t user, std::uint32_t epoch);
   // On its way out: memory goes at the end of the turn.
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
@@ -94,6 +108,7 @@ class Worker {
   void on_turn_end();
   void admit(Session& session);
   void drop_oldest();
+  void on_left_behind(const EndLeftBehind& left);
   void note_oldest();
   void stop();
   void close_loop();
@@ -104,6 +119,8 @@ class Worker {
   std::shared_ptr<metrics::WorkerMetrics> metrics_;
   std::vector<std::unique_ptr<Worker>>& workers_;
   WaitingRoom& waiting_room_;
+  balance::UserTable& users_;
+  SessionLimits& limits_;
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;
@@ -118,6 +135,7 @@ class Worker {
 
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   IntrusiveList<Session> relaying_;
+  std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
   std::vector<Session*> again_;
   std::vector<std::unique_ptr<Session>> buried_;
   bool stopping_ = false;

@@ -460,6 +460,12 @@ class FakeBackend:
             self.violations[:10]
         )
 
+    def stop_listening(self):
+        """Refuses connects from now on; what is connected goes on."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
     def close(self):
         """Ends everything; no verdict."""
         self.closing.set()

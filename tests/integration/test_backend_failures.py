@@ -54,9 +54,9 @@ def test_a_backend_that_failed_is_tried_last_for_a_while_and_first_again_later(p
     dead, second = Refusing(), proxied.backend()
     host, port = dead.address.rsplit(":", 1)
     first_and_second(proxied, dead, second, retry_after="300ms")
-    proxied.logged_in("user1")
+    proxied.logged_in("user1").close()
     began = time.monotonic()
-    proxied.logged_in("user1")
+    proxied.logged_in("user1").close()
     assert (
         proxied.gate.metrics().value("headgate_backend_failures_total", backend=dead.address) == 1
     )

@@ -174,6 +174,7 @@ listeners:
     tls: none
     proxy_protocol: {trusted: ["10.0.0.0/8", "::1"], timeout: 500ms}
     backlog: 17
+    max_sessions: 18
 tls:
   certificates: [{certificate: c.pem, key: /k.pem}]
   minimum_version: 1.3
@@ -188,7 +189,15 @@ pools:
     ca: ca.pem
     forward_client: none
     master: {user: m, password: "12 34"}
-    backends: [{address: "mail1.example.org:993", weight: 0}]
+    backends:
+      - {address: "mail1.example.org:993", weight: 0}
+      - {address: "mail2.example.org:993", backup: true}
+      - {address: "mail3.example.org:993", share: 2.5%, max_sessions: 19}
+    max_sessions: 20
+    hash: without_detail
+    load_bound: 125
+    failback: at_once
+    pins: [{domain: Example.NET, backend: "mail2.example.org:993", fallback: true}]
     connect_timeout: 1s
     login_timeout: 2m
     retry_after: 50ms
@@ -206,6 +215,7 @@ login:
   capabilities: {add: [XONE, "XTWO=3"], remove: [SASL-IR]}
   greeting: "Welcome, human."
 relay: {idle_timeout: 2h, idle_command_timeout: 3h, stall_timeout: 61s, half_close_timeout: 5s, keepalive: 0s, buffer_size: 16KiB}
+limits: {sessions_per_user: 21, sessions_per_user_and_network: 22, sessions_per_network: 23, ipv4_prefix: 24, ipv6_prefix: 56, exempt: ["10.0.0.0/8"]}
 admin: {address: "127.0.0.1:0"}
 log: {level: debug, format: json}
 )");
@@ -229,6 +239,14 @@ log: {level: debug, format: json}
   EXPECT_EQ(pool.forward_client, ForwardClient::kNone);
   EXPECT_TRUE(pool.master->password.equals("12 34"));
   EXPECT_EQ(pool.backends.at(0).weight, 0U);
+  EXPECT_TRUE(pool.backends.at(1).backup);
+  EXPECT_EQ(pool.backends.at(2).share, 250U);
+  EXPECT_EQ(pool.hash, HashInput::kWithoutDetail);
+  EXPECT_EQ(pool.load_bound, 125U);
+  EXPECT_EQ(pool.failback, Failback::kAtOnce);
+  EXPECT_EQ(pool.pins.at(0).domain, "example.net");
+  EXPECT_EQ(pool.pins.at(0).backend.to_string(), "mail2.example.org:993");
+  EXPECT_TRUE(pool.pins.at(0).fallback);
   EXPECT_EQ(pool.connect_timeout, 1s);
   EXPECT_EQ(pool.login_timeout, 2min);
   EXPECT_EQ(pool.retry_after, 50ms);
@@ -254,6 +272,15 @@ log: {level: debug, format: json}
   EXPECT_EQ(config.relay.half_close_timeout, 5s);
   EXPECT_EQ(config.relay.keepalive, 0s);
   EXPECT_EQ(config.relay.buffer_size, 16384U);
+  EXPECT_EQ(listener.max_sessions, 18U);
+  EXPECT_EQ(pool.backends.at(2).max_sessions, 19U);
+  EXPECT_EQ(pool.max_sessions, 20U);
+  EXPECT_EQ(config.limits.sessions_per_user, 21U);
+  EXPECT_EQ(config.limits.sessions_per_user_and_network, 22U);
+  EXPECT_EQ(config.limits.sessions_per_network, 23U);
+  EXPECT_EQ(config.limits.ipv4_prefix, 24U);
+  EXPECT_EQ(config.limits.ipv6_prefix, 56U);
+  EXPECT_EQ(config.limits.exempt.at(0).to_string(), "10.0.0.0/8");
   EXPECT_EQ(config.log.level, log::Level::kDebug);
   EXPECT_EQ(config.log.format, log::Format::kJson);
 }
@@ -276,7 +303,7 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
                 "  - {name: 'a b', address: \"127.0.0.1:143\", tls: ssl}\n"
                 "pools:\n"
                 "  main:\n"
-                "    policy: random\n"
+                "    policy: guess\n"
                 "    connect_timeout: 5\n"
                 "    backends:\n"
                 "      - {address: \"b:0\", weight: heavy}\n"
@@ -294,7 +321,8 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
           "most "
           "64, found 'a b'",
           "t.yaml:4: listeners[1].tls: expected one of none, starttls, implicit, found 'ssl'",
-          "t.yaml:7: pools.main.policy: expected user_hash, found 'random'",
+          "t.yaml:7: pools.main.policy: expected one of user_hash, least_sessions, power_of_two, "
+          "round_robin, random, first, source_hash, found 'guess'",
           "t.yaml:8: pools.main.connect_timeout: expected a duration with its unit (ms, s, m or h) "
           "from 50ms to 1m, found '5'",
           "t.yaml:10: pools.main.backends[0].address: expected HOST:PORT with a port from 1 to "
@@ -405,6 +433,65 @@ TEST(Load, route_has_either_a_domain_or_a_pattern_that_compiles) {
                           "found '@a'",
                           "t.yaml:9: routes[4].pool: expected the name of a pool (main), found "
                           "'other'"));
+}
+
+std::vector<std::string> pool_errors(const std::string& keys) {
+  return errors_of(
+      "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
+      "users: [{source: backend, pool: main}]\n"
+      "pools:\n  main:\n" +
+      keys);
+}
+
+TEST(Load, shares_are_percentages_that_leave_somebody_for_the_others) {
+  for (const std::string bad : {"2", "101%", "-1%", "1.234%", "1.%", "%", "100.01%", "x%"}) {
+    EXPECT_EQ(
+        pool_errors("    backends: [{address: \"a:1\"}, {address: \"b:1\", share: " + bad + "}]\n")
+            .size(),
+        1U)
+        << bad;
+  }
+  EXPECT_THAT(pool_errors("    backends:\n"
+                          "      - {address: \"a:1\", share: 60%}\n"
+                          "      - {address: \"b:1\", share: 40.01%}\n"),
+              ElementsAre("t.yaml:7: pools.main.backends[1].share: expected shares of at most 100% "
+                          "in one pool together"));
+  EXPECT_THAT(pool_errors("    backends:\n"
+                          "      - {address: \"a:1\", share: 60%, backup: true}\n"
+                          "      - {address: \"b:1\", backup: true}\n"),
+              ElementsAre("t.yaml:6: pools.main.backends[0].share: expected no share for a backup, "
+                          "which gets users only while no other one is up",
+                          "t.yaml:6: pools.main.backends: expected at least one backend that is "
+                          "neither a backup nor has a share"));
+}
+
+TEST(Load, a_load_bound_goes_with_user_hash_and_is_no_less_than_the_mean) {
+  EXPECT_TRUE(pool_errors("    load_bound: 0\n    backends: [{address: \"a:1\"}]\n").empty());
+  for (const std::string bad : {"99", "1001", "1.25", "125%"}) {
+    EXPECT_EQ(
+        pool_errors("    load_bound: " + bad + "\n    backends: [{address: \"a:1\"}]\n").size(), 1U)
+        << bad;
+  }
+  EXPECT_THAT(pool_errors("    policy: random\n    load_bound: 125\n"
+                          "    backends: [{address: \"a:1\"}]\n"),
+              ElementsAre("t.yaml:6: pools.main.load_bound: expected no bound with policy random, "
+                          "only with user_hash"));
+}
+
+TEST(Load, a_pin_names_one_kind_of_user_and_a_backend_of_its_pool) {
+  EXPECT_THAT(pool_errors("    backends: [{address: \"a:1\"}]\n"
+                          "    pins:\n"
+                          "      - {backend: \"a:1\"}\n"
+                          "      - {user: u, domain: d, backend: \"a:1\"}\n"
+                          "      - {user: u, backend: \"b:1\"}\n"
+                          "      - {pattern: \"(\", backend: \"a:1\"}\n"),
+              ElementsAre("t.yaml:7: pools.main.pins[0]: expected exactly one of user, domain and "
+                          "pattern",
+                          "t.yaml:8: pools.main.pins[1]: expected exactly one of user, domain and "
+                          "pattern",
+                          "t.yaml:9: pools.main.pins[2].backend: expected the address of one of "
+                          "the pool's backends, found 'b:1'",
+                          HasSubstr("t.yaml:10: pools.main.pins[3].pattern: expected a regular")));
 }
 
 TEST(Load, source_has_the_keys_of_its_kind) {

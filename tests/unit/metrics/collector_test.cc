@@ -53,6 +53,17 @@ class CollectorTest : public testing::Test {
                                                 .up = true,
                                                 .draining = true}};
           },
+      .users =
+          [] {
+            return UserFigures{
+                .users = 5, .away = 2, .left_behind = 1, .bytes = 4096, .overflows = 3};
+          },
+      .limits =
+          [] {
+            return std::vector<LimitFigures>{
+                {.scope = "user", .of = "", .limit = 20, .most = 17, .near = 1},
+                {.scope = "listener", .of = "imaps", .limit = 9, .most = 0, .near = 0}};
+          },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };

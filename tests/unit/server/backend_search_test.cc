@@ -70,5 +70,42 @@ TEST(BackendSearch, KnowsWhichBackendItTriesNow) {
   EXPECT_EQ(search.current(), 0U);
 }
 
+std::shared_ptr<const balance::BackendSet> prepared(const std::vector<std::size_t>& addresses) {
+  auto set = std::make_shared<balance::BackendSet>(*set_of(addresses));
+  set->policy = balance::Policy::kFirst;
+  balance::prepare(*set);
+  return set;
+}
+
+TEST(BackendSearch, AsksThePolicyForTheOthersOnceTheFirstHasFailed) {
+  const auto seen = all_attempts(BackendSearch(prepared({1, 1, 1}), 1, balance::Request{}));
+  ASSERT_EQ(seen.size(), 3 * BackendSearch::kRounds);
+  EXPECT_EQ(seen[0], "10.0.1.0");
+  EXPECT_EQ(seen[1], "10.0.0.0");
+  EXPECT_EQ(seen[2], "10.0.2.0");
+  EXPECT_EQ(seen[3], "again 10.0.1.0");
+}
+
+TEST(BackendSearch, GoesElsewhereInsteadOfTheNextOneOnce) {
+  BackendSearch search(prepared({1, 1, 2}), 0, balance::Request{});
+  ASSERT_EQ(search.next()->backend, 0U);
+  ASSERT_EQ(search.next()->backend, 1U);
+  const auto other = search.instead(2);
+  ASSERT_TRUE(other);
+  EXPECT_EQ(other->backend, 2U);
+  EXPECT_EQ(search.current(), 2U);
+  EXPECT_FALSE(search.instead(0));  // this round has had it
+  EXPECT_EQ(search.next()->endpoint.ip.to_string(), "10.0.2.1");
+  EXPECT_EQ(search.next()->backend, 1U);
+  EXPECT_TRUE(search.next()->new_round);
+}
+
+TEST(BackendSearch, GoesToABackendThatIsNoCandidate) {
+  BackendSearch search(prepared({1, 1}), {.order = {0}});
+  ASSERT_EQ(search.next()->backend, 0U);
+  EXPECT_EQ(search.instead(1)->backend, 1U);
+  EXPECT_EQ(search.next()->backend, 0U);
+}
+
 }  // namespace
 }  // namespace headgate::server

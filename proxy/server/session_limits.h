@@ -1,0 +1,73 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "balance/count_table.h"
+#include "base/address.h"
+#include "config/config.h"
+#include "dialogue/failure.h"
+#include "metrics/collector.h"
+
+namespace headgate::server {
+
+// The limits on sessions that are logged in: of a listener, a pool, a client's network, and a user
+// from one network. (Those of a user and of a backend are the user table's and the policies'.) One
+// for the process, any thread. A session counts from the moment a backend has let it in: failed
+// logins take no one's place.
+class SessionLimits {
+ public:
+  // What one session counts for; nothing at first.
+  struct Share {
+    std::uint64_t network = 0;  // keys; 0: not counted
+    std::uint64_t user_network = 0;
+    std::uint32_t listener = 0;
+    std::uint32_t pool = 0;
+    bool taken = false;
+  };
+
+  // The configuration must outlive it.
+  SessionLimits(const config::Config& config, std::uint64_t seed);
+
+  // What a login from there would be refused for, as far as that is known before the user is.
+  [[nodiscard]] std::optional<dialogue::LoginFailure> full(std::size_t listener,
+                                                           const IpAddress& client) const;
+  [[nodiscard]] bool pool_full(std::size_t pool) const;
+
+  // Counts a session, or says which limit is in its way; then nothing is counted. `user` is the
+  // user's key in the user table.
+  std::optional<dialogue::LoginFailure> take(Share& share, std::size_t listener, std::size_t pool,
+                                             const IpAddress& client, std::uint64_t user);
+  // The session is over. Does nothing for one that is not counted.
+  void give_back(Share& share);
+
+  // Every limit that is configured and how near the nearest is; `most_of_a_user` and `users_near`
+  // are the user table's.
+  [[nodiscard]] std::vector<metrics::LimitFigures> figures(std::uint32_t most_of_a_user,
+                                                           std::size_t users_near) const;
+
+ private:
+  struct alignas(64) Count {
+    std::atomic<std::uint32_t> sessions{0};
+  };
+
+  // One more unless there are `limit` (0: any number).
+  static bool add(Count& count, std::uint32_t limit);
+  static void remove(Count& count);
+  [[nodiscard]] std::uint64_t network_of(const IpAddress& client) const;  // 0: exempt
+
+  const config::Config& config_;
+  std::unique_ptr<Count[]> listeners_;
+  std::unique_ptr<Count[]> pools_;
+  balance::CountTable networks_;
+  balance::CountTable user_networks_;
+};
+
+// From how many sessions on something counts as near its limit: four fifths of it.
+std::uint32_t near_limit(std::uint32_t limit);
+
+}  // namespace headgate::server

@@ -1,0 +1,236 @@
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "server/login.h"
+#include "server/session.h"
+#include "server/worker.h"
+
+// Which backend a session goes to, so that all simultaneous sessions of a user are at one.
+namespace headgate::server {
+namespace {
+
+using balance::BackendSet;
+using balance::UserTable;
+using dialogue::LoginFailure;
+
+// A backend with live sessions of a user has to fail twice in a row before the user leaves it
+// without having tried: one refused connect must not end sessions that work.
+constexpr std::uint32_t kFailuresToLeave = 2;
+
+std::optional<std::uint32_t> index_of(const BackendSet& set, std::uint64_t backend) {
+  const auto found = std::ranges::find(set.slots, backend, &balance::Slot::hash);
+  if (found == set.slots.end()) {
+    return std::nullopt;
+  }
+  return static_cast<std::uint32_t>(found - set.slots.begin());
+}
+
+std::uint32_t failures_in_a_row(const balance::Backend& backend) {
+  return backend.state->failures_in_a_row.load(std::memory_order_relaxed);
+}
+
+// The set that has the backend a source has named: the pool's, or one of that address alone, which
+// is nobody else's.
+std::shared_ptr<const BackendSet> set_with(const std::shared_ptr<const BackendSet>& set,
+                                           const HostPort& address) {
+  if (std::ranges::find(set->backends, address, &balance::Backend::address) !=
+      set->backends.end()) {
+    return set;
+  }
+  balance::Backend backend;
+  backend.address = address;
+  backend.hash = balance::backend_key(address);
+  backend.state = std::make_shared<balance::BackendState>();
+  if (auto literal = Endpoint::parse(address.to_string())) {
+    backend.endpoints.push_back(*literal);
+  }
+  auto alone = std::make_shared<BackendSet>();
+  alone->pool = set->pool;
+  alone->backends.push_back(std::move(backend));
+  balance::prepare(*alone);
+  return alone;
+}
+
+Placement::Choice named(const BackendSet& set, const HostPort& address) {
+  const auto found = std::ranges::find(set.backends, address, &balance::Backend::address);
+  return {static_cast<std::uint32_t>(found - set.backends.begin()), true, std::nullopt};
+}
+
+bool any_full(const BackendSet& set) {
+  return std::ranges::any_of(set.backends, balance::is_full);
+}
+
+// Where the user would be if every backend were up; 0: cannot be said, or there already.
+std::uint64_t home_of(const BackendSet& set, balance::Request request, std::uint64_t backend) {
+  if (set.policy != balance::Policy::kUserHash || set.load_bound != 0) {
+    return 0;
+  }
+  request.now_ms = std::numeric_limits<std::int64_t>::max();
+  const auto home = balance::choose(set, request);
+  return home && set.slots[*home].hash != backend ? set.slots[*home].hash : 0;
+}
+
+// Whether a user with sessions stays at `place`, goes back home, or goes where the choice says.
+std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable::Place* place,
+                                          const Placement::Choice& choice,
+                                          const balance::Request& request, bool home_at_once) {
+  std::optional<UserTable::Decision> chosen;
+  if (choice.backend) {
+    chosen = UserTable::Decision{.backend = set.slots[*choice.backend].hash, .home = 0};
+  }
+  if (place == nullptr) {
+    if (chosen && home_at_once && !choice.pin) {
+      chosen->home = home_of(set, request, chosen->backend);
+    }
+    return chosen;
+  }
+  if (choice.only) {
+    return chosen;
+  }
+  if (home_at_once && place->home != 0) {
+    const auto home = index_of(set, place->home);
+    if (home && set.slots[*home].weight != 0 && failures_in_a_row(set.backends[*home]) == 0 &&
+        balance::is_up(set.backends[*home], request.now_ms)) {
+      return UserTable::Decision{.backend = place->home, .home = 0};
+    }
+  }
+  const auto here = index_of(set, place->backend);
+  const bool stays =
+      here &&
+      (balance::is_up(set.backends[*here], request.now_ms) ||
+       (place->established != 0 && failures_in_a_row(set.backends[*here]) < kFailuresToLeave));
+  if (!stays && chosen) {
+    return chosen;
+  }
+  return here ? std::optional(UserTable::Decision{.backend = place->backend, .home = 0}) : chosen;
+}
+
+}  // namespace
+
+// Empty: there is a place, and login.search begins there.
+std::optional<LoginFailure> Session::find_place(const Routed& routed) {
+  Login& login = *login_;
+  const config::Config& config = worker_.snapshot().config;
+  if (worker_.limits().pool_full(login.pool)) {
+    return LoginFailure::kPoolFull;
+  }
+  const Placement& placement = *worker_.snapshot().placement;
+  const auto set = routed.backend ? set_with(worker_.pool(login.pool), *routed.backend)
+                                  : worker_.pool(login.pool);
+  const std::string& user = login.route.user;
+  const balance::Request request =
+      placement.request(login.pool, *set, user, client_endpoint_.ip, worker_.random(),
+                        static_cast<std::int64_t>(worker_.loop().now_ms()));
+  const Placement::Choice choice = routed.backend
+                                       ? named(*set, *routed.backend)
+                                       : placement.choose(login.pool, *set, user, request);
+  const bool home_at_once = config.pools[login.pool].failback == config::Failback::kAtOnce;
+  const std::uint32_t limit = config.limits.sessions_per_user;
+  std::optional<LoginFailure> refused;
+  const auto joined = worker_.users().join(
+      placement.identity(login.pool, user), [&](const UserTable::Place* place) {
+        // What is certain to be refused at the end is not worth the backend's while.
+        if (place != nullptr && limit != 0 && place->established >= limit) {
+          refused = LoginFailure::kUserLimit;
+          return std::optional<UserTable::Decision>();
+        }
+        const auto decision = decide(*set, place, choice, request, home_at_once);
+        if (decision && balance::is_full(set->backends[*index_of(*set, decision->backend)])) {
+          refused = LoginFailure::kBackendsFull;
+          return std::optional<UserTable::Decision>();
+        }
+        return decision;
+      });
+  if (!joined) {
+    return refused ? *refused
+                   : (any_full(*set) ? LoginFailure::kBackendsFull : LoginFailure::kNoBackend);
+  }
+  lease_ = joined->lease;
+  if (joined->left_some) {
+    end_left_behind();
+  }
+  const std::uint32_t first = index_of(*set, lease_.backend).value();
+  login.search = choice.only ? BackendSearch(set, balance::Candidates{.order = {first}})
+                             : BackendSearch(set, first, request);
+  return std::nullopt;
+}
+
+// The next attempt is at another backend than the last one: the user's place moves along, or has
+// moved somewhere else meanwhile with another session of the user.
+BackendSearch::Attempt Session::follow_user(BackendSearch::Attempt attempt) {
+  BackendSearch& search = login_->search;
+  const std::uint64_t wanted = search.backend(attempt.backend).hash;
+  // Each round in which the table says something else, another session has moved the user.
+  while (lease_.backend != wanted) {
+    const auto moved = worker_.users().move(lease_, wanted);
+    if (moved.left_some) {
+      end_left_behind();
+    }
+    if (moved.backend == wanted) {
+      break;
+    }
+    const auto index = index_of(*search.set(), moved.backend);
+    if (const auto other = index ? search.instead(*index) : std::nullopt) {
+      return {other->backend, other->endpoint, attempt.new_round};
+    }
+  }
+  return attempt;
+}
+
+// Whether the user stays with a backend that failed so, and the login fails: it has answered, and
+// other sessions of the user live there, which would have to end if this one went elsewhere.
+bool Session::keeps_user(LoginFailure failure) const {
+  if (failure != LoginFailure::kBackendUnavailable && failure != LoginFailure::kBackendProtocol &&
+      failure != LoginFailure::kBackendMisconfigured) {
+    return false;
+  }
+  const auto place = worker_.users().find(lease_.user);
+  return place && place->established != 0;
+}
+
+// The backend has let the session in: it counts from now on. False: it is not to stay there, and
+// something else has begun.
+bool Session::establish() {
+  Login& login = *login_;
+  const config::Config& config = worker_.snapshot().config;
+  switch (worker_.users().establish(lease_, config.limits.sessions_per_user)) {
+    case UserTable::Establish::kYes: {
+      const auto refused =
+          worker_.limits().take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
+      if (!refused) {
+        return true;
+      }
+      give_up_backend();
+      fail_login(*refused, {});
+      return false;
+    }
+    case UserTable::Establish::kOverLimit:
+      give_up_backend();
+      fail_login(LoginFailure::kUserLimit, {});
+      return false;
+    case UserTable::Establish::kElsewhere:
+      break;
+  }
+  // Other sessions of the user were quicker somewhere else.
+  give_up_backend();
+  const auto set = login.search.set();
+  const auto index = index_of(*set, lease_.backend);
+  login.search =
+      index ? BackendSearch(set, balance::Candidates{.order = {*index}}) : BackendSearch();
+  next_attempt();
+  return false;
+}
+
+void Session::give_up_backend() {
+  login_->pause.cancel();
+  login_->backend.reset();
+  pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
+  pool_ = nullptr;
+}
+
+void Session::end_left_behind() {
+  worker_.end_left_behind(lease_.user, lease_.epoch);
+}
+
+}  // namespace headgate::server
