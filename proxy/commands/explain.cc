@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <string>
 #include <variant>
@@ -141,6 +142,8 @@ void print_json(const Answer& answer) {
 }  // namespace
 
 int explain(const std::string& config_file, const std::string& user, bool json) {
+  // A database's client library may write to a server that has gone.
+  std::signal(SIGPIPE, SIG_IGN);
   const auto config = load_config(config_file);
   const auto sources = config ? load_sources(*config) : std::nullopt;
   if (!sources) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "metrics/source_figures.h"
 #include "metrics/worker_metrics.h"
 
 namespace headgate::metrics {
@@ -41,6 +42,7 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<std::vector<SourceFigures>()> user_sources;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

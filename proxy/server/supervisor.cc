@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/socket.h"
+#include "server/user_sources.h"
 
 namespace headgate::server {
 namespace {
@@ -80,14 +81,7 @@ std::expected<void, std::string> Supervisor::start() {
 }
 
 std::expected<void, std::string> Supervisor::make_snapshot() {
-  std::vector<auth::SourceOptions> sources;
-  for (const config::UserSource& source : config_.users) {
-    sources.push_back({.kind = source.kind == config::SourceKind::kPasswdFile
-                                   ? auth::SourceKind::kPasswdFile
-                                   : auth::SourceKind::kBackend,
-                       .path = source.path});
-  }
-  auto loaded = auth::SharedSources::load(sources);
+  auto loaded = auth::SharedSources::load(source_options(config_));
   if (!loaded) {
     return std::unexpected(fmt::format("{}", fmt::join(loaded.error(), "\n")));
   }
@@ -165,6 +159,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.user_sources = [this] { return sources_->figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
