@@ -5,25 +5,81 @@
 #include <utility>
 
 #include "auth/backend_source.h"
+#include "auth/cached_source.h"
+#include "auth/directory_source.h"
 #include "auth/passwd_file.h"
 #include "auth/passwd_file_source.h"
 
 namespace headgate::auth {
 
-std::expected<SharedSources, std::vector<std::string>> SharedSources::load(
+namespace {
+
+using Errors = std::vector<std::string>;
+
+using Pool = std::expected<std::shared_ptr<DirectoryPool>, Errors>;
+
+// One directory for each connection.
+template <typename Seat, typename Shared>
+Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shared) {
+  std::vector<std::unique_ptr<Directory>> seats;
+  for (unsigned i = 0; i < shared->options.connections; ++i) {
+    seats.push_back(std::make_unique<Seat>(shared));
+  }
+  return std::make_shared<DirectoryPool>(options.name, std::move(seats), options.guard.max_queue,
+                                         options.guard.deadline);
+}
+
+Pool open_sql(const SourceOptions& options, bool last) {
+  auto query = SqlQuery::parse(options.sql->query);
+  if (!query) {
+    return std::unexpected(Errors{options.name + ": query: " + query.error()});
+  }
+  RecordChecker::Options checks{.source = options.name,
+                                .checks_password = options.sql->checks_password,
+                                .hash_unknown = last};
+  const std::shared_ptr<SqlDirectory::Shared> shared(new SqlDirectory::Shared{
+      .options = std::move(*options.sql),
+      .query = *std::move(query),
+      .checker = RecordChecker(std::move(checks)),
+      .timeout = std::chrono::ceil<std::chrono::seconds>(options.guard.deadline)});
+  return make_pool<SqlDirectory>(options, shared);
+}
+
+Pool open_ldap(const SourceOptions& options, bool last) {
+  auto filter = LdapFilter::parse(options.ldap->filter);
+  if (!filter) {
+    return std::unexpected(Errors{options.name + ": filter: " + filter.error()});
+  }
+  // A server that hangs must leave time for the next one.
+  const auto servers = static_cast<std::int64_t>(options.ldap->servers.urls.size());
+  RecordChecker::Options checks{
+      .source = options.name,
+      .checks_password = options.ldap->passwords != LdapPasswords::kBackend,
+      .hash_unknown = last};
+  const std::shared_ptr<LdapDirectory::Shared> shared(
+      new LdapDirectory::Shared{.options = std::move(*options.ldap),
+                                .filter = *std::move(filter),
+                                .checker = RecordChecker(std::move(checks)),
+                                .timeout = options.guard.deadline / (servers + 1)});
+  return make_pool<LdapDirectory>(options, shared);
+}
+
+}  // namespace
+
+std::expected<SharedSources, Errors> SharedSources::load(
     const std::vector<SourceOptions>& options) {
   SharedSources shared;
-  std::vector<std::string> errors;
+  Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
-    source.kind = option.kind;
-    if (option.kind != SourceKind::kPasswdFile) {
-      continue;
+    source.options = option;
+    source.last = &option == &options.back();
+    source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
+    if (option.cache) {
+      source.cache = std::make_shared<LookupCache>(*option.cache);
     }
-    if (auto file = PasswdFile::open(option.path)) {
-      source.file = *std::move(file);
-    } else {
-      std::ranges::move(file.error(), std::back_inserter(errors));
+    if (auto opened = open(source); !opened) {
+      std::ranges::move(opened.error(), std::back_inserter(errors));
     }
   }
   if (options.empty()) {
@@ -32,20 +88,52 @@ std::expected<SharedSources, std::vector<std::string>> SharedSources::load(
   if (!errors.empty()) {
     return std::unexpected(std::move(errors));
   }
-  shared.sources_.back().last = true;
   return shared;
 }
 
-std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(net::Loop& loop) const {
+std::expected<void, Errors> SharedSources::open(Source& source) {
+  if (source.options.kind == SourceKind::kPasswdFile) {
+    auto file = PasswdFile::open(source.options.path);
+    if (!file) {
+      return std::unexpected(std::move(file.error()));
+    }
+    source.file = *std::move(file);
+  } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap) {
+    auto pool = source.options.kind == SourceKind::kSql ? open_sql(source.options, source.last)
+                                                        : open_ldap(source.options, source.last);
+    if (!pool) {
+      return std::unexpected(std::move(pool.error()));
+    }
+    source.pool = *std::move(pool);
+  }
+  return {};
+}
+
+std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net::Loop& loop) {
+  switch (source.options.kind) {
+    case SourceKind::kBackend:
+      return std::make_unique<BackendSource>();
+    case SourceKind::kPasswdFile:
+      return std::make_unique<PasswdFileSource>(loop, source.file, source.last);
+    case SourceKind::kSql:
+      return std::make_unique<DirectorySource>(loop, source.pool, "sql");
+    case SourceKind::kLdap:
+      return std::make_unique<DirectorySource>(loop, source.pool, "ldap");
+  }
+  return nullptr;
+}
+
+std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
+    net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const {
   std::vector<std::unique_ptr<UserSource>> sources;
   for (const Source& source : sources_) {
-    switch (source.kind) {
-      case SourceKind::kBackend:
-        sources.push_back(std::make_unique<BackendSource>());
-        break;
-      case SourceKind::kPasswdFile:
-        sources.push_back(std::make_unique<PasswdFileSource>(loop, source.file, source.last));
-        break;
+    metrics::SourceMetrics& counters = metrics.source(source.options.name);
+    auto made = std::make_unique<GuardedSource>(timers, make_source(source, loop),
+                                                source.options.guard, source.breaker, counters);
+    if (source.cache) {
+      sources.push_back(std::make_unique<CachedSource>(std::move(made), source.cache, counters));
+    } else {
+      sources.push_back(std::move(made));
     }
   }
   return sources;
@@ -53,14 +141,34 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(net::Loop& 
 
 ChainResult SharedSources::explain(std::string_view user) const {
   for (std::size_t at = 0; at < sources_.size(); ++at) {
-    LookupResult result = sources_[at].kind == SourceKind::kPasswdFile
-                              ? sources_[at].file->explain(user)
-                              : BackendSource().explain(user);
+    const Source& source = sources_[at];
+    LookupResult result = source.pool   ? source.pool->explain(user)
+                          : source.file ? source.file->explain(user)
+                                        : BackendSource().explain(user);
     if (!std::holds_alternative<UnknownHere>(result)) {
       return {std::move(result), at};
     }
   }
   return {Rejected{dialogue::LoginFailure::kWrongCredentials}, sources_.size() - 1};
+}
+
+std::chrono::milliseconds SharedSources::longest_deadline() const {
+  std::chrono::milliseconds longest{0};
+  for (const Source& source : sources_) {
+    longest = std::max(longest, source.options.guard.deadline);
+  }
+  return longest + std::chrono::seconds(1);
+}
+
+std::vector<metrics::SourceFigures> SharedSources::figures() const {
+  std::vector<metrics::SourceFigures> all;
+  for (const Source& source : sources_) {
+    all.push_back({.source = source.options.name,
+                   .breaker_open = source.breaker->open(),
+                   .breaker_openings = source.breaker->openings(),
+                   .cache_entries = source.cache ? source.cache->size() : 0});
+  }
+  return all;
 }
 
 }  // namespace headgate::auth

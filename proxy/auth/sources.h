@@ -3,45 +3,73 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "auth/chain.h"
+#include "auth/guarded_source.h"
+#include "auth/ldap_directory.h"
+#include "auth/lookup_cache.h"
+#include "auth/sql_directory.h"
 #include "auth/user_source.h"
+#include "metrics/source_figures.h"
+#include "metrics/worker_metrics.h"
 #include "net/loop.h"
 
 namespace headgate::auth {
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
 struct SourceOptions {
   SourceKind kind = SourceKind::kBackend;
   std::string path;  // kPasswdFile
+  std::string name;  // in metrics and logs; no two have the same
+  GuardOptions guard;
+  std::optional<CacheOptions> cache;
+  // What they hold goes to those who connect.
+  std::shared_ptr<SqlOptions> sql;    // kSql
+  std::shared_ptr<LdapOptions> ldap;  // kLdap
 };
 
+class DirectoryPool;
 class PasswdFile;
 
-// What the workers' sources share: the files' contents. Made once, before the workers.
+// What the workers' sources share: the files' contents, the connections, the breakers, the caches.
+// Made once, before the workers.
 class SharedSources {
  public:
   // All errors of all files, each "FILE:LINE: what was expected". Blocks.
   static std::expected<SharedSources, std::vector<std::string>> load(
       const std::vector<SourceOptions>& options);
 
-  // A worker's own sources, in the order of the options.
-  [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(net::Loop& loop) const;
+  // A worker's own sources, in the order of the options; they must go before `timers` and
+  // `metrics`, which are the worker's.
+  [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
+      net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
 
   // Where would this user go, and which source says so? Without a password. Blocks.
   [[nodiscard]] ChainResult explain(std::string_view user) const;
 
+  // Longer than every source's own deadline.
+  [[nodiscard]] std::chrono::milliseconds longest_deadline() const;
+  // For the metrics page; any thread.
+  [[nodiscard]] std::vector<metrics::SourceFigures> figures() const;
+
  private:
   struct Source {
-    SourceKind kind = SourceKind::kBackend;
-    std::shared_ptr<PasswdFile> file;
+    SourceOptions options;
     bool last = false;
+    std::shared_ptr<PasswdFile> file;
+    std::shared_ptr<DirectoryPool> pool;
+    std::shared_ptr<Breaker> breaker;
+    std::shared_ptr<LookupCache> cache;
   };
+  static std::expected<void, std::vector<std::string>> open(Source& source);
+  static std::unique_ptr<UserSource> make_source(const Source& source, net::Loop& loop);
+
   std::vector<Source> sources_;
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <random>
 #include <string>
@@ -153,6 +154,8 @@ int explain(const std::string& config_file, const std::string& user, const std::
     fmt::print(stderr, "--client: expected {}\n", address.error());
     return kUsage;
   }
+  // A database's client library may write to a server that has gone.
+  std::signal(SIGPIPE, SIG_IGN);
   const auto config = load_config(config_file);
   const auto sources = config ? load_sources(*config) : std::nullopt;
   if (!sources) {

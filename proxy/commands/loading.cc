@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstdio>
-#include <vector>
+
+#include "server/user_sources.h"
 
 namespace headgate::commands {
 
@@ -19,14 +20,7 @@ std::optional<config::Config> load_config(const std::string& file) {
 }
 
 std::optional<auth::SharedSources> load_sources(const config::Config& config) {
-  std::vector<auth::SourceOptions> options;
-  for (const config::UserSource& source : config.users) {
-    options.push_back({source.kind == config::SourceKind::kPasswdFile
-                           ? auth::SourceKind::kPasswdFile
-                           : auth::SourceKind::kBackend,
-                       source.path});
-  }
-  auto loaded = auth::SharedSources::load(options);
+  auto loaded = auth::SharedSources::load(server::source_options(config));
   if (!loaded) {
     for (const std::string& error : loaded.error()) {
       fmt::print(stderr, "{}\n", error);

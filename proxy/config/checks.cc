@@ -122,18 +122,23 @@ const Pool* find_pool(Reader& reader, const Config& config, const std::string& p
   return nullptr;
 }
 
-// With source `backend` nobody but the backend checks the password, and a master login is one that
-// it lets pass with any: whoever knows a user name would be in.
+// With source `backend`, and with sources told not to check, nobody but the backend checks the
+// password, and a master login is one that it lets pass with any: whoever knows a user name would
+// be in.
 void check_users(Reader& reader, const Config& config) {
   constexpr std::string_view kNeedsCheck =
-      "another pool: with source backend only the backend checks the user's password, and a master "
+      "another pool: with source backend, or without check_password, only the backend checks the "
+      "user's password, and a master "
       "user lets anyone pass there; a pool with a master user needs a source that checks passwords";
+  Once names(reader, "name");
   bool backend_checks = false;
   for (std::size_t i = 0; i < config.users.size(); ++i) {
     const std::string path = fmt::format("users[{}].pool", i);
     const Pool* pool = find_pool(reader, config, config.users[i].pool, path);
-    if (config.users[i].kind == SourceKind::kBackend &&
-        reader.good(fmt::format("users[{}].source", i))) {
+    if (!config.users[i].name.empty()) {
+      names.add(config.users[i].name, fmt::format("users[{}].name", i));
+    }
+    if (config.users[i].trusts_backend() && reader.good(fmt::format("users[{}].source", i))) {
       backend_checks = true;
       if (pool != nullptr && pool->master) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
@@ -157,6 +162,19 @@ void check_login(Reader& reader, const Config& config) {
 }
 
 }  // namespace
+
+// "sql" for the only source of its kind, else "sql-0", "sql-2" by their places. A name that is
+// taken already is an error of check_users(), which comes later.
+void name_sources(Config& config) {
+  for (std::size_t i = 0; i < config.users.size(); ++i) {
+    UserSource& source = config.users[i];
+    if (source.name.empty()) {
+      const auto alike = std::ranges::count(config.users, source.kind, &UserSource::kind);
+      source.name =
+          alike == 1 ? std::string(name(source.kind)) : fmt::format("{}-{}", name(source.kind), i);
+    }
+  }
+}
 
 void check_whole(Reader& reader, const Config& config) {
   check_listeners(reader, config);

@@ -105,12 +105,77 @@ struct Pool {
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap };
+
+// When a source that fails is left alone.
+struct Breaker {
+  unsigned failures = 5;  // in a row
+  milliseconds pause{1000};
+  milliseconds longest_pause{30000};
+};
+
+struct Cache {
+  std::size_t entries = 100'000;
+  seconds ttl{300};
+  seconds negative_ttl{10};
+};
+
+enum class SqlDriver : std::uint8_t { kPostgresql, kMysql, kSqlite };
+
+struct Sql {
+  SqlDriver driver = SqlDriver::kSqlite;
+  std::string path;  // sqlite; what follows until `options` is for the others
+  std::string host;
+  unsigned port = 0;  // 0: the driver's own
+  std::string database;
+  std::string user;
+  Secret password;  // from `password` or the file `password_file`
+  std::string options;
+  std::string query;
+  unsigned connections = 4;
+  bool check_password = true;  // false: the backend checks
+};
+
+enum class LdapScope : std::uint8_t { kSubtree, kOne, kBase };
+enum class LdapPasswords : std::uint8_t { kBind, kFetch, kBackend };
+
+struct Ldap {
+  std::vector<std::string> servers;  // "ldap://HOST:PORT", "ldaps://HOST:PORT"
+  bool starttls = false;
+  bool verify = true;
+  std::string ca;       // empty: the system's
+  std::string bind_dn;  // empty: anonymous
+  Secret bind_password;
+  std::string base;
+  LdapScope scope = LdapScope::kSubtree;
+  std::string filter;
+  LdapPasswords passwords = LdapPasswords::kBind;
+  std::string password_attribute = "userPassword";
+  std::string user_attribute;
+  std::string pool_attribute;
+  std::string backend_attribute;
+  unsigned backend_port = 143;
+  unsigned connections = 4;
+};
 
 struct UserSource {
   SourceKind kind = SourceKind::kBackend;
+  std::string name;  // in metrics and logs; unique
   std::string pool;  // where users of this source go unless a route or the source says otherwise
   std::string path;  // passwd_file
+  milliseconds deadline{10000};
+  std::size_t max_parallel = 64;  // each worker
+  std::size_t max_queue = 1000;   // each worker
+  Breaker breaker;
+  std::optional<Cache> cache;
+  std::optional<Sql> sql;
+  std::optional<Ldap> ldap;
+
+  // Whether only the backend checks the password.
+  [[nodiscard]] bool trusts_backend() const {
+    return kind == SourceKind::kBackend || (sql && !sql->check_password) ||
+           (ldap && ldap->passwords == LdapPasswords::kBackend);
+  }
 };
 
 // The first route that matches the user name decides the pool; before users[].pool, after a pool or
@@ -207,5 +272,6 @@ std::string_view name(Policy policy);
 std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
+std::string_view name(SqlDriver driver);
 
 }  // namespace headgate::config

@@ -108,6 +108,7 @@ std::expected<Config, std::vector<Error>> load_text(const std::string& file,
     Config config;
     config.file = file;
     schema().read(reader, {root, "", line_of(root, 1)}, config);
+    name_sources(config);
     check_whole(reader, config);
     if (!reader.ok()) {
       return std::unexpected(reader.take_errors());

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/scalars.h"
+#include "config/user_sources.h"
 
 // A new key is one entry here and one member in config.h; parser, documentation, example and JSON
 // Schema follow. Defaults are those of the members.
@@ -28,7 +29,9 @@ const Choices<Failback> kFailbacks = {{"when_idle", Failback::kWhenIdle},
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
 const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
-                                      {"passwd_file", SourceKind::kPasswdFile}};
+                                      {"passwd_file", SourceKind::kPasswdFile},
+                                      {"sql", SourceKind::kSql},
+                                      {"ldap", SourceKind::kLdap}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
 const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
                                      {"info", log::Level::kInfo},
@@ -234,8 +237,28 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
   if (source.kind == SourceKind::kPasswdFile && !has_path) {
     reader.refuse(path + ".path", "a file that can be read, found nothing");
   }
-  if (source.kind == SourceKind::kBackend && has_path) {
+  if (source.kind != SourceKind::kPasswdFile && has_path) {
     reader.refuse(path + ".path", "no path, which is for source passwd_file");
+  }
+  const auto own_section = [&](SourceKind kind) {
+    const std::string word(name(kind));
+    if ((source.kind == kind) != reader.has(path + "." + word)) {
+      reader.refuse(path + "." + word,
+                    fmt::format(fmt::runtime(source.kind == kind
+                                                 ? "a section {0} with source {0}, found nothing"
+                                                 : "no section {0}, which is for source {0}"),
+                                word));
+    }
+  };
+  own_section(SourceKind::kSql);
+  own_section(SourceKind::kLdap);
+  if (source.cache && source.sql && source.sql->query.contains(":ip")) {
+    reader.refuse(path + ".cache",
+                  "no cache with a query that asks for :ip, since an answer would "
+                  "hold for all addresses");
+  }
+  if (source.kind == SourceKind::kBackend && source.cache) {
+    reader.refuse(path + ".cache", "no cache for source backend, which knows no passwords");
   }
 }
 
@@ -244,13 +267,32 @@ Type<UserSource> source_type() {
       {
           key("source", &UserSource::kind, choice(kSources),
               "backend: the backend checks the password. passwd_file: a file with user names and "
-              "hashed passwords.",
+              "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
+              "directory.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise.",
               {.required = true, .example = "main"}),
+          key("name", &UserSource::name, name_text(),
+              "Name in logs and metrics. Not set: the kind of the source, with its place in the "
+              "list where there are several.",
+              {.example = "customers"}),
           key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
               {.example = "users.passwd"}),
+          key("sql", &UserSource::sql, sql_type(), "sql: the database and what to ask it."),
+          key("ldap", &UserSource::ldap, ldap_type(), "ldap: the servers and what to search for."),
+          key("deadline", &UserSource::deadline, duration(50ms, 5min),
+              "How long an answer may take; then the client gets [UNAVAILABLE]."),
+          key("max_parallel", &UserSource::max_parallel,
+              number(std::size_t{1}, std::size_t{10'000}),
+              "Questions that each worker asks the source at a time."),
+          key("max_queue", &UserSource::max_queue, number(std::size_t{0}, std::size_t{1'000'000}),
+              "Questions of each worker that may wait for those; more get [UNAVAILABLE] at once."),
+          key("breaker", &UserSource::breaker, breaker_type(),
+              "When a source that fails is left alone."),
+          key("cache", &UserSource::cache, cache_type(),
+              "Answers that are remembered, passwords as hashes under a key that only this process "
+              "knows. Not set: none."),
       },
       check_source);
 }

@@ -15,6 +15,9 @@ std::string configuration_page();  // docs/configuration.md
 std::string example_file();        // conf/headgate.yaml
 std::string json_schema();         // conf/headgate.schema.json
 
+// Gives a name to each user source that has none.
+void name_sources(Config& config);
+
 // Conditions between keys of different sections: names that must exist, things that may stand there
 // once only, combinations that would be unsafe.
 void check_whole(Reader& reader, const Config& config);

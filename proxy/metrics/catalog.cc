@@ -65,6 +65,11 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_tls_handshakes_total", "result", "how the handshake ended", {"ok", "failed"}},
       {"", "resumed", "whether an earlier TLS session was taken up", {"yes", "no"}},
       {"headgate_logins_total", "result", "ok, or why the login failed", login_results()},
+      {"", "source", "name of the user source in the configuration", {}},
+      {"headgate_source_results_total", "result", "how the question ended",
+       values_of(kSourceResultNames)},
+      {"headgate_source_cache_results_total", "result", "what the cache knew",
+       values_of(kCacheResultNames)},
       {"", "stage", "part of the login", values_of(kStageNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
@@ -143,10 +148,11 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
-                 info(MetricId::kLoginDuration).name, bounds_line(kLoginBounds),
-                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
-                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
+                 "- `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
+                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
+                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
+                 bounds_line(kLagBounds));
   return text;
 }
 

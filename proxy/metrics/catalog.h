@@ -61,6 +61,23 @@ namespace headgate::metrics {
     "Sessions of the user, network, listener, pool or backend that has most of them.")            \
   X(kSessionLimitNear, "headgate_session_limit_near", kGauge, "scope,of",                         \
     "How many of them have four fifths of the limit or more.")                                    \
+  X(kSourceResults, "headgate_source_results_total", kCounter, "source,result",                   \
+    "Questions to a user source by their end; questions that its cache answered do not count.")   \
+  X(kSourceDuration, "headgate_source_duration_seconds", kHistogram, "source",                    \
+    "Time from the question to the source's answer or its deadline, waiting in the queue "        \
+    "included.")                                                                                  \
+  X(kSourceUnderWay, "headgate_source_under_way", kGauge, "source",                               \
+    "Questions that the source is working on.")                                                   \
+  X(kSourceQueued, "headgate_source_queued", kGauge, "source",                                    \
+    "Questions that wait because max_parallel others are under way.")                             \
+  X(kSourceBreakerOpen, "headgate_source_breaker_open", kGauge, "source",                         \
+    "1: the source failed too often in a row and is not asked, but for a probe now and then.")    \
+  X(kSourceBreakerOpenings, "headgate_source_breaker_openings_total", kCounter, "source",         \
+    "Times the source's breaker opened after it had been closed.")                                \
+  X(kSourceCacheResults, "headgate_source_cache_results_total", kCounter, "source,result",        \
+    "Questions to a user source by what its cache knew.")                                         \
+  X(kSourceCacheEntries, "headgate_source_cache_entries", kGauge, "source",                       \
+    "Answers in the source's cache, positive and negative.")                                      \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kLoopLag, "headgate_loop_lag_seconds", kHistogram, "worker",                                  \

@@ -257,6 +257,52 @@ void add_limits(Page& page, const std::vector<LimitFigures>& limits) {
   }
 }
 
+// One user source, over all workers.
+struct SourceSum {
+  std::array<std::uint64_t, kSourceResultNames.size()> results{};
+  std::array<std::uint64_t, kCacheResultNames.size()> cache{};
+  HistogramSum duration{kLoginBounds};
+  std::int64_t under_way = 0;
+  std::int64_t queued = 0;
+};
+
+void add_user_sources(Page& page, const Workers& workers) {
+  std::map<std::string_view, SourceSum> sums;
+  for (const auto& worker : workers) {
+    for (const auto* one = worker->first_source(); one != nullptr; one = one->next) {
+      SourceSum& all = sums[one->name];
+      for (std::size_t at = 0; at < all.results.size(); ++at) {
+        all.results[at] += one->results[at].value();
+      }
+      for (std::size_t at = 0; at < all.cache.size(); ++at) {
+        all.cache[at] += one->cache[at].value();
+      }
+      all.duration.add(one->duration);
+      all.under_way += one->under_way.value();
+      all.queued += one->queued.value();
+    }
+  }
+  for (const auto& [source, all] : sums) {
+    for (std::size_t at = 0; at < all.results.size(); ++at) {
+      page.add(MetricId::kSourceResults, {source, kSourceResultNames[at]}, all.results[at]);
+    }
+    for (std::size_t at = 0; at < all.cache.size(); ++at) {
+      page.add(MetricId::kSourceCacheResults, {source, kCacheResultNames[at]}, all.cache[at]);
+    }
+    page.add(MetricId::kSourceDuration, {source}, all.duration);
+    page.add(MetricId::kSourceUnderWay, {source}, all.under_way);
+    page.add(MetricId::kSourceQueued, {source}, all.queued);
+  }
+}
+
+void add_source_figures(Page& page, const std::vector<SourceFigures>& sources) {
+  for (const SourceFigures& one : sources) {
+    page.add(MetricId::kSourceBreakerOpen, {one.source}, one.breaker_open ? 1 : 0);
+    page.add(MetricId::kSourceBreakerOpenings, {one.source}, one.breaker_openings);
+    page.add(MetricId::kSourceCacheEntries, {one.source}, one.cache_entries);
+  }
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -284,6 +330,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   }
   if (sources_.limits) {
     add_limits(page, sources_.limits());
+  add_user_sources(page, sources_.workers);
+  if (sources_.user_sources) {
+    add_source_figures(page, sources_.user_sources());
   }
   page.add(
       MetricId::kBuildInfo,

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/source_figures.h"
 #include "metrics/worker_metrics.h"
 
 namespace headgate::metrics {
@@ -62,6 +63,7 @@ struct Sources {
   std::function<std::vector<BackendFigures>()> backends;
   std::function<UserFigures()> users;
   std::function<std::vector<LimitFigures>()> limits;
+  std::function<std::vector<SourceFigures>()> user_sources;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

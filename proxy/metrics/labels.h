@@ -47,6 +47,29 @@ inline constexpr std::array<std::string_view, 5> kAcceptErrorNames = {"EMFILE", 
                                                                       "ENOMEM", "other"};
 AcceptError accept_error_from(int errno_code);
 
+// How a question to a user source ended. A question that waits in the queue past
+// the deadline counts as a timeout; queue_full and breaker_open never reached the source.
+enum class SourceResult : std::uint8_t {
+  kAccepted,
+  kRejected,
+  kUnknown,
+  kUnavailable,
+  kTimeout,
+  kQueueFull,
+  kBreakerOpen,
+};
+inline constexpr std::array<std::string_view, 7> kSourceResultNames = {
+    "accepted", "rejected", "unknown", "unavailable", "timeout", "queue_full", "breaker_open"};
+
+// What a source's cache knew.
+enum class CacheResult : std::uint8_t {
+  kHit,          // this user with this password: let in
+  kNegativeHit,  // this user with this password: refused
+  kMiss,
+};
+inline constexpr std::array<std::string_view, 3> kCacheResultNames = {"hit", "negative_hit",
+                                                                      "miss"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);

@@ -40,6 +40,23 @@ struct ListenerMetrics {
   ListenerMetrics* next = nullptr;  // for WorkerMetrics
 };
 
+// What a worker counts for one user source.
+struct SourceMetrics {
+  explicit SourceMetrics(std::string_view source) : name(source) {}
+
+  const std::string name;
+  std::array<Counter, kSourceResultNames.size()> results;
+  Histogram duration{kLoginBounds};
+  Gauge under_way;
+  Gauge queued;
+  std::array<Counter, kCacheResultNames.size()> cache;
+
+  void count(SourceResult result) { results[index(result)].add(); }
+  void count(CacheResult result) { cache[index(result)].add(); }
+
+  SourceMetrics* next = nullptr;  // for WorkerMetrics
+};
+
 // Everything one worker counts. Written by that worker alone, read by the collector at any time.
 // Counting never locks and never allocates. On cache lines of its own.
 class alignas(64) WorkerMetrics {
@@ -51,6 +68,9 @@ class alignas(64) WorkerMetrics {
   // The counters of a listener, made if this is a new one (a reload brought it): call it when the
   // listener opens, on the worker's thread, and keep the reference, which lives as long as *this.
   ListenerMetrics& listener(std::string_view name);
+
+  // The same for a user source.
+  SourceMetrics& source(std::string_view name);
 
   // `version` is OpenSSL's name, empty when the handshake failed before there was one.
   void count_handshake(Side side, std::string_view version, bool ok, bool resumed) {
@@ -90,10 +110,17 @@ class alignas(64) WorkerMetrics {
   [[nodiscard]] const ListenerMetrics* first_listener() const {
     return first_.load(std::memory_order_acquire);
   }
+  // Likewise all user sources.
+  [[nodiscard]] const SourceMetrics* first_source() const {
+    return first_source_.load(std::memory_order_acquire);
+  }
 
  private:
-  std::deque<ListenerMetrics> listeners_;  // owner's thread only; elements never move
+  // Owner's thread only; elements never move.
+  std::deque<ListenerMetrics> listeners_;
+  std::deque<SourceMetrics> sources_;
   std::atomic<ListenerMetrics*> first_{nullptr};
+  std::atomic<SourceMetrics*> first_source_{nullptr};
 };
 
 }  // namespace headgate::metrics

@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/socket.h"
+#include "server/user_sources.h"
 
 namespace headgate::server {
 namespace {
@@ -84,14 +85,7 @@ std::expected<void, std::string> Supervisor::start() {
 }
 
 std::expected<void, std::string> Supervisor::make_snapshot() {
-  std::vector<auth::SourceOptions> sources;
-  for (const config::UserSource& source : config_.users) {
-    sources.push_back({.kind = source.kind == config::SourceKind::kPasswdFile
-                                   ? auth::SourceKind::kPasswdFile
-                                   : auth::SourceKind::kBackend,
-                       .path = source.path});
-  }
-  auto loaded = auth::SharedSources::load(sources);
+  auto loaded = auth::SharedSources::load(source_options(config_));
   if (!loaded) {
     return std::unexpected(fmt::format("{}", fmt::join(loaded.error(), "\n")));
   }
@@ -177,6 +171,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.backends = [this] { return backend_figures(); };
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
+  sources.user_sources = [this] { return sources_->figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};

@@ -11,7 +11,6 @@ namespace headgate::server {
 namespace {
 
 constexpr std::size_t kFreeBuffersKept = 16;
-constexpr std::chrono::seconds kSourceDeadline{10};
 
 }  // namespace
 
@@ -23,7 +22,8 @@ std::expected<std::unique_ptr<Worker>, std::string> Worker::create(Options optio
     return std::unexpected(made.error());
   }
   worker->chain_ = std::make_unique<auth::Chain>(
-      *worker->timers_, sources.make_sources(worker->loop_), kSourceDeadline);
+      *worker->timers_, sources.make_sources(worker->loop_, *worker->timers_, *worker->metrics_),
+      sources.longest_deadline());
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     worker->listener_metrics_.push_back(
         &worker->metrics_->listener(worker->snapshot_->config.listeners[i].name));
@@ -51,7 +51,6 @@ Worker::Worker(Options options)
 Worker::~Worker() {
   stop();  // of one that never ran
   close_loop();
-  chain_.reset();
   listeners_.clear();
   timers_.reset();
   loop_.drain();
@@ -99,6 +98,7 @@ void Worker::close_loop() {
     wakeup_.reset();
   }
   turn_end_.reset();
+  chain_.reset();  // sources may hold handles of the loop
   timers_->let_loop_end();
   loop_.drain();
 }

@@ -133,6 +133,28 @@ def test_documented_configuration_passes_check_and_schema(text, certificates, sc
     assert result.stderr == ""
 
 
+USER_EXAMPLES = [
+    (page.name, text)
+    for page in sorted((ROOT / "docs/users").glob("*.md"))
+    for text in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.M | re.S)
+]
+
+
+@pytest.mark.parametrize("page, text", USER_EXAMPLES)
+def test_an_example_of_a_user_source_passes_check_and_schema(page, text, certificates, schema):
+    for name in ["users.sqlite", "sql.password", "ldap.password"]:
+        (certificates / name).write_text("secret\n")
+    passwd = (ROOT / "docs/users/passwd_file.md").read_text()
+    (certificates / "users.passwd").write_text(re.search(r"^# name.*?^```$", passwd, re.M | re.S)[0][:-3])
+    config = {**yaml.safe_load(MINIMAL), **yaml.safe_load(text)}
+    config["pools"]["legacy"] = {"backends": [{"address": "127.0.1.3:10143"}]}
+    jsonschema.Draft7Validator(schema).validate(config)
+    file = certificates / "user-source.yaml"
+    file.write_text(yaml.safe_dump(config))
+    result = headgate("check", "--config", file)
+    assert result.returncode == 0, result.stderr
+
+
 def test_schema_refuses_what_the_parser_refuses(schema, certificates):
     validator = jsonschema.Draft7Validator(schema)
     file = certificates / "wrong.yaml"

@@ -73,6 +73,7 @@ class ChainTest : public testing::Test {
     return std::holds_alternative<Alternative>(result_.result);
   }
 
+  metrics::WorkerMetrics metrics_{{}};
   net::Loop loop_;
   std::unique_ptr<net::TimerWheel> timers_ = std::make_unique<net::TimerWheel>(loop_);
   std::vector<std::unique_ptr<UserSource>> sources_;
@@ -204,9 +205,16 @@ class SourcesTest : public ChainTest {
     std::remove(second_.c_str());
   }
 
+  static SourceOptions file(const std::string& path) {
+    SourceOptions options = backend();
+    options.kind = SourceKind::kPasswdFile;
+    options.path = options.name = path;
+    return options;
+  }
+  static SourceOptions backend() { return {}; }
   const ChainResult& log_in(const SharedSources& shared, std::string user,
                             std::string_view password) {
-    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_), 60s);
+    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_, *timers_, metrics_), 60s);
     credentials_ = {"PLAIN", std::move(user), Secret(password)};
     calls_ = 0;
     const auto ticket = look_up();
@@ -221,8 +229,7 @@ class SourcesTest : public ChainTest {
 };
 
 TEST_F(SourcesTest, PasswdFilesAreCheckedOnTheThreadPool) {
-  const auto shared =
-      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kPasswdFile, second_}});
+  const auto shared = SharedSources::load({file(first_), file(second_)});
   ASSERT_TRUE(shared.has_value());
   log_in(*shared, "alice", "one");
   ASSERT_TRUE(is<Accepted>());
@@ -238,8 +245,7 @@ TEST_F(SourcesTest, PasswdFilesAreCheckedOnTheThreadPool) {
 }
 
 TEST_F(SourcesTest, TheBackendTakesWhomTheFileDoesNotKnow) {
-  const auto shared =
-      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kBackend, ""}});
+  const auto shared = SharedSources::load({file(first_), backend()});
   ASSERT_TRUE(shared.has_value());
   log_in(*shared, "carol", "anything");
   ASSERT_TRUE(is<Accepted>());
@@ -250,21 +256,19 @@ TEST_F(SourcesTest, TheBackendTakesWhomTheFileDoesNotKnow) {
 }
 
 TEST_F(SourcesTest, ExplainNeedsNoPassword) {
-  const auto shared =
-      SharedSources::load({{SourceKind::kPasswdFile, first_}, {SourceKind::kBackend, ""}});
+  const auto shared = SharedSources::load({file(first_), backend()});
   ASSERT_TRUE(shared.has_value());
   const ChainResult alice = shared->explain("alice");
   EXPECT_EQ(alice.source, 0U);
   EXPECT_EQ(std::get<Accepted>(alice.result).route.pool, "west");
   EXPECT_EQ(shared->explain("carol").source, 1U);
-  const auto files = SharedSources::load({{SourceKind::kPasswdFile, first_}});
+  const auto files = SharedSources::load({file(first_)});
   EXPECT_TRUE(std::holds_alternative<Rejected>(files->explain("carol").result));
 }
 
 TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
   std::ofstream(first_) << "broken\n";
-  const auto shared = SharedSources::load(
-      {{SourceKind::kPasswdFile, first_}, {SourceKind::kPasswdFile, "/does/not/exist"}});
+  const auto shared = SharedSources::load({file(first_), file("/does/not/exist")});
   ASSERT_FALSE(shared.has_value());
   EXPECT_THAT(shared.error(), testing::ElementsAre(HasSubstr("first.passwd:1: "),
                                                    HasSubstr("/does/not/exist: No such file")));
@@ -272,8 +276,11 @@ TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
 }
 
 TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
-  const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  SourceOptions few = file(first_);
+  few.guard.max_parallel = 4;
+  few.guard.max_queue = 10;
+  const auto shared = SharedSources::load({few});
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_, metrics_), 60s);
   constexpr int kAsked = 300;
   int answered = 0;
   int turned_away = 0;
@@ -288,12 +295,12 @@ TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
   }
   loop_.run();
   EXPECT_EQ(answered, kAsked);
-  EXPECT_EQ(turned_away, kAsked - 256);
+  EXPECT_EQ(turned_away, kAsked - 14);
 }
 
 TEST_F(SourcesTest, AWorkerMayGoWhileItsLookUpsAreUnderWay) {
-  const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  const auto shared = SharedSources::load({file(first_)});
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_, metrics_), 60s);
   {
     const auto ticket = look_up();
     chain_.reset();

@@ -59,6 +59,47 @@ TEST(PasswordHash, AKnownVectorOfAnotherImplementation) {
   EXPECT_FALSE(hash->matches(Secret("Hello world?")));
 }
 
+// Made by `doveadm pw` of Dovecot 2.3.
+TEST(PasswordHash, WhatDovecotWritesIsUnderstood) {
+  for (const char* text :
+       {"{SSHA}PDgrz64T6deS6Cewf2jv7eLSQkxJAuaN",
+        "{SSHA256}18ck9fpOzwaMSHrMWkmfWcKBzhWFHFv4l93n26WWDHPOb2mc",
+        "{SSHA512}LnBBi87c7uisiNe5QO+WC3TRt68KTxJrfuvlg9aSvKxv33SgQpzLBPEQqrlnhwXBLPaLXrSW++vg"
+        "RU8G/ldk6WjSSfk=",
+        "{PBKDF2}$1$vy.zMHMBr4S9iDbs$5000$606d5d2f2824cb66798fa0ba02b94c33b1534949",
+        "{ARGON2I}$argon2i$v=19$m=32768,t=4,p=1$HbTzXWcrBGvFiTBVEsmceg$27/1GFftFn4nkGnnyym8es3z"
+        "TOAqgOSXphRqb9WZuBk",
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$p3gT9e18t592WpMLJcDGNQ$dR22Q7cZMYkNYMNPq0Reot"
+        "j2vdVVDnd1I8z8aS25Gos",
+        "$argon2id$v=19$m=65536,t=3,p=1$p3gT9e18t592WpMLJcDGNQ$dR22Q7cZMYkNYMNPq0Reotj2vdVVDnd1"
+        "I8z8aS25Gos",
+        "{BLF-CRYPT}$2y$05$MqFfY95XhEoFeqsG.PlCyOML6SW35zjq1Yy828alpYLfUvVEHboza",
+        "{SHA}CEo1Ae3vaEXy8eQZjsOiuBz1xrw=", "{SHA1}CEo1Ae3vaEXy8eQZjsOiuBz1xrw=",
+        "{SHA256}0MBPSxlR5K6q7IIj7SA55ULzqugFpvp/bXlOWv/10nI=",
+        "{SHA512}u5R+nJalYgxpa9F1obKO6mM3+oymw90Z77ZeLLGk3+4CVsyHwhWJNU8an1iHr10jzgXXKhQ64vHv6p"
+        "xFW/PQVg==",
+        "{ssha.hex}36d83d9a68d98eac8ce11c5f6982abd5392144363b38f406"}) {
+    const auto hash = PasswordHash::parse(text);
+    ASSERT_TRUE(hash.has_value()) << text << ": " << hash.error();
+    EXPECT_TRUE(hash->matches(Secret("sesame"))) << text;
+    EXPECT_TRUE(hash->clone().matches(Secret("sesame"))) << text;
+    for (const char* wrong : {"", "sesam", "sesame ", "Sesame"}) {
+      EXPECT_FALSE(hash->matches(Secret(wrong))) << text << " with " << wrong;
+    }
+  }
+}
+
+TEST(PasswordHash, AHashThatWouldCostTooMuchIsRefused) {
+  const std::string argon2_end = "$p3gT9e18t592WpMLJcDGNQ$dR22Q7cZMYkNYMNPq0Reotj2vdVVDnd1";
+  for (const std::string& text :
+       {"{ARGON2ID}$argon2id$v=19$m=1048577,t=3,p=1" + argon2_end,
+        "{ARGON2ID}$argon2id$v=19$m=65536,t=1001,p=1" + argon2_end,
+        "{ARGON2ID}$argon2id$v=19$m=99999999999,t=1,p=1" + argon2_end,
+        std::string("{PBKDF2}$1$salt$10000001$606d5d2f2824cb66798fa0ba02b94c33b1534949")}) {
+    EXPECT_FALSE(PasswordHash::parse(text).has_value()) << text;
+  }
+}
+
 TEST(PasswordHash, ALockedAccountOpensForNothing) {
   for (const char* text : {"*", "!", "!!", "!$6$saltstring$abc"}) {
     const auto hash = PasswordHash::parse(text);
@@ -70,9 +111,29 @@ TEST(PasswordHash, ALockedAccountOpensForNothing) {
 }
 
 TEST(PasswordHash, WhatIsNoHashIsRefusedWithoutRepeatingIt) {
-  for (const char* text :
-       {"", "secret", "{MD4}secret", "{PLAIN", "{PLAIN}", "$9$secret$x", "$",
-        "{SHA512-CRYPT}$5$secret$x", "{BLF-CRYPT}secret", "{}secret", "{CRYPT}"}) {
+  for (const char* text : {"",
+                           "secret",
+                           "{MD4}secret",
+                           "{PLAIN",
+                           "{PLAIN}",
+                           "$9$secret$x",
+                           "$",
+                           "{SHA512-CRYPT}$5$secret$x",
+                           "{BLF-CRYPT}secret",
+                           "{SSHA}secret",
+                           "{SSHA}CEo1Ae3vaEXy8eQZjsOiuBz1xrw=",
+                           "{SHA}PDgrz64T6deS6Cewf2jv7eLSQkxJAuaN",
+                           "{SSHA.secret}CEo1",
+                           "{SHA256}secretse",
+                           "{PBKDF2}secret",
+                           "{PBKDF2}$1$secret$x$00",
+                           "{PBKDF2}$2$secret$1$606d5d2f2824cb66798fa0ba02b94c33b1534949",
+                           "{ARGON2ID}secret",
+                           "{ARGON2I}$argon2id$v=19$m=8,t=1,p=1$c2VjcmV0$c2VjcmV0",
+                           "$argon2d$secret",
+                           "{ARGON2ID}$argon2id$v=19$m=8$c2VjcmV0$c2VjcmV0",
+                           "{}secret",
+                           "{CRYPT}"}) {
     const auto hash = PasswordHash::parse(text);
     ASSERT_FALSE(hash.has_value()) << text;
     EXPECT_THAT(hash.error(), HasSubstr("expected a crypt(3) hash"));
@@ -89,6 +150,11 @@ TEST(PasswordHash, TheCostClassIsSchemeAndCost) {
   EXPECT_EQ(cost_class("$2b$12$abcdefghijklmnopqrstuu"), "$2b$12$");
   EXPECT_EQ(cost_class("$y$j9T$saltsalt$abc"), "$y$j9T$");
   EXPECT_EQ(cost_class("{PLAIN}x"), "{PLAIN}");
+  EXPECT_EQ(cost_class("{SSHA.HEX}36d83d9a68d98eac8ce11c5f6982abd5392144363b38f406"), "{SSHA}");
+  EXPECT_EQ(cost_class("{PBKDF2}$1$salt$5000$606d5d2f2824cb66798fa0ba02b94c33b1534949"),
+            "{PBKDF2}5000$");
+  EXPECT_EQ(cost_class("$argon2id$v=19$m=8,t=1,p=1$c2VjcmV0$c2VjcmV0"),
+            "$argon2id$v=19$m=8,t=1,p=1$");
   EXPECT_EQ(cost_class("{CRYPT}abJnggxhB/yWI"), "{DES}");
 }
 

@@ -25,6 +25,12 @@ using testing::Not;
 
 class CollectorTest : public testing::Test {
  protected:
+  CollectorTest() {
+    for (const auto& worker : workers_) {
+      worker->source("sql");
+    }
+  }
+
   std::string page() const {
     std::ostringstream out;
     prometheus::TextSerializer().Serialize(out, collector_.Collect());
@@ -63,6 +69,13 @@ class CollectorTest : public testing::Test {
             return std::vector<LimitFigures>{
                 {.scope = "user", .of = "", .limit = 20, .most = 17, .near = 1},
                 {.scope = "listener", .of = "imaps", .limit = 9, .most = 0, .near = 0}};
+          },
+      .user_sources =
+          [] {
+            return std::vector<SourceFigures>{{.source = "sql",
+                                               .breaker_open = true,
+                                               .breaker_openings = 2,
+                                               .cache_entries = 42}};
           },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
@@ -143,6 +156,29 @@ TEST_F(CollectorTest, BackendsComeFromTheirProvider) {
   EXPECT_THAT(text, HasSubstr("headgate_backend_up" + first + "0\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_weight" + first + "100\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_draining" + second + "1\n"));
+}
+
+TEST_F(CollectorTest, AUserSourceIsCountedByItsNameAndItsBreakerComesFromItsProvider) {
+  for (const auto& worker : workers_) {
+    SourceMetrics& source = worker->source("sql");
+    source.count(SourceResult::kTimeout);
+    source.count(CacheResult::kHit);
+    source.duration.observe(30ms);
+    source.under_way.set(3);
+    source.queued.set(4);
+  }
+  const std::string text = page();
+  for (const char* line : {"headgate_source_results_total{source=\"sql\",result=\"timeout\"} 2\n",
+                           "headgate_source_results_total{source=\"sql\",result=\"accepted\"} 0\n",
+                           "headgate_source_duration_seconds_count{source=\"sql\"} 2\n",
+                           "headgate_source_under_way{source=\"sql\"} 6\n",
+                           "headgate_source_queued{source=\"sql\"} 8\n",
+                           "headgate_source_cache_results_total{source=\"sql\",result=\"hit\"} 2\n",
+                           "headgate_source_breaker_open{source=\"sql\"} 1\n",
+                           "headgate_source_breaker_openings_total{source=\"sql\"} 2\n",
+                           "headgate_source_cache_entries{source=\"sql\"} 42\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
 }
 
 TEST_F(CollectorTest, AListenerThatCameByAReloadIsCounted) {

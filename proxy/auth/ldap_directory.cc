@@ -1,0 +1,184 @@
+#include "auth/ldap_directory.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace headgate::auth {
+namespace {
+
+std::vector<std::string> attributes_of(const LdapOptions& options) {
+  std::vector<std::string> attributes;
+  for (const std::string* attribute :
+       {&options.user_attribute, &options.pool_attribute, &options.backend_attribute}) {
+    if (!attribute->empty()) {
+      attributes.push_back(*attribute);
+    }
+  }
+  if (options.passwords == LdapPasswords::kFetch) {
+    attributes.push_back(options.password_attribute);
+  }
+  if (attributes.empty()) {
+    attributes.emplace_back("1.1");  // none at all (RFC 4511 section 4.5.1.8)
+  }
+  return attributes;
+}
+
+}  // namespace
+
+LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)),
+      attributes_(attributes_of(shared_->options)),
+      searching_(shared_->options.servers, shared_->timeout),
+      binding_(shared_->options.servers, shared_->timeout) {}
+
+LookupResult LdapDirectory::look_up(const LoginRequest& request) {
+  interrupted_ = false;
+  const dialogue::Credentials& credentials = request.credentials;
+  const LdapPasswords passwords = shared_->options.passwords;
+  if (credentials.secret.empty() && passwords != LdapPasswords::kBackend) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  Search found = find(credentials.user);
+  if (!found) {
+    return std::move(found.error());
+  }
+  if (passwords == LdapPasswords::kBind) {
+    return check_by_bind(*std::move(found), credentials.user, credentials.secret);
+  }
+  std::optional<UserRecord> record;
+  if (*found) {
+    record = std::move((*found)->record);
+  }
+  return shared_->checker.check(std::move(record), credentials.user, credentials.secret);
+}
+
+LookupResult LdapDirectory::explain(std::string_view user) {
+  Search found = find(user);
+  if (!found) {
+    return std::move(found.error());
+  }
+  if (!*found) {
+    return UnknownHere{};
+  }
+  Route route = std::move((*found)->record.route);
+  if (route.user.empty()) {
+    route.user = user;
+  }
+  return Accepted{std::move(route)};
+}
+
+LdapDirectory::Search LdapDirectory::find(std::string_view user) {
+  auto entries = search(shared_->filter.fill(user));
+  if (!entries) {
+    return std::unexpected(Unavailable{std::move(entries.error().why)});
+  }
+  return found_of(*std::move(entries), user);
+}
+
+// A connection that was there before may have gone meanwhile: then once more with a new one.
+std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::search(
+    const std::string& filter) {
+  const LdapOptions& options = shared_->options;
+  for (;;) {
+    const bool was_open = searching_.is_open();
+    if (!was_open) {
+      if (auto opened = searching_.open(options.bind_dn, options.bind_password); !opened) {
+        return std::unexpected(std::move(opened.error()));
+      }
+    }
+    auto entries = searching_.search(options.base, options.scope, filter, attributes_);
+    if (entries || entries.error().refused) {
+      return entries;
+    }
+    searching_.close();
+    if (!was_open || interrupted_) {
+      return entries;
+    }
+  }
+}
+
+LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry> entries,
+                                              std::string_view user) {
+  if (entries.empty()) {
+    return std::nullopt;
+  }
+  const LdapOptions& options = shared_->options;
+  std::string fault = entries.size() > 1 ? "expected one entry at most; found several" : "";
+  Found found{.dn = std::move(entries.front().dn), .record = {}};
+  const auto set = [&](std::string_view field, const std::string& attribute) {
+    const auto value = entries.front().values.find(attribute);
+    if (attribute.empty() || value == entries.front().values.end()) {
+      return;
+    }
+    if (auto done = set_field(found.record, field, value->second.view(), options.backend_port);
+        !done && fault.empty()) {
+      fault = fmt::format("attribute {}: {}", attribute, done.error());
+    }
+  };
+  set("user", options.user_attribute);
+  set("pool", options.pool_attribute);
+  set("backend", options.backend_attribute);
+  set("password", options.password_attribute);
+  if (!fault.empty()) {
+    // Not Unavailable: one user's entry says nothing about the servers.
+    log::warning("user record not understood",
+                 {{"source", shared_->checker.options().source}, {"user", user}, {"error", fault}});
+    return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+  }
+  return found;
+}
+
+// An unknown user costs a bind as well, as somebody who cannot be there.
+LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, std::string_view user,
+                                          const Secret& password) {
+  const auto bound =
+      bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base, password);
+  if (!bound && !bound.error().refused) {
+    return Unavailable{bound.error().why};
+  }
+  if (!found) {
+    return UnknownHere{};
+  }
+  if (!bound) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  Route route = std::move(found->record.route);
+  if (route.user.empty()) {
+    route.user = user;
+  }
+  route.use_master = true;
+  return Accepted{std::move(route)};
+}
+
+std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
+                                                      const Secret& password) {
+  const LdapOptions& options = shared_->options;
+  for (;;) {
+    const bool was_open = binding_.is_open();
+    if (!was_open) {
+      // With a bind that is known to work, which finds a server that answers.
+      if (auto opened = binding_.open(options.bind_dn, options.bind_password); !opened) {
+        return opened;
+      }
+    }
+    auto bound = binding_.bind(dn, password);
+    if (bound || bound.error().refused) {
+      return bound;
+    }
+    binding_.close();
+    if (!was_open || interrupted_) {
+      return bound;
+    }
+  }
+}
+
+void LdapDirectory::interrupt() noexcept {
+  interrupted_ = true;
+  searching_.interrupt();
+  binding_.interrupt();
+}
+
+}  // namespace headgate::auth

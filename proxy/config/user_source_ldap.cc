@@ -1,0 +1,112 @@
+#include <fmt/format.h>
+
+#include "config/scalars.h"
+#include "config/user_sources.h"
+
+namespace headgate::config {
+namespace {
+
+const Choices<LdapScope> kScopes = {
+    {"subtree", LdapScope::kSubtree}, {"one", LdapScope::kOne}, {"base", LdapScope::kBase}};
+const Choices<LdapPasswords> kPasswords = {{"bind", LdapPasswords::kBind},
+                                           {"fetch", LdapPasswords::kFetch},
+                                           {"backend", LdapPasswords::kBackend}};
+
+// "ldap://HOST", "ldaps://[::1]:636": no more of RFC 4516 than that.
+bool is_url(const std::string& url) {
+  for (const std::string_view scheme : {"ldap://", "ldaps://"}) {
+    if (url.starts_with(scheme)) {
+      const std::string place = url.substr(scheme.size());
+      return !place.empty() && place.find_first_of("/? ") == std::string::npos &&
+             (HostPort::parse(place) || HostPort::parse(place + ":389"));
+    }
+  }
+  return false;
+}
+
+void check_ldap(Reader& reader, const std::string& path, const Ldap& ldap) {
+  for (std::size_t i = 0; i < ldap.servers.size(); ++i) {
+    const std::string& url = ldap.servers[i];
+    const std::string place = fmt::format("{}.servers[{}]", path, i);
+    if (!url.empty() && !is_url(url)) {
+      reader.refuse(place,
+                    fmt::format("ldap://HOST[:PORT] or ldaps://HOST[:PORT], found '{}'", url));
+    } else if (ldap.starttls && url.starts_with("ldaps://")) {
+      reader.refuse(place, "an ldap:// server with starttls, found one with TLS from the start");
+    }
+  }
+  const bool has_password =
+      reader.has(path + ".bind_password") || reader.has(path + ".bind_password_file");
+  if (reader.has(path + ".bind_password") && reader.has(path + ".bind_password_file")) {
+    reader.refuse(path + ".bind_password_file", "either bind_password or bind_password_file");
+  }
+  if (has_password != reader.has(path + ".bind_dn")) {
+    reader.refuse(path + ".bind_dn", "bind_dn and its password, or neither");
+  }
+  if (ldap.passwords != LdapPasswords::kFetch && reader.has(path + ".password_attribute")) {
+    reader.refuse(path + ".password_attribute", "nothing unless passwords is fetch");
+  }
+}
+
+std::vector<Key<Ldap>> server_keys() {
+  return {
+      key("servers", &Ldap::servers,
+          list_of(text("ldap://HOST[:PORT] or ldaps://HOST[:PORT]"),
+                  "a list of at least one server", 1),
+          "Tried in this order, beginning with the one that answered last.",
+          {.required = true, .example = R"(["ldaps://ldap1.example.org"])"}),
+      key("starttls", &Ldap::starttls, boolean(), "TLS by StartTLS on ldap:// servers."),
+      key("verify", &Ldap::verify, boolean(),
+          "Whether a server must show a valid certificate for its host name."),
+      key("ca", &Ldap::ca, file("a PEM file that can be read"),
+          "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
+      key("bind_dn", &Ldap::bind_dn, text("a distinguished name", 1024),
+          "Whom to search as. Not set: anonymous.",
+          {.example = R"("cn=headgate,dc=example,dc=org")"}),
+      key("bind_password", &Ldap::bind_password, secret(), "Password of this one.",
+          {.secret = true, .example = "secret"}),
+      key("bind_password_file", &Ldap::bind_password, secret_file(),
+          "File whose first line is the password.", {.secret = true, .example = "ldap.password"}),
+      key("connections", &Ldap::connections, number(1U, 256U),
+          "Connections, each with a thread of its own, for all workers together; with passwords "
+          "bind each is two."),
+  };
+}
+
+std::vector<Key<Ldap>> search_keys() {
+  return {
+      key("base", &Ldap::base, text("a distinguished name", 1024), "Where the users are.",
+          {.required = true, .example = R"("ou=people,dc=example,dc=org")"}),
+      key("scope", &Ldap::scope, choice(kScopes), "How deep below the base."),
+      key("filter", &Ldap::filter, text("a search filter", 4096),
+          "Finds a user's one entry. Placeholders: {user}, {local_part}, {domain}.",
+          {.required = true, .example = R"x("(mail={user})")x"}),
+      key("passwords", &Ldap::passwords, choice(kPasswords),
+          "bind: the server checks them, in a bind as the user. fetch: Headgate does, with the "
+          "hash "
+          "in password_attribute. backend: the backend does."),
+      key("password_attribute", &Ldap::password_attribute, text("the name of an attribute"),
+          "fetch: which attribute has the hash."),
+      key("user_attribute", &Ldap::user_attribute, text("the name of an attribute"),
+          "Attribute with the name for the backend login. Not set: the name that the client gave.",
+          {.example = "uid"}),
+      key("pool_attribute", &Ldap::pool_attribute, text("the name of an attribute"),
+          "Attribute with the name of a pool.", {.example = "departmentNumber"}),
+      key("backend_attribute", &Ldap::backend_attribute, text("the name of an attribute"),
+          "Attribute with the backend, as HOST:PORT or HOST.", {.example = "mailHost"}),
+      key("backend_port", &Ldap::backend_port, number(1U, 65535U),
+          "Port of a backend that is named without one."),
+  };
+}
+
+}  // namespace
+
+Type<Ldap> ldap_type() {
+  std::vector<Key<Ldap>> keys = server_keys();
+  for (Key<Ldap>& each : search_keys()) {
+    keys.push_back(std::move(each));
+  }
+  return section<Ldap>(std::move(keys), check_ldap);
+}
+
+}  // namespace headgate::config

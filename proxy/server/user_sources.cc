@@ -1,0 +1,109 @@
+#include "server/user_sources.h"
+
+namespace headgate::server {
+namespace {
+
+auth::SourceKind kind_of(config::SourceKind kind) {
+  switch (kind) {
+    case config::SourceKind::kBackend:
+      return auth::SourceKind::kBackend;
+    case config::SourceKind::kPasswdFile:
+      return auth::SourceKind::kPasswdFile;
+    case config::SourceKind::kSql:
+      return auth::SourceKind::kSql;
+    case config::SourceKind::kLdap:
+      return auth::SourceKind::kLdap;
+  }
+  return auth::SourceKind::kBackend;
+}
+
+auth::SqlDriver driver_of(config::SqlDriver driver) {
+  switch (driver) {
+    case config::SqlDriver::kPostgresql:
+      return auth::SqlDriver::kPostgresql;
+    case config::SqlDriver::kMysql:
+      return auth::SqlDriver::kMysql;
+    case config::SqlDriver::kSqlite:
+      break;
+  }
+  return auth::SqlDriver::kSqlite;
+}
+
+std::shared_ptr<auth::SqlOptions> sql_options(const config::Sql& sql) {
+  auto options = std::make_shared<auth::SqlOptions>();
+  options->driver = driver_of(sql.driver);
+  options->path = sql.path;
+  options->host = sql.host;
+  options->port = sql.port;
+  options->database = sql.database;
+  options->user = sql.user;
+  options->password = sql.password.clone();
+  options->options = sql.options;
+  options->query = sql.query;
+  options->connections = sql.connections;
+  options->checks_password = sql.check_password;
+  return options;
+}
+
+auth::LdapScope scope_of(config::LdapScope scope) {
+  return scope == config::LdapScope::kSubtree ? auth::LdapScope::kSubtree
+         : scope == config::LdapScope::kOne   ? auth::LdapScope::kOne
+                                              : auth::LdapScope::kBase;
+}
+
+auth::LdapPasswords passwords_of(config::LdapPasswords passwords) {
+  return passwords == config::LdapPasswords::kBind    ? auth::LdapPasswords::kBind
+         : passwords == config::LdapPasswords::kFetch ? auth::LdapPasswords::kFetch
+                                                      : auth::LdapPasswords::kBackend;
+}
+
+std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
+  auto options = std::make_shared<auth::LdapOptions>();
+  options->servers = {
+      .urls = ldap.servers, .starttls = ldap.starttls, .verify = ldap.verify, .ca = ldap.ca};
+  options->bind_dn = ldap.bind_dn;
+  options->bind_password = ldap.bind_password.clone();
+  options->base = ldap.base;
+  options->scope = scope_of(ldap.scope);
+  options->filter = ldap.filter;
+  options->passwords = passwords_of(ldap.passwords);
+  options->password_attribute = ldap.password_attribute;
+  options->user_attribute = ldap.user_attribute;
+  options->pool_attribute = ldap.pool_attribute;
+  options->backend_attribute = ldap.backend_attribute;
+  options->backend_port = static_cast<std::uint16_t>(ldap.backend_port);
+  options->connections = ldap.connections;
+  return options;
+}
+
+}  // namespace
+
+std::vector<auth::SourceOptions> source_options(const config::Config& config) {
+  std::vector<auth::SourceOptions> all;
+  for (const config::UserSource& source : config.users) {
+    auth::SourceOptions& options = all.emplace_back();
+    options.kind = kind_of(source.kind);
+    options.name = source.name;
+    options.path = source.path;
+    options.guard = {.deadline = source.deadline,
+                     .max_parallel = source.max_parallel,
+                     .max_queue = source.max_queue,
+                     .breaker = {.failures = source.breaker.failures,
+                                 .pause = source.breaker.pause,
+                                 .longest_pause = source.breaker.longest_pause}};
+    if (source.sql) {
+      options.sql = sql_options(*source.sql);
+    }
+    if (source.ldap) {
+      options.ldap = ldap_options(*source.ldap);
+    }
+    if (source.cache) {
+      options.cache = {.entries = source.cache->entries,
+                       .ttl = source.cache->ttl,
+                       .negative_ttl = source.cache->negative_ttl};
+    }
+  }
+  return all;
+}
+
+}  // namespace headgate::server
