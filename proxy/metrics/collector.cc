@@ -330,6 +330,7 @@ std::vector<MetricFamily> Collector::Collect() const {
   }
   if (sources_.limits) {
     add_limits(page, sources_.limits());
+  }
   add_user_sources(page, sources_.workers);
   if (sources_.user_sources) {
     add_source_figures(page, sources_.user_sources());
