@@ -54,8 +54,10 @@ class X25519Provider : public testing::Test {
  protected:
   X25519Provider() : library_(OSSL_LIB_CTX_new()) {
     EXPECT_EQ(OSSL_PROVIDER_add_builtin(library_.get(), "headgate", &x25519_provider_init), 1);
-    EXPECT_NE(OSSL_PROVIDER_load(library_.get(), "default"), nullptr);
-    EXPECT_NE(OSSL_PROVIDER_load(library_.get(), "headgate"), nullptr);
+    for (const char* name : {"default", "headgate"}) {
+      providers_.emplace_back(OSSL_PROVIDER_load(library_.get(), name));
+      EXPECT_NE(providers_.back(), nullptr);
+    }
     EXPECT_EQ(EVP_set_default_properties(library_.get(), "?provider=headgate"), 1);
   }
 
@@ -83,6 +85,7 @@ class X25519Provider : public testing::Test {
   }
 
   std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library_;
+  std::vector<std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>>> providers_;
 };
 
 TEST_F(X25519Provider, ServesTheKeysOfItsLibraryContext) {
