@@ -60,6 +60,17 @@ void bounded_choice(benchmark::State& state) {
 }
 BENCHMARK(bounded_choice)->Arg(30)->Arg(300);
 
+void choice_by_many_weights(benchmark::State& state) {
+  BackendSet set = make_set(300, Policy::kUserHash);
+  for (std::size_t at = 0; at < set.backends.size(); ++at) {
+    set.backends[at].weight =
+        static_cast<unsigned>(100 + at % static_cast<std::size_t>(state.range(0)));
+  }
+  prepare(set);
+  choice(state, set);
+}
+BENCHMARK(choice_by_many_weights)->Arg(3)->Arg(100);
+
 void choice_with_a_canary(benchmark::State& state) {
   BackendSet set = make_set(state.range(0), Policy::kUserHash);
   set.backends.back().share = 200;

@@ -48,6 +48,7 @@ std::uint64_t source_key(const IpAddress& client) {
 void prepare(BackendSet& set) {
   static const BackendState kUnknown;
   std::uint32_t step = 0;
+  std::vector<std::uint32_t> weights;
   set.slots.clear();
   set.has_shares = false;
   for (const Backend& backend : set.backends) {
@@ -64,10 +65,16 @@ void prepare(BackendSet& set) {
       slot.kind = Slot::Kind::kShare;
       set.has_shares = true;
     }
+    const auto known = std::ranges::find(weights, slot.weight);
+    slot.weight_class = static_cast<std::uint8_t>(known - weights.begin());
+    if (known == weights.end()) {
+      weights.push_back(slot.weight);
+    }
     step = std::gcd(step, slot.weight);
     set.slots.push_back(slot);
   }
   set.weight_step = std::max(step, 1U);
+  set.few_weights = weights.size() <= kWeightClasses;
 }
 
 bool is_up(const Backend& backend, std::int64_t now_ms) {

@@ -52,8 +52,12 @@ struct Slot {
   std::uint32_t weight = 0;             // at most kWeightLimit
   std::uint32_t max_sessions = 0;
   Kind kind = Kind::kNobody;
+  std::uint8_t weight_class = 0;  // the same for the same weight
   bool resolved = false;
 };
+
+// Sets with more different weights than these are decided more slowly.
+inline constexpr std::size_t kWeightClasses = 16;
 
 // The backends of a pool at one moment, and how one of them is chosen; immutable, shared by
 // pointer.
@@ -71,6 +75,7 @@ struct BackendSet {
   std::vector<Slot> slots;
   // A divisor of all weights, so that equal weights take strict turns.
   std::uint32_t weight_step = 1;
+  bool few_weights = true;  // at most kWeightClasses
   bool has_shares = false;
 };
 

@@ -21,10 +21,10 @@ std::uint64_t total_weight(const BackendSet& set, const Backend& chosen) {
 std::string_view rule(const BackendSet& set) {
   switch (set.policy) {
     case Policy::kUserHash:
-      return set.load_bound == 0 ? "the highest score for the user"
-                                 : "the highest score for the user of those with room";
+      return set.load_bound == 0 ? "the best bid for the user"
+                                 : "the best bid for the user of those with room";
     case Policy::kSourceHash:
-      return "the highest score for the client's address";
+      return "the best bid for the client's address";
     case Policy::kLeastSessions:
       return "the fewest sessions by weight at this moment";
     case Policy::kPowerOfTwo:

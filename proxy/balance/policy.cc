@@ -58,26 +58,59 @@ std::size_t tier_of(const Slot& slot, std::int64_t now_ms) {
   return kTiers.size();
 }
 
-// The lowest bid among the backends that `may` lets in.
-std::optional<std::uint32_t> lowest_bid(const std::vector<Slot>& slots, std::uint64_t key,
-                                        auto may) {
+// The lowest bid among the backends that `may` lets in, with a logarithm for each that might win.
+std::optional<std::uint32_t> lowest_of_many_weights(const std::vector<Slot>& slots,
+                                                    std::uint64_t key, auto may) {
   std::optional<std::uint32_t> best;
   Bid lowest;
   for (std::uint32_t at = 0; at < slots.size(); ++at) {
-    const Slot& slot = slots[at];
+    if (!may(slots[at])) {
+      continue;
+    }
+    const std::uint64_t drawn = draw(slots[at], key);
+    // It never rises with what was drawn.
+    if (drawn <= lowest.drawn && slots[at].weight <= lowest.weight) {
+      continue;
+    }
+    const Bid bid = make_bid(drawn, slots[at].weight);
+    if (!best || bid < lowest) {
+      lowest = bid;
+      best = at;
+    }
+  }
+  return best;
+}
+
+// The same with a logarithm for each weight: of equal weights, the highest drawn is the lowest bid.
+std::optional<std::uint32_t> lowest_bid(const BackendSet& set, std::uint64_t key, auto may) {
+  if (!set.few_weights) {
+    return lowest_of_many_weights(set.slots, key, may);
+  }
+  struct Highest {
+    std::uint64_t drawn = 0;  // which nobody draws
+    std::uint32_t at = 0;
+  };
+  std::array<Highest, kWeightClasses> highest;
+  for (std::uint32_t at = 0; at < set.slots.size(); ++at) {
+    const Slot& slot = set.slots[at];
     if (!may(slot)) {
       continue;
     }
     const std::uint64_t drawn = draw(slot, key);
-    const std::uint64_t weight = slot.weight;
-    // Most lose here already, without a logarithm: it never rises with what was drawn.
-    if (drawn <= lowest.drawn && weight <= lowest.weight) {
+    if (Highest& best = highest[slot.weight_class]; drawn > best.drawn) {
+      best = {drawn, at};
+    }
+  }
+  std::optional<std::uint32_t> best;
+  Bid lowest;
+  for (const Highest& one : highest) {
+    if (one.drawn == 0) {
       continue;
     }
-    const Bid bid = make_bid(drawn, weight);
+    const Bid bid = make_bid(one.drawn, set.slots[one.at].weight);
     if (!best || bid < lowest) {
       lowest = bid;
-      best = at;
+      best = one.at;
     }
   }
   return best;
@@ -133,11 +166,11 @@ class Bound {
 std::optional<std::uint32_t> by_hash(const BackendSet& set, std::uint64_t key, Tier tier,
                                      std::int64_t now_ms) {
   const auto best =
-      lowest_bid(set.slots, key, [tier](const Slot& slot) { return slot.kind == tier.kind; });
+      lowest_bid(set, key, [tier](const Slot& slot) { return slot.kind == tier.kind; });
   if (!best || allowed(set.slots[*best], tier, now_ms)) {
     return best;
   }
-  return lowest_bid(set.slots, key,
+  return lowest_bid(set, key,
                     [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); });
 }
 
@@ -148,7 +181,7 @@ std::optional<std::uint32_t> by_bounded_hash(const BackendSet& set, std::uint64_
   if (!best || bound.has_room(set.slots[*best])) {
     return best;
   }
-  return lowest_bid(set.slots, key, [&](const Slot& slot) {
+  return lowest_bid(set, key, [&](const Slot& slot) {
     return allowed(slot, tier, now_ms) && bound.has_room(slot);
   });
 }

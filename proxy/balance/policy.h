@@ -53,7 +53,8 @@ std::optional<std::uint32_t> claimed_share(const BackendSet& set, std::uint64_t 
 
 std::string_view name(Policy policy);  // "user_hash"
 
-// Why `chosen` is the choice, in words: "policy user_hash: the highest score of 3 backends, …".
+// Why `chosen` is the choice, in words: "policy user_hash: the best bid for the user; weight 100 of
+// 300 …".
 std::string explain(const BackendSet& set, const Request& request, std::uint32_t chosen);
 
 }  // namespace headgate::balance

@@ -140,6 +140,23 @@ TEST(Placement, DoesNotDependOnTheOrderInTheFile) {
   }
 }
 
+TEST(Placement, IsTheSameWhetherTheWeightsAreFewOrMany) {
+  BackendSet few = make_set(40);
+  for (unsigned at = 0; at < 40; ++at) {
+    few.backends[at].weight = 10 + at % kWeightClasses;
+  }
+  prepare(few);
+  ASSERT_TRUE(few.few_weights);
+  BackendSet many = few;
+  many.few_weights = false;
+  for (std::size_t n = 0; n < 20'000; ++n) {
+    ASSERT_EQ(choose(few, login(n)), choose(many, login(n)));
+  }
+  few.backends[0].weight = 500;
+  prepare(few);
+  EXPECT_FALSE(few.few_weights);
+}
+
 TEST(Placement, ManyBackendsShareEvenly) {
   const BackendSet set = make_set(300);
   std::vector<double> counts(300);
