@@ -1,5 +1,7 @@
 #include "auth/sources.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <iterator>
 #include <utility>
@@ -64,6 +66,21 @@ Pool open_ldap(const SourceOptions& options, bool last) {
   return make_pool<LdapDirectory>(options, shared);
 }
 
+std::expected<void, Errors> check_map(const SourceOptions& options) {
+  Errors errors;
+  for (std::size_t i = 0; i < options.map->size(); ++i) {
+    const MapRule& rule = (*options.map)[i];
+    const std::size_t groups = rule.pattern ? rule.pattern->mark_count() : 0;
+    if (!is_name_template(rule.rewrite, groups)) {
+      errors.push_back(fmt::format(
+          "{}: map[{}].rewrite: expected {{user}}, {{local_part}}, {{domain}} or a group of the "
+          "pattern, {{1}} to {{{}}}, as all that stands in braces",
+          options.name, i, groups));
+    }
+  }
+  return errors.empty() ? std::expected<void, Errors>() : std::unexpected(std::move(errors));
+}
+
 }  // namespace
 
 std::expected<SharedSources, Errors> SharedSources::load(
@@ -105,6 +122,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       return std::unexpected(std::move(pool.error()));
     }
     source.pool = *std::move(pool);
+  } else if (source.options.kind == SourceKind::kMap) {
+    return check_map(source.options);
   }
   return {};
 }
@@ -119,6 +138,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<DirectorySource>(loop, source.pool, "sql");
     case SourceKind::kLdap:
       return std::make_unique<DirectorySource>(loop, source.pool, "ldap");
+    case SourceKind::kMap:
+      return std::make_unique<MapSource>(source.options.map);
   }
   return nullptr;
 }
@@ -142,9 +163,10 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
 ChainResult SharedSources::explain(std::string_view user) const {
   for (std::size_t at = 0; at < sources_.size(); ++at) {
     const Source& source = sources_[at];
-    LookupResult result = source.pool   ? source.pool->explain(user)
-                          : source.file ? source.file->explain(user)
-                                        : BackendSource().explain(user);
+    LookupResult result = source.pool          ? source.pool->explain(user)
+                          : source.file        ? source.file->explain(user)
+                          : source.options.map ? MapSource(source.options.map).explain(user)
+                                               : BackendSource().explain(user);
     if (!std::holds_alternative<UnknownHere>(result)) {
       return {std::move(result), at};
     }

@@ -12,6 +12,7 @@
 #include "auth/guarded_source.h"
 #include "auth/ldap_directory.h"
 #include "auth/lookup_cache.h"
+#include "auth/map_source.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
 #include "metrics/source_figures.h"
@@ -20,7 +21,7 @@
 
 namespace headgate::auth {
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
 struct SourceOptions {
@@ -29,6 +30,7 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
+  std::shared_ptr<const std::vector<MapRule>> map;  // kMap
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap

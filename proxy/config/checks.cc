@@ -127,7 +127,8 @@ const Pool* find_pool(Reader& reader, const Config& config, const std::string& p
 // be in.
 void check_users(Reader& reader, const Config& config) {
   constexpr std::string_view kNeedsCheck =
-      "another pool: with source backend, or without check_password, only the backend checks the "
+      "another pool: with source backend or map, or without check_password, only the backend "
+      "checks the "
       "user's password, and a master "
       "user lets anyone pass there; a pool with a master user needs a source that checks passwords";
   Once names(reader, "name");
@@ -140,6 +141,15 @@ void check_users(Reader& reader, const Config& config) {
     }
     if (config.users[i].trusts_backend() && reader.good(fmt::format("users[{}].source", i))) {
       backend_checks = true;
+      if (pool != nullptr && pool->master) {
+        reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < config.users.size(); ++i) {
+    for (std::size_t j = 0; j < config.users[i].map.size(); ++j) {
+      const std::string path = fmt::format("users[{}].map[{}].pool", i, j);
+      const Pool* pool = find_pool(reader, config, config.users[i].map[j].pool, path);
       if (pool != nullptr && pool->master) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
       }

@@ -105,7 +105,7 @@ struct Pool {
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap };
 
 // When a source that fails is left alone.
 struct Breaker {
@@ -158,6 +158,16 @@ struct Ldap {
   unsigned connections = 4;
 };
 
+// One rule of a source `map`; exactly one of user, domain and pattern is set.
+struct MapRule {
+  std::string user;
+  std::string domain;
+  std::string pattern;  // see pattern.h
+  std::string pool;
+  std::optional<HostPort> backend;
+  std::string rewrite;  // name for the backend; empty: the client's
+};
+
 struct UserSource {
   SourceKind kind = SourceKind::kBackend;
   std::string name;  // in metrics and logs; unique
@@ -170,11 +180,12 @@ struct UserSource {
   std::optional<Cache> cache;
   std::optional<Sql> sql;
   std::optional<Ldap> ldap;
+  std::vector<MapRule> map;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {
-    return kind == SourceKind::kBackend || (sql && !sql->check_password) ||
-           (ldap && ldap->passwords == LdapPasswords::kBackend);
+    return kind == SourceKind::kBackend || kind == SourceKind::kMap ||
+           (sql && !sql->check_password) || (ldap && ldap->passwords == LdapPasswords::kBackend);
   }
 };
 

@@ -18,7 +18,7 @@ std::size_t count(std::string_view text, std::string_view what) {
 
 }  // namespace
 
-std::expected<std::regex, std::string> compile_pattern(std::string_view pattern) {
+std::expected<std::regex, std::string> compile_pattern(std::string_view pattern, Groups groups) {
   if (pattern.empty() || pattern.size() > kMaxPattern) {
     return std::unexpected(
         fmt::format("a regular expression (ECMAScript syntax) of 1 to {} bytes", kMaxPattern));
@@ -28,9 +28,11 @@ std::expected<std::regex, std::string> compile_pattern(std::string_view pattern)
         fmt::format("a regular expression with at most {} look-aheads", kMaxLookAheads));
   }
   try {
-    return std::regex(pattern.begin(), pattern.end(),
-                      std::regex::ECMAScript | std::regex::icase | std::regex::nosubs |
-                          std::regex_constants::__polynomial);
+    auto flags = std::regex::ECMAScript | std::regex::icase | std::regex_constants::__polynomial;
+    if (groups == Groups::kDrop) {
+      flags |= std::regex::nosubs;
+    }
+    return std::regex(pattern.begin(), pattern.end(), flags);
   } catch (const std::regex_error& error) {
     if (error.code() == std::regex_constants::error_complexity) {
       return std::unexpected(std::string("a regular expression without back-references"));

@@ -31,7 +31,8 @@ const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
 const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
                                       {"passwd_file", SourceKind::kPasswdFile},
                                       {"sql", SourceKind::kSql},
-                                      {"ldap", SourceKind::kLdap}};
+                                      {"ldap", SourceKind::kLdap},
+                                      {"map", SourceKind::kMap}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
 const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
                                      {"info", log::Level::kInfo},
@@ -252,13 +253,15 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
   };
   own_section(SourceKind::kSql);
   own_section(SourceKind::kLdap);
+  own_section(SourceKind::kMap);
   if (source.cache && source.sql && source.sql->query.contains(":ip")) {
     reader.refuse(path + ".cache",
                   "no cache with a query that asks for :ip, since an answer would "
                   "hold for all addresses");
   }
-  if (source.kind == SourceKind::kBackend && source.cache) {
-    reader.refuse(path + ".cache", "no cache for source backend, which knows no passwords");
+  if ((source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap) && source.cache) {
+    reader.refuse(path + ".cache",
+                  fmt::format("no cache for source {}, which asks nobody", name(source.kind)));
   }
 }
 
@@ -281,6 +284,8 @@ Type<UserSource> source_type() {
               {.example = "users.passwd"}),
           key("sql", &UserSource::sql, sql_type(), "sql: the database and what to ask it."),
           key("ldap", &UserSource::ldap, ldap_type(), "ldap: the servers and what to search for."),
+          key("map", &UserSource::map, list_of(map_rule_type(), "a list of at least one rule", 1),
+              "map: the first rule that matches says where the user goes."),
           key("deadline", &UserSource::deadline, duration(50ms, 5min),
               "How long an answer may take; then the client gets [UNAVAILABLE]."),
           key("max_parallel", &UserSource::max_parallel,

@@ -57,6 +57,14 @@ void check_sql(Reader& reader, const std::string& path, const Sql& sql) {
   }
 }
 
+void check_map_rule(Reader& reader, const std::string& path, const MapRule&) {
+  const int kinds = (reader.has(path + ".user") ? 1 : 0) + (reader.has(path + ".domain") ? 1 : 0) +
+                    (reader.has(path + ".pattern") ? 1 : 0);
+  if (kinds != 1) {
+    reader.refuse(path, "one of user, domain and pattern");
+  }
+}
+
 }  // namespace
 
 std::string_view name(SqlDriver driver) {
@@ -133,6 +141,30 @@ Type<Cache> cache_type() {
       key("negative_ttl", &Cache::negative_ttl, duration(0s, 1h),
           "How long the same wrong password is refused without asking. 0s: never."),
   });
+}
+
+Type<MapRule> map_rule_type() {
+  return section<MapRule>(
+      {
+          key("user", &MapRule::user, text("a user name", 512),
+              "This user, without regard to the case of ASCII letters.",
+              {.example = R"("alice@example.org")"}),
+          key("domain", &MapRule::domain, domain(),
+              "Users with this domain behind the last '@', without regard to case.",
+              {.example = "example.org"}),
+          key("pattern", &MapRule::pattern, pattern(),
+              "Users whose whole name matches this ECMAScript regular expression, without regard "
+              "to case. No back-references.",
+              {.example = R"x("(.+)%(.+)")x"}),
+          key("pool", &MapRule::pool, name_text(), "Where they go: a pool.", {.example = "main"}),
+          key("backend", &MapRule::backend, host_port(), "Where they go: a backend.",
+              {.example = R"("127.0.1.1:10143")"}),
+          key("rewrite", &MapRule::rewrite, text("a name", 512),
+              "Their name for the backend. {user}, {local_part}, {domain}, and {1} to {9} for the "
+              "groups of the pattern. Not set: the name that the client gave.",
+              {.example = R"("{local_part}")"}),
+      },
+      check_map_rule);
 }
 
 }  // namespace headgate::config

@@ -10,5 +10,6 @@ Type<Breaker> breaker_type();
 Type<Cache> cache_type();
 Type<Sql> sql_type();
 Type<Ldap> ldap_type();
+Type<MapRule> map_rule_type();
 
 }  // namespace headgate::config

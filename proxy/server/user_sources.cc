@@ -1,5 +1,10 @@
 #include "server/user_sources.h"
 
+#include <algorithm>
+#include <string>
+
+#include "config/pattern.h"
+
 namespace headgate::server {
 namespace {
 
@@ -13,6 +18,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kSql;
     case config::SourceKind::kLdap:
       return auth::SourceKind::kLdap;
+    case config::SourceKind::kMap:
+      return auth::SourceKind::kMap;
   }
   return auth::SourceKind::kBackend;
 }
@@ -76,6 +83,33 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   return options;
 }
 
+std::string lower_case(std::string text) {
+  std::ranges::transform(text, text.begin(), [](char byte) {
+    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
+  });
+  return text;
+}
+
+std::shared_ptr<const std::vector<auth::MapRule>> map_rules(
+    const std::vector<config::MapRule>& rules) {
+  auto all = std::make_shared<std::vector<auth::MapRule>>();
+  for (const config::MapRule& rule : rules) {
+    auth::MapRule& made = all->emplace_back();
+    made.user = lower_case(rule.user);
+    made.domain = rule.domain;
+    if (!rule.pattern.empty()) {
+      // Checked when the configuration was read.
+      made.pattern = config::compile_pattern(rule.pattern, config::Groups::kKeep).value();
+    }
+    if (!rule.pool.empty()) {
+      made.pool = rule.pool;
+    }
+    made.backend = rule.backend;
+    made.rewrite = rule.rewrite;
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<auth::SourceOptions> source_options(const config::Config& config) {
@@ -96,6 +130,9 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config) {
     }
     if (source.ldap) {
       options.ldap = ldap_options(*source.ldap);
+    }
+    if (!source.map.empty()) {
+      options.map = map_rules(source.map);
     }
     if (source.cache) {
       options.cache = {.entries = source.cache->entries,

@@ -202,6 +202,51 @@ def test_password_hashes_do_not_block_the_other_sessions(proxied, tmp_path, cryp
     assert longest < 0.25
 
 
+def test_a_map_says_where_users_go_and_what_their_names_are_there(proxied):
+    main, other, third = (proxied.backend() for _ in range(3))
+    config = two_pools(proxied, main, other)
+    config["users"] = [
+        {
+            "source": "map",
+            "pool": "main",
+            "map": [
+                {"user": "Alice@example.org", "backend": third.address},
+                {"domain": "example.org", "pool": "other", "rewrite": "{local_part}"},
+                {"pattern": "(.+)%(.+)", "rewrite": "{1}@{2}"},
+            ],
+        }
+    ]
+    proxied.start_config(config)
+    for user in ("alice@example.org", "bob@example.org", "carol%example.net"):
+        proxied.logged_in(user)
+    assert third.logins() == [(b"alice@example.org", PASSWORD)]
+    assert other.logins() == [(b"bob", PASSWORD)]
+    assert main.logins() == [(b"carol@example.net", PASSWORD)]
+    client = proxied.enter()
+    assert client.login("dave", PASSWORD.decode()).startswith(b"NO [AUTHENTICATIONFAILED]")
+    assert proxied.gate.explain("bob@example.org")["backend_user"] == "bob"
+
+
+@pytest.mark.parametrize(
+    ("rule", "complaint"),
+    [
+        ({"pool": "main"}, "users[0].map[0]: expected one of user, domain and pattern"),
+        ({"user": "a", "domain": "b"}, "users[0].map[0]: expected one of user, domain"),
+        ({"user": "a", "pool": "none"}, "users[0].map[0].pool: expected the name of a pool"),
+        ({"user": "a", "rewrite": "{1}"}, "map: map[0].rewrite: expected {user}"),
+        ({"pattern": "(.)", "rewrite": "{2}"}, "a group of the pattern, {1} to {1}"),
+        ({"pattern": "(", "rewrite": "x"}, "users[0].map[0].pattern: expected a regular"),
+    ],
+)
+def test_a_rule_of_a_map_that_is_wrong_is_refused(proxied, rule, complaint):
+    proxied.start(proxied.backend())
+    gate = proxied.gate
+    gate.config["users"] = [{"source": "map", "pool": "main", "map": [rule]}]
+    done = gate.check()
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
 # -- pools and routes -----------------------------------------------------------------------------
 
 

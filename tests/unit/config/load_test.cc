@@ -331,7 +331,7 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
           "t.yaml:10: pools.main.backends[0].weight: expected a whole number from 0 to 10000, "
           "found "
           "'heavy'",
-          "t.yaml:12: users[0].source: expected one of backend, passwd_file, sql, ldap, found "
+          "t.yaml:12: users[0].source: expected one of backend, passwd_file, sql, ldap, map, found "
           "'auth_http'",
           "t.yaml:12: users[0].pool: expected the name of a pool (main), found 'mian'",
           "t.yaml:13: login.max_line: expected a size in bytes (or with the unit KiB or MiB) from "
