@@ -65,6 +65,10 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_tls_handshakes_total", "result", "how the handshake ended", {"ok", "failed"}},
       {"", "resumed", "whether an earlier TLS session was taken up", {"yes", "no"}},
       {"headgate_logins_total", "result", "ok, or why the login failed", login_results()},
+      {"", "source", "place of the user source in the configuration", {}},
+      {"", "server", "URL of the lookup server, without its query", {}},
+      {"headgate_lookup_requests_total", "result", "how the request ended",
+       values_of(kLookupResultNames)},
       {"", "stage", "part of the login", values_of(kStageNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
@@ -138,8 +142,9 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`: {}\n- `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, bounds_line(kLoginBounds),
+                 info(MetricId::kLookupDuration).name, bounds_line(kLoginBounds),
                  info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
                  info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
   return text;

@@ -2,6 +2,7 @@
 
 #include <prometheus/collectable.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -24,6 +25,17 @@ struct BackendFigures {
   bool draining = false;
 };
 
+// One lookup server of one user source at one moment.
+struct LookupServerFigures {
+  std::string source;  // "users[0]"
+  std::string server;  // its URL
+  std::array<std::uint64_t, kLookupResultNames.size()> requests{};
+  std::uint64_t hedges = 0;
+  bool up = true;
+  std::array<std::uint64_t, kHistogramBounds + 1> durations{};  // by kLoginBounds
+  std::uint64_t sum_us = 0;
+};
+
 struct BuildInfo {
   std::string version;
   std::string openssl;
@@ -41,6 +53,7 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<std::vector<LookupServerFigures>()> lookup_servers = {};
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

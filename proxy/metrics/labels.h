@@ -39,6 +39,10 @@ enum class TlsVersion : std::uint8_t { kTls12, kTls13, kUnknown };  // unknown: 
 inline constexpr std::array<std::string_view, 3> kTlsVersionNames = {"TLSv1.2", "TLSv1.3",
                                                                      "unknown"};
 
+// How a request to a lookup server ended.
+inline constexpr std::array<std::string_view, 7> kLookupResultNames = {
+    "accepted", "refused", "wait", "invalid", "timeout", "failed", "abandoned"};
+
 enum class Direction : std::uint8_t { kToBackend, kToClient };
 inline constexpr std::array<std::string_view, 2> kDirectionNames = {"to_backend", "to_client"};
 

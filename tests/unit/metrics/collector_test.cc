@@ -53,6 +53,16 @@ class CollectorTest : public testing::Test {
                                                 .up = true,
                                                 .draining = true}};
           },
+      .lookup_servers =
+          [] {
+            return std::vector<LookupServerFigures>{{.source = "users[0]",
+                                                     .server = "http://127.0.0.1:8080/auth",
+                                                     .requests = {5, 4, 3, 2, 1, 0, 7},
+                                                     .hedges = 6,
+                                                     .up = false,
+                                                     .durations = {1, 2},
+                                                     .sum_us = 4000}};
+          },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
@@ -132,6 +142,17 @@ TEST_F(CollectorTest, BackendsComeFromTheirProvider) {
   EXPECT_THAT(text, HasSubstr("headgate_backend_up" + first + "0\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_weight" + first + "100\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_draining" + second + "1\n"));
+}
+
+TEST_F(CollectorTest, LookupServersComeFromTheirProvider) {
+  const std::string text = page();
+  const std::string labels = "{source=\"users[0]\",server=\"http://127.0.0.1:8080/auth\"";
+  EXPECT_THAT(text, HasSubstr("requests_total" + labels + ",result=\"accepted\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("requests_total" + labels + ",result=\"abandoned\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_lookup_hedges_total" + labels + "} 6\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_lookup_server_up" + labels + "} 0\n"));
+  EXPECT_THAT(text, HasSubstr("request_duration_seconds_bucket" + labels + ",le=\"0.002\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("request_duration_seconds_sum" + labels + "} 0.004\n"));
 }
 
 TEST_F(CollectorTest, AListenerThatCameByAReloadIsCounted) {
