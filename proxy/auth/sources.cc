@@ -17,6 +17,9 @@ std::expected<SharedSources, std::vector<std::string>> SharedSources::load(
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
     source.kind = option.kind;
+    if (option.kind == SourceKind::kAuthHttp) {
+      source.auth_http = std::make_shared<AuthHttpServers>(option.auth_http);
+    }
     if (option.kind != SourceKind::kPasswdFile) {
       continue;
     }
@@ -36,7 +39,8 @@ std::expected<SharedSources, std::vector<std::string>> SharedSources::load(
   return shared;
 }
 
-std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(net::Loop& loop) const {
+std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
+    net::Loop& loop, net::TimerWheel& timers) const {
   std::vector<std::unique_ptr<UserSource>> sources;
   for (const Source& source : sources_) {
     switch (source.kind) {
@@ -46,16 +50,49 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(net::Loop& 
       case SourceKind::kPasswdFile:
         sources.push_back(std::make_unique<PasswdFileSource>(loop, source.file, source.last));
         break;
+      case SourceKind::kAuthHttp:
+        sources.push_back(std::make_unique<AuthHttpSource>(loop, timers, source.auth_http));
+        break;
     }
   }
   return sources;
 }
 
+void SharedSources::resolve() const {
+  for (const Source& source : sources_) {
+    if (source.auth_http) {
+      source.auth_http->resolve();
+    }
+  }
+}
+
+std::vector<SourceServer> SharedSources::servers() const {
+  std::vector<SourceServer> all;
+  for (std::size_t at = 0; at < sources_.size(); ++at) {
+    if (sources_[at].auth_http) {
+      for (const auto& server : sources_[at].auth_http->servers) {
+        all.push_back({at, server.get()});
+      }
+    }
+  }
+  return all;
+}
+
+LookupResult SharedSources::Source::explain(std::string_view user) const {
+  switch (kind) {
+    case SourceKind::kPasswdFile:
+      return file->explain(user);
+    case SourceKind::kAuthHttp:
+      return explain_auth_http();
+    case SourceKind::kBackend:
+      break;
+  }
+  return BackendSource().explain(user);
+}
+
 ChainResult SharedSources::explain(std::string_view user) const {
   for (std::size_t at = 0; at < sources_.size(); ++at) {
-    LookupResult result = sources_[at].kind == SourceKind::kPasswdFile
-                              ? sources_[at].file->explain(user)
-                              : BackendSource().explain(user);
+    LookupResult result = sources_[at].explain(user);
     if (!std::holds_alternative<UnknownHere>(result)) {
       return {std::move(result), at};
     }

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "server/source_options.h"
+
 namespace headgate::commands {
 
 std::optional<config::Config> load_config(const std::string& file) {
@@ -19,14 +21,7 @@ std::optional<config::Config> load_config(const std::string& file) {
 }
 
 std::optional<auth::SharedSources> load_sources(const config::Config& config) {
-  std::vector<auth::SourceOptions> options;
-  for (const config::UserSource& source : config.users) {
-    options.push_back({source.kind == config::SourceKind::kPasswdFile
-                           ? auth::SourceKind::kPasswdFile
-                           : auth::SourceKind::kBackend,
-                       source.path});
-  }
-  auto loaded = auth::SharedSources::load(options);
+  auto loaded = auth::SharedSources::load(server::source_options(config));
   if (!loaded) {
     for (const std::string& error : loaded.error()) {
       fmt::print(stderr, "{}\n", error);

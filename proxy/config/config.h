@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/url.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
 // in one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
@@ -70,18 +71,39 @@ struct Pool {
   std::string ca;  // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
   std::optional<Master> master;
-  std::vector<Backend> backends;
+  std::vector<Backend> backends;  // none: the user sources name them
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kAuthHttp };
+
+struct HttpHeader {
+  std::string name;
+  Secret value;
+};
+
+// How a source asks its servers over HTTP.
+struct HttpLookup {
+  std::vector<Url> more;            // servers beside `url`
+  bool spread = false;              // each look-up begins with another server
+  milliseconds timeout{5000};       // a look-up in all
+  milliseconds hedge_after{300};    // until the next server is asked as well; 0: never
+  bool keep_alive = true;           // connections serve more than one request
+  bool verify = true;               // https
+  std::string ca;                   // empty: the system's
+  std::vector<HttpHeader> headers;  // go with each request
+  std::size_t max_requests = 1000;  // look-ups at a time of one worker
+};
 
 struct UserSource {
   SourceKind kind = SourceKind::kBackend;
+  // Empty: the first pool (auth_http alone).
   std::string pool;  // where users of this source go unless a route or the source says otherwise
   std::string path;  // passwd_file
+  std::optional<Url> url;  // auth_http
+  HttpLookup http;         // auth_http
 };
 
 // The first route that matches the user name decides the pool; before users[].pool, after a pool or

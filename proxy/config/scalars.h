@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/secret.h"
+#include "base/url.h"
 #include "config/type.h"
 
 // The kinds of values that a key can have.
@@ -48,12 +49,15 @@ Type<std::chrono::seconds> duration(std::chrono::seconds minimum, std::chrono::s
 Type<Endpoint> endpoint();   // port 0: any free one
 Type<HostPort> host_port();  // no port 0
 Type<Network> network();
+Type<Url> url();
+// The name of a header that may go with a request: a token that HTTP itself does not use.
+Type<std::string> header_name();
 
 // A file that exists and can be read; kept as a path that does not depend on the folder of the
 // configuration.
 Type<std::string> file(std::string_view what);
 // The value itself, and the first line of a file that holds it.
-Type<Secret> secret();
+Type<Secret> secret(std::string_view what = "a password");
 Type<Secret> secret_file();
 
 // Words, each with its meaning.

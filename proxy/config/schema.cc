@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "config/scalars.h"
 
 // A new key is one entry here and one member in config.h; parser, documentation, example and JSON
@@ -17,7 +19,8 @@ const Choices<Policy> kPolicies = {{"user_hash", Policy::kUserHash}};
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
 const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
-                                      {"passwd_file", SourceKind::kPasswdFile}};
+                                      {"passwd_file", SourceKind::kPasswdFile},
+                                      {"auth_http", SourceKind::kAuthHttp}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
 const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
                                      {"info", log::Level::kInfo},
@@ -141,9 +144,10 @@ Type<Pool> pool_type() {
           "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
           "identity). "
           "Needs a source that checks passwords."),
-      key("backends", &Pool::backends, list_of(backend, "a list of at least one backend", 1),
-          "The mail servers of the pool.",
-          {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+      key("backends", &Pool::backends, list_of(backend, "a list of backends"),
+          "The mail servers of the pool. May be left out where only source auth_http leads, which "
+          "names the backend.",
+          {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
       key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
           "How long one backend may take to accept a connection, TLS included."),
       key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
@@ -155,16 +159,68 @@ Type<Pool> pool_type() {
   });
 }
 
+Type<HttpLookup> http_type() {
+  const auto header = section<HttpHeader>({
+      key("name", &HttpHeader::name, header_name(), "Name of the header.",
+          {.required = true, .example = "X-Auth-Key"}),
+      key("value", &HttpHeader::value, secret("a value"), "Its value.",
+          {.required = true, .secret = true, .example = "secret"}),
+  });
+  return section<HttpLookup>({
+      key("more", &HttpLookup::more, list_of(url(), "a list of URLs"),
+          "More servers, asked in this order when those before do not answer.",
+          {.example = R"(["http://127.0.0.2:8080/auth"])"}),
+      key("spread", &HttpLookup::spread, boolean(),
+          "Whether each look-up begins with another server, not always with the first."),
+      key("timeout", &HttpLookup::timeout, duration(50ms, 10s),
+          "Time for the answer to one look-up, whichever servers are asked."),
+      key("hedge_after", &HttpLookup::hedge_after, duration(0ms, 10s),
+          "When a server has not answered for this time the next one is asked as well, and the "
+          "first answer counts. 0ms: never."),
+      key("keep_alive", &HttpLookup::keep_alive, boolean(),
+          "Whether connections serve more than one request. false: HTTP/1.0, as nginx speaks it."),
+      key("verify", &HttpLookup::verify, boolean(),
+          "Whether an https server must show a valid certificate for its host name."),
+      key("ca", &HttpLookup::ca, file("a PEM file that can be read"),
+          "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
+      key("headers", &HttpLookup::headers, list_of(header, "a list of headers"),
+          "Headers that go with each request, for a key that the server asks for, say."),
+      key("max_requests", &HttpLookup::max_requests, number(std::size_t{1}, std::size_t{100'000}),
+          "Look-ups of one worker at a time; more are answered with a temporary failure."),
+  });
+}
+
+// What belongs to one kind of source and to no other.
 void check_source(Reader& reader, const std::string& path, const UserSource& source) {
   if (!reader.good(path + ".source")) {
     return;
   }
-  const bool has_path = reader.has(path + ".path");
-  if (source.kind == SourceKind::kPasswdFile && !has_path) {
-    reader.refuse(path + ".path", "a file that can be read, found nothing");
+  struct Own {
+    std::string_view key;
+    SourceKind kind;
+    std::string_view missing;  // "expected …" where the source needs it; empty: it does not
+  };
+  for (const auto& [key, kind, missing] :
+       {Own{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
+        Own{"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
+        Own{"http", SourceKind::kAuthHttp, ""}}) {
+    const std::string own = fmt::format("{}.{}", path, key);
+    if (source.kind != kind && reader.has(own)) {
+      reader.refuse(own, fmt::format("no {}, which is for source {}", key, name(kind)));
+    } else if (source.kind == kind && !missing.empty() && !reader.has(own)) {
+      reader.refuse(own, std::string(missing));
+    }
   }
-  if (source.kind == SourceKind::kBackend && has_path) {
-    reader.refuse(path + ".path", "no path, which is for source passwd_file");
+  if (source.kind != SourceKind::kAuthHttp && !reader.has(path + ".pool")) {
+    reader.refuse(path + ".pool", "the name of a pool, found nothing");
+  }
+  for (std::size_t i = 0; i < source.http.more.size(); ++i) {
+    const auto end = source.http.more.begin() + static_cast<std::ptrdiff_t>(i);
+    if (source.url == source.http.more[i] ||
+        std::find(source.http.more.begin(), end, source.http.more[i]) != end) {
+      reader.refuse(fmt::format("{}.http.more[{}]", path, i),
+                    fmt::format("another URL, found '{}' again", source.http.more[i].to_string()));
+    }
   }
 }
 
@@ -173,13 +229,19 @@ Type<UserSource> source_type() {
       {
           key("source", &UserSource::kind, choice(kSources),
               "backend: the backend checks the password. passwd_file: a file with user names and "
-              "hashed passwords.",
+              "hashed passwords. auth_http: a server that speaks the protocol of nginx mail's "
+              "auth_http.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
-              "Where users of this source go, unless the source itself or a route says otherwise.",
-              {.required = true, .example = "main"}),
+              "Where users of this source go, unless the source itself or a route says otherwise. "
+              "auth_http: whose TLS, timeouts and master user hold for the backend that the server "
+              "names; may be left out, and is the first pool then.",
+              {.shown = true, .example = "main"}),
           key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
               {.example = "users.passwd"}),
+          key("url", &UserSource::url, url(), "auth_http: the server.",
+              {.example = R"("http://127.0.0.1:8080/auth")"}),
+          key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
       },
       check_source);
 }

@@ -30,7 +30,7 @@ bool blames_backend(const dialogue::FailureInfo& info) {
 
 // A source named the backend: one of the pool, or an address of its own that is nobody else's.
 BackendSearch search_for(const std::shared_ptr<const balance::BackendSet>& set,
-                         const HostPort& address) {
+                         const HostPort& address, const std::vector<Endpoint>& endpoints) {
   for (std::uint32_t i = 0; i < set->backends.size(); ++i) {
     if (set->backends[i].address == address) {
       return {set, {.order = {i}}};
@@ -39,8 +39,9 @@ BackendSearch search_for(const std::shared_ptr<const balance::BackendSet>& set,
   balance::Backend backend;
   backend.address = address;
   backend.state = std::make_shared<balance::BackendState>();
+  backend.endpoints = endpoints;
   if (auto literal = Endpoint::parse(address.to_string())) {
-    backend.endpoints.push_back(*literal);
+    backend.endpoints.assign(1, *literal);
   }
   auto alone = std::make_shared<balance::BackendSet>();
   alone->pool = set->pool;
@@ -93,11 +94,18 @@ void Session::after_client(ClientLeg::Status status) {
 }
 
 void Session::look_up() {
-  enter(Phase::kLookUp);
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
+  ++login.attempts;
   user_ = login.credentials.user;
+  ask_sources();
+}
+
+void Session::ask_sources() {
+  enter(Phase::kLookUp);
+  Login& login = *login_;
+  const net::Transport& transport = client_->transport();
   const std::string session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
@@ -105,7 +113,11 @@ void Session::look_up() {
       .connected = login.client.connected(),
       .listener = login.context.listener.name,
       .session_id = session_id,
-      .tls = client_->transport().is_tls(),
+      .tls = transport.is_tls(),
+      .tls_version = transport.tls_version(),
+      .tls_cipher = transport.tls_cipher(),
+      .proxied = login.client.proxied(),
+      .attempt = login.attempts,
   };
   auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
@@ -120,11 +132,15 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
   note_stage(Stage::kLookup, Login::Clock::now() - login_->asked_at);
   std::visit(Overloaded{
                  [&](auth::Accepted& accepted) { route(std::move(accepted.route), source); },
-                 [&](const auth::Rejected& rejected) { fail_login(rejected.failure, {}); },
+                 [&](auth::Rejected& rejected) { reject(std::move(rejected)); },
                  [&](const auth::Unavailable& unavailable) {
                    fail_login(LoginFailure::kLookupUnavailable, unavailable.why);
                  },
                  [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
+                 [&](auth::AskAgain again) {
+                   login_->pause_for = Login::Pause::kAskAgain;
+                   worker_.timers().arm(login_->pause, ms(again.after));
+                 },
              },
              result);
 }
@@ -141,7 +157,7 @@ void Session::route(auth::Route route, std::size_t source) {
   const auto& set = worker_.pool(login.pool);
   const auto now = static_cast<std::int64_t>(worker_.loop().now_ms());
   login.search = routed->backend
-                     ? search_for(set, *routed->backend)
+                     ? search_for(set, *routed->backend, login.route.addresses)
                      : BackendSearch(set, balance::by_user_hash(
                                               *set, balance::user_key(login.route.user), now));
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
@@ -177,13 +193,14 @@ void Session::start_attempt() {
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
   const balance::Backend& backend = pool_->backends[backend_index_];
   dialogue::BackendLoginRequest request;
-  if (pool.master && login.route.use_master) {
+  if (pool.master && login.route.use_master && !login.route.password) {
     request.user = pool.master->user;
     request.authorization = login.route.user;
     request.password = pool.master->password.clone();
   } else {
     request.user = login.route.user;
-    request.password = login.credentials.secret.clone();
+    request.password =
+        login.route.password ? login.route.password->clone() : login.credentials.secret.clone();
   }
   request.forward_client = pool.forward_client == config::ForwardClient::kId;
   request.client = {.session_id = id(),
@@ -242,6 +259,9 @@ void Session::attempt_failed() {
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
   login.failure = login.backend->failure();
   login.detail = without(login.backend->detail(), login.credentials.secret.view());
+  if (login.route.password) {
+    login.detail = without(std::move(login.detail), login.route.password->view());
+  }
   if (pool.master) {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
@@ -271,6 +291,9 @@ void Session::pause_over() {
     case Login::Pause::kRetry:
       start_attempt();
       return;
+    case Login::Pause::kAskAgain:
+      ask_sources();
+      return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
       if (login.backend->heard() && now < login.deadline_ms) {
@@ -286,15 +309,27 @@ void Session::pause_over() {
   }
 }
 
-void Session::fail_login(LoginFailure failure, std::string_view detail) {
+// A source's own words, delay and end of the session, where it has any.
+void Session::reject(auth::Rejected rejected) {
+  Login& login = *login_;
+  login.refusal = std::move(rejected.text);
+  login.last = rejected.last;
+  fail_login(rejected.failure, login.refusal, rejected.delay);
+}
+
+void Session::fail_login(LoginFailure failure, std::string_view detail,
+                         std::optional<std::chrono::milliseconds> own_delay) {
   Login& login = *login_;
   report_login_failed(failure, detail);
   login.failure = failure;
   login.credentials = {};
+  login.route = {};
   login.ticket.cancel();
   enter(Phase::kClientLogin);
-  const auto delay = worker_.snapshot().config.login.failure_delay;
-  if (dialogue::info(failure).delayed && delay.count() > 0) {
+  const auto usual = dialogue::info(failure).delayed ? worker_.snapshot().config.login.failure_delay
+                                                     : std::chrono::milliseconds(0);
+  const auto delay = own_delay.value_or(usual);
+  if (delay.count() > 0) {
     login.pause_for = Login::Pause::kFailureDelay;
     worker_.timers().arm(login.pause, ms(delay));
     return;
@@ -307,8 +342,10 @@ void Session::fail_login(LoginFailure failure, std::string_view detail) {
 }
 
 void Session::answer_failure() {
-  login_->backend.reset();
-  after_client(login_->client.fail(login_->failure));
+  Login& login = *login_;
+  login.backend.reset();
+  const std::string text = std::exchange(login.refusal, {});
+  after_client(login.client.fail({login.failure, text, std::exchange(login.last, false)}));
 }
 
 // The one place where a dialogue becomes a relay. What the client sees first, what it has sent

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/version.h"
 #include "net/socket.h"
+#include "server/source_options.h"
 
 namespace headgate::server {
 namespace {
@@ -80,18 +81,12 @@ std::expected<void, std::string> Supervisor::start() {
 }
 
 std::expected<void, std::string> Supervisor::make_snapshot() {
-  std::vector<auth::SourceOptions> sources;
-  for (const config::UserSource& source : config_.users) {
-    sources.push_back({.kind = source.kind == config::SourceKind::kPasswdFile
-                                   ? auth::SourceKind::kPasswdFile
-                                   : auth::SourceKind::kBackend,
-                       .path = source.path});
-  }
-  auto loaded = auth::SharedSources::load(sources);
+  auto loaded = auth::SharedSources::load(source_options(config_));
   if (!loaded) {
     return std::unexpected(fmt::format("{}", fmt::join(loaded.error(), "\n")));
   }
   sources_.emplace(std::move(*loaded));
+  sources_->resolve();
 
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->config = std::move(config_);
@@ -165,6 +160,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.lookup_servers = [this] { return figures(*sources_); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
@@ -197,6 +193,9 @@ std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
 
 admin::Readiness Supervisor::readiness() const {
   for (const auto& set : pools()) {
+    if (set->backends.empty()) {
+      continue;  // the user sources name them
+    }
     const bool any = std::ranges::any_of(figures({set}, now_ms()),
                                          [](const auto& backend) { return backend.up; });
     if (!any) {
@@ -221,6 +220,7 @@ void Supervisor::wait() {
 }
 
 void Supervisor::resolve_again() {
+  sources_->resolve();
   Pools fresh = make_pools(snapshot_->config, pools_);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     auto set = std::make_shared<balance::BackendSet>(*fresh[i]);

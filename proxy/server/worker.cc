@@ -22,7 +22,7 @@ std::expected<std::unique_ptr<Worker>, std::string> Worker::create(Options optio
     return std::unexpected(made.error());
   }
   worker->chain_ = std::make_unique<auth::Chain>(
-      *worker->timers_, sources.make_sources(worker->loop_), kSourceDeadline);
+      *worker->timers_, sources.make_sources(worker->loop_, *worker->timers_), kSourceDeadline);
   for (std::size_t i = 0; i < listeners.size(); ++i) {
     worker->listener_metrics_.push_back(
         &worker->metrics_->listener(worker->snapshot_->config.listeners[i].name));
@@ -48,7 +48,6 @@ Worker::Worker(Options options)
 Worker::~Worker() {
   stop();  // of one that never ran
   close_loop();
-  chain_.reset();
   listeners_.clear();
   timers_.reset();
   loop_.drain();
@@ -89,13 +88,14 @@ void Worker::run() {
   close_loop();
 }
 
-// What is left on the loop after this ends by itself: farewells, and look-ups whose asker is gone.
+// What is left on the loop after this ends by itself: farewells, and work on the thread pool.
 void Worker::close_loop() {
   {
     const std::lock_guard lock(mail_mutex_);
     wakeup_.reset();
   }
   turn_end_.reset();
+  chain_.reset();  // a lookup server that hangs must not hold up the end
   timers_->let_loop_end();
   loop_.drain();
 }

@@ -206,7 +206,7 @@ class SourcesTest : public ChainTest {
 
   const ChainResult& log_in(const SharedSources& shared, std::string user,
                             std::string_view password) {
-    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_), 60s);
+    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_, *timers_), 60s);
     credentials_ = {"PLAIN", std::move(user), Secret(password)};
     calls_ = 0;
     const auto ticket = look_up();
@@ -273,7 +273,7 @@ TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
 
 TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
   const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_), 60s);
   constexpr int kAsked = 300;
   int answered = 0;
   int turned_away = 0;
@@ -293,7 +293,7 @@ TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
 
 TEST_F(SourcesTest, AWorkerMayGoWhileItsLookUpsAreUnderWay) {
   const auto shared = SharedSources::load({{SourceKind::kPasswdFile, first_}});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_), 60s);
+  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_), 60s);
   {
     const auto ticket = look_up();
     chain_.reset();
