@@ -17,6 +17,8 @@ int run(const std::string& config_file);
 int check(const std::string& config_file);
 // Which pool and backend a user gets, and why.
 int explain(const std::string& config_file, const std::string& user, bool json);
+// Prints a Headgate configuration made from nginx's; what is different goes to standard error too.
+int import_nginx_file(const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);
 
