@@ -47,6 +47,7 @@ class Loop {
 
   void turn();
   void reap();
+  [[nodiscard]] bool busy() const;  // a TurnEnd says so
   [[nodiscard]] bool alive() const;
   [[nodiscard]] int timeout() const;
 
@@ -56,7 +57,7 @@ class Loop {
   std::size_t open_ = 0;          // watchers not yet reaped
   std::size_t watched_ = 0;       // watchers that want something
   IoWatcher* closing_ = nullptr;  // the last closed one first
-  TurnEnd* turn_end_ = nullptr;
+  TurnEnd* turn_ends_ = nullptr;  // the last made one first
   bool stopped_ = false;
 };
 
@@ -87,6 +88,7 @@ class TurnEnd {
   friend class Loop;
   Loop& loop_;
   std::function<void()> on_turn_end_;
+  TurnEnd* next_ = nullptr;
   bool busy_ = false;
 };
 
