@@ -236,10 +236,12 @@ balance::BackendSet make_backend_set() {
     balance::Backend backend;
     backend.address.host = "mail" + std::to_string(i) + ".example.org";
     backend.address.port = 143;
+    backend.endpoints = {Endpoint{}};
     backend.hash = balance::backend_key(backend.address);
     backend.state = std::make_shared<balance::BackendState>();
     set.backends.push_back(std::move(backend));
   }
+  balance::prepare(set);
   return set;
 }
 

@@ -291,7 +291,8 @@ bool PasswordHash::matches_crypt(const Secret& password) const {
 
 bool PasswordHash::matches_argon2(const Secret& password) const {
   static const bool ready = ::sodium_init() >= 0;
-  return ready && ::crypto_pwhash_str_verify(stored_.view().data(), password.view().data(),
+  const Secret phrase = terminated(password.view());  // an empty one has no bytes to point at
+  return ready && ::crypto_pwhash_str_verify(stored_.view().data(), phrase.view().data(),
                                              password.size()) == 0;
 }
 

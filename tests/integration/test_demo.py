@@ -27,6 +27,9 @@ def start(*arguments: str) -> subprocess.Popen[str]:
         text=True,
         env={**os.environ, "HEADGATE": str(binary())},
         start_new_session=True,
+        # As a terminal's child has it: whatever started the tests may ignore Ctrl-C, and a shell
+        # that was started so cannot be interrupted.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 

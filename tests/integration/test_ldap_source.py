@@ -110,7 +110,7 @@ def test_an_entry_that_makes_no_sense_is_no_wrong_password(proxied, slapd):
     client = proxied.enter()
     for user in ("twins@example.org", "odd@example.org"):
         assert client.login(user, "sesame").startswith(b"NO [UNAVAILABLE]")
-        assert proxied.gate.log.find("user record not understood", user=user)
+        assert proxied.gate.log.wait_for("user record not understood", user=user)
     assert client.login("star*@example.org", "sesame").startswith(b"OK")
 
 

@@ -133,8 +133,8 @@ def test_a_row_that_makes_no_sense_is_no_wrong_password_and_no_failure_of_the_so
     for user in ("odd", "far"):
         assert client.login(user, "sesame").startswith(b"NO [UNAVAILABLE]")
     assert client.login("fine", "sesame").startswith(b"OK")
-    assert proxied.gate.log.find("password hash not understood", user="odd", source="sql")
-    assert proxied.gate.log.find("user record not understood", user="far", source="sql")
+    assert proxied.gate.log.wait_for("password hash not understood", user="odd", source="sql")
+    assert proxied.gate.log.wait_for("user record not understood", user="far", source="sql")
 
 
 def test_a_query_with_a_fault_is_unavailable_and_says_so_in_the_log(proxied, database):
