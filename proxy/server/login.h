@@ -33,6 +33,7 @@ struct Login {
 
   // One try of the client to log in; begins anew with each.
   dialogue::Credentials credentials;
+  std::string session_id;  // like the credentials, part of the question that the ticket stands for
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed

@@ -89,13 +89,13 @@ void Session::look_up() {
 void Session::ask_sources() {
   Login& login = *login_;
   const net::Transport& transport = client_->transport();
-  const std::string session_id = id();
+  login.session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
       .client = login.client.client(),
       .connected = login.client.connected(),
       .listener = login.context.listener.name,
-      .session_id = session_id,
+      .session_id = login.session_id,
       .tls = transport.is_tls(),
       .tls_version = transport.tls_version(),
       .tls_cipher = transport.tls_cipher(),
