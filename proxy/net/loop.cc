@@ -76,9 +76,11 @@ void Loop::drain() {
 }
 
 void Loop::turn() {
-  for (TurnEnd* each = turn_ends_; each != nullptr; each = each->next_) {
+  for (TurnEnd* each = turn_ends_; each != nullptr; each = next_turn_end_) {
+    next_turn_end_ = each->next_;
     each->on_turn_end_();
   }
+  next_turn_end_ = nullptr;
   reap();
   std::array<epoll_event, kEventsATurn> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsATurn, timeout());
@@ -184,6 +186,9 @@ TurnEnd::TurnEnd(Loop& loop, std::function<void()> on_turn_end)
 }
 
 TurnEnd::~TurnEnd() {
+  if (loop_.next_turn_end_ == this) {
+    loop_.next_turn_end_ = next_;
+  }
   TurnEnd** place = &loop_.turn_ends_;
   while (*place != this) {
     place = &(*place)->next_;
