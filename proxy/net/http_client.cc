@@ -45,6 +45,7 @@ struct HttpClient::Impl {
   void collect();
   void deliver();
   void drop(Id id);
+  void heed_kick();
   void want_turn_end();
   void on_turn_end();
 
@@ -102,6 +103,7 @@ void HttpClient::Impl::cancel(Id id) {
   if (const auto found = transfers.find(id); found != transfers.end()) {
     draining -= found->second->answered() ? 1 : 0;
     drop(id);
+    heed_kick();
   }
 }
 
@@ -117,11 +119,16 @@ void HttpClient::Impl::act(curl_socket_t fd, int ready) {
   for (int i = 0; i < kMostKicks && std::exchange(kick, false); ++i) {
     curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
   }
+  deliver();
+  collect();
+  heed_kick();
+}
+
+// libcurl says "at once" only once.
+void HttpClient::Impl::heed_kick() {
   if (kick) {
     want_turn_end();
   }
-  deliver();
-  collect();
 }
 
 // Those whose last header has come.

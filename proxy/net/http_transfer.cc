@@ -57,6 +57,7 @@ void HttpTransfer::set_up(const HttpClient::Options& options) {
       static_cast<long>(request_.keep_alive ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_1_0));
   set(CURLOPT_FORBID_REUSE, request_.keep_alive ? 0L : 1L);
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
+  set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
   set(CURLOPT_SSL_VERIFYPEER, options.verify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, options.verify ? 2L : 0L);
   if (!options.ca_file.empty()) {
