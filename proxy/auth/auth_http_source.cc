@@ -195,6 +195,7 @@ milliseconds AuthHttpSource::LookUp::time_left() const {
 }
 
 void AuthHttpSource::LookUp::arm_hedge() {
+  hedge_.cancel();
   if (options_.hedge_after.count() > 0 && !candidates_.empty()) {
     source_.timers_.arm(hedge_, static_cast<std::uint64_t>(options_.hedge_after.count()));
   }
