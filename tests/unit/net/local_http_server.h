@@ -9,15 +9,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cctype>
+#include <csignal>
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -40,6 +42,7 @@ class LocalHttpServer {
 
   explicit LocalHttpServer(Answer answer, Tls tls = Tls::kNone)
       : answer_(std::move(answer)), context_(nullptr, &SSL_CTX_free) {
+    std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes to whoever has gone
     if (tls == Tls::kYes) {
       const CertificateFiles& files = Certificates::get().ecdsa;
       context_.reset(SSL_CTX_new(TLS_server_method()));
