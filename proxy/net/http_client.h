@@ -48,8 +48,8 @@ struct HttpFailure {
 class HttpClient {
  public:
   struct Options {
-    bool verify = true;   // https: the certificate must be good for the URL's host
-    std::string ca_file;  // empty: the system's
+    bool verify = true;        // https: the certificate must be good for the URL's host
+    std::string ca_file = {};  // empty: the system's
     std::size_t largest_reply = 64 * 1024;  // header lines and body together
     std::size_t idle_connections = 32;      // kept for the next request
   };

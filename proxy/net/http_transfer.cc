@@ -55,6 +55,7 @@ void HttpTransfer::set_up(const HttpClient::Options& options) {
   }
   set(CURLOPT_HTTP_VERSION,
       static_cast<long>(request_.keep_alive ? CURL_HTTP_VERSION_1_1 : CURL_HTTP_VERSION_1_0));
+  set(CURLOPT_FRESH_CONNECT, request_.keep_alive ? 0L : 1L);
   set(CURLOPT_FORBID_REUSE, request_.keep_alive ? 0L : 1L);
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request_.timeout.count()));
   set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
