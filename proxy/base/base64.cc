@@ -101,4 +101,18 @@ std::optional<Secret> base64_decode(std::string_view text) {
   return out;
 }
 
+std::optional<Secret> base64url_decode(std::string_view text) {
+  if (text.find_first_of("+/=") != text.npos) {
+    return std::nullopt;
+  }
+  Secret usual;
+  for (const char c : text) {
+    usual.append(c == '-' ? '+' : c == '_' ? '/' : c);
+  }
+  while (usual.size() % 4 != 0) {
+    usual.append('=');
+  }
+  return base64_decode(usual.view());
+}
+
 }  // namespace headgate

@@ -16,4 +16,7 @@ void base64_encode(std::string_view bytes, Secret& out);  // appends
 // else is nullopt. The empty text is the empty string.
 std::optional<Secret> base64_decode(std::string_view text);
 
+// RFC 4648 section 5 without padding, as JSON Web Tokens have it; as strict.
+std::optional<Secret> base64url_decode(std::string_view text);
+
 }  // namespace headgate

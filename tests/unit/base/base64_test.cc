@@ -58,5 +58,16 @@ TEST(Base64, RefusesWhatIsNotExactlyBase64) {
   EXPECT_FALSE(base64_decode(std::string_view("Zm\0v", 4)).has_value());
 }
 
+TEST(Base64Url, DecodesWithoutPaddingAndRefusesTheOtherAlphabet) {
+  EXPECT_EQ(base64url_decode("")->view(), "");
+  EXPECT_EQ(base64url_decode("Zg")->view(), "f");
+  EXPECT_EQ(base64url_decode("Zm8")->view(), "fo");
+  EXPECT_EQ(base64url_decode("-_-_")->view(), "\xfb\xff\xbf");
+  for (const std::string_view text :
+       {"Z", "Zg==", "Zg=", "+/+/", "Zh", "Zm9", "Zm9vZ", "Zm 9", "Zm9v\n"}) {
+    EXPECT_FALSE(base64url_decode(text).has_value()) << text;
+  }
+}
+
 }  // namespace
 }  // namespace headgate
