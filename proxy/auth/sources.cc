@@ -81,6 +81,22 @@ std::expected<void, Errors> check_map(const SourceOptions& options) {
   return errors.empty() ? std::expected<void, Errors>() : std::unexpected(std::move(errors));
 }
 
+// Reads it once, so that an error is known at start.
+std::expected<void, Errors> check_keys_file(const SourceOptions& options) {
+  const std::string& path = options.oauth->keys_file;
+  if (path.empty()) {
+    return {};
+  }
+  const auto text = read_keys_file(path);
+  if (!text) {
+    return std::unexpected(Errors{text.error()});
+  }
+  if (const auto keys = JsonWebKeySet::parse(text->view()); !keys) {
+    return std::unexpected(Errors{fmt::format("{}: {}", path, keys.error())});
+  }
+  return {};
+}
+
 }  // namespace
 
 std::expected<SharedSources, Errors> SharedSources::load(
@@ -126,6 +142,9 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     return check_map(source.options);
   } else if (source.options.kind == SourceKind::kAuthHttp) {
     source.auth_http = std::make_shared<AuthHttpServers>(source.options.auth_http);
+  } else if (source.options.kind == SourceKind::kOauth) {
+    source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
+    return check_keys_file(source.options);
   }
   return {};
 }
@@ -145,6 +164,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<MapSource>(source.options.map);
     case SourceKind::kAuthHttp:
       return std::make_unique<AuthHttpSource>(loop, timers, source.auth_http);
+    case SourceKind::kOauth:
+      return std::make_unique<OauthSource>(loop, timers, source.oauth, source.last);
   }
   return nullptr;
 }
@@ -170,6 +191,9 @@ void SharedSources::resolve() const {
     if (source.auth_http) {
       source.auth_http->resolve();
     }
+    if (source.oauth) {
+      source.oauth->resolve();
+    }
   }
 }
 
@@ -186,6 +210,8 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
       return MapSource(options.map).explain(user);
     case SourceKind::kAuthHttp:
       return explain_auth_http();
+    case SourceKind::kOauth:
+      return OauthSource::explain(user, last);
   }
   return BackendSource().explain(user);
 }
@@ -222,11 +248,18 @@ std::vector<metrics::SourceFigures> SharedSources::figures() const {
 std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures() const {
   std::vector<metrics::LookupServerFigures> all;
   for (const Source& source : sources_) {
-    if (!source.auth_http) {
-      continue;
+    if (source.auth_http) {
+      for (const auto& server : source.auth_http->servers) {
+        all.push_back(server->figures(source.options.name));
+      }
     }
-    for (const auto& server : source.auth_http->servers) {
-      all.push_back(server->figures(source.options.name));
+    if (source.oauth) {
+      for (const LookupServer* server :
+           {source.oauth->keys.get(), source.oauth->introspection.get()}) {
+        if (server != nullptr) {
+          all.push_back(server->figures(source.options.name));
+        }
+      }
     }
   }
   return all;

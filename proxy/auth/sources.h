@@ -14,6 +14,7 @@
 #include "auth/ldap_directory.h"
 #include "auth/lookup_cache.h"
 #include "auth/map_source.h"
+#include "auth/oauth_source.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
 #include "metrics/source_figures.h"
@@ -22,7 +23,15 @@
 
 namespace headgate::auth {
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap, kAuthHttp };
+enum class SourceKind : std::uint8_t {
+  kBackend,
+  kPasswdFile,
+  kSql,
+  kLdap,
+  kMap,
+  kAuthHttp,
+  kOauth
+};
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
 struct SourceOptions {
@@ -33,6 +42,7 @@ struct SourceOptions {
   std::optional<CacheOptions> cache;
   std::shared_ptr<const std::vector<MapRule>> map;   // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
+  std::shared_ptr<const OauthOptions> oauth;         // kOauth
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
@@ -74,6 +84,7 @@ class SharedSources {
     std::shared_ptr<PasswdFile> file;
     std::shared_ptr<DirectoryPool> pool;
     std::shared_ptr<AuthHttpServers> auth_http;
+    std::shared_ptr<OauthServers> oauth;
     std::shared_ptr<Breaker> breaker;
     std::shared_ptr<LookupCache> cache;
 

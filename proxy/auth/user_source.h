@@ -40,6 +40,9 @@ struct Route {
   bool use_master = false;          // log in by the pool's master user where it has one
   // Instead of the client's password, before any master user.
   std::shared_ptr<const Secret> password = {};
+  // The name that stands in the log and that routes go by, where the client's own word for it is
+  // not what counts.
+  std::optional<std::string> name = {};
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
 };
@@ -52,6 +55,8 @@ struct Rejected {
   // What the client is told instead of the failure's own words: one line, perhaps with a response
   // code of its own in front ("[EXPIRED] …").
   std::string text = {};
+  // For the log; empty: the text.
+  std::string detail = {};
   // How long the reply waits, instead of login.failure_delay.
   std::optional<std::chrono::milliseconds> delay = {};
   bool last = false;  // the connection ends with the reply
@@ -74,6 +79,10 @@ class UserSource {
   // `done` is called exactly once on the worker's thread, at once or later. A caller that goes away
   // must make its callback harmless; there is no cancelling.
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
+  // Whether it can judge such credentials; a chain does not ask one that cannot.
+  [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
+    return !credentials.by_token();
+  }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "passwd_file"

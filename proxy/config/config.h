@@ -106,7 +106,15 @@ struct Pool {
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap, kAuthHttp };
+enum class SourceKind : std::uint8_t {
+  kBackend,
+  kPasswdFile,
+  kSql,
+  kLdap,
+  kMap,
+  kAuthHttp,
+  kOauth
+};
 
 // When a source that fails is left alone.
 struct Breaker {
@@ -176,6 +184,29 @@ struct HttpLookup {
   std::vector<HttpHeader> headers;  // go with each request
 };
 
+// Whom to ask about a token.
+struct Introspection {
+  std::optional<Url> url;  // always set
+  std::string client_id;   // empty: the server asks nobody who he is
+  Secret client_secret;
+};
+
+// How bearer tokens are checked: by keys, by asking, or by both.
+struct Oauth {
+  std::vector<std::string> issuer;
+  std::vector<std::string> audience;
+  std::vector<std::string> scopes;
+  std::string keys;  // a file
+  std::optional<Url> keys_url;
+  seconds keys_ttl{3600};
+  std::optional<Introspection> introspection;
+  std::string user_claim = "email";
+  bool match_user = true;
+  seconds leeway{30};
+  milliseconds timeout{5000};
+  std::string ca;  // empty: the system's
+};
+
 // One rule of a source `map`; exactly one of user, domain and pattern is set.
 struct MapRule {
   std::string user;
@@ -202,6 +233,7 @@ struct UserSource {
   std::vector<MapRule> map;
   std::optional<Url> url;  // auth_http, as is what follows
   HttpLookup http;
+  std::optional<Oauth> oauth;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {

@@ -17,7 +17,8 @@ namespace {
 const Choices<SourceKind> kKinds = {
     {"backend", SourceKind::kBackend}, {"passwd_file", SourceKind::kPasswdFile},
     {"sql", SourceKind::kSql},         {"ldap", SourceKind::kLdap},
-    {"map", SourceKind::kMap},         {"auth_http", SourceKind::kAuthHttp}};
+    {"map", SourceKind::kMap},         {"auth_http", SourceKind::kAuthHttp},
+    {"oauth", SourceKind::kOauth}};
 
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
@@ -182,13 +183,14 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 6> kOwn = {
+constexpr std::array<Own, 7> kOwn = {
     {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
      {"map", SourceKind::kMap, "a section map with source map, found nothing"},
      {"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
-     {"http", SourceKind::kAuthHttp, ""}}};
+     {"http", SourceKind::kAuthHttp, ""},
+     {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"}}};
 
 void check_http(Reader& reader, const std::string& path, const UserSource& source) {
   const HttpLookup& http = source.http;
@@ -212,6 +214,10 @@ void check_source_cache(Reader& reader, const std::string& path, const UserSourc
                   "no cache with a query that asks for :ip, since an answer would "
                   "hold for all addresses");
   }
+  if (source.oauth && source.cache) {
+    reader.refuse(path + ".cache",
+                  "no cache for source oauth, since a token may end before the answer does");
+  }
   if ((source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap) && source.cache) {
     reader.refuse(path + ".cache",
                   fmt::format("no cache for source {}, which asks nobody", name(source.kind)));
@@ -234,6 +240,12 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
     reader.refuse(path + ".pool", "the name of a pool, found nothing");
   }
   check_http(reader, path, source);
+  if (source.oauth && reader.has(path + ".oauth.timeout") &&
+      source.oauth->timeout > source.deadline) {
+    reader.refuse(path + ".oauth.timeout",
+                  fmt::format("at most the source's deadline ({}ms), found {}ms",
+                              source.deadline.count(), source.oauth->timeout.count()));
+  }
   check_source_cache(reader, path, source);
 }
 
@@ -275,7 +287,7 @@ Type<UserSource> source_type() {
               "backend: the backend checks the password. passwd_file: a file with user names and "
               "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
               "directory. map: rules of this file. auth_http: a server that speaks the protocol of "
-              "nginx mail's auth_http.",
+              "nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise. "
@@ -295,6 +307,7 @@ Type<UserSource> source_type() {
           key("url", &UserSource::url, url(), "auth_http: the server.",
               {.example = R"("http://127.0.0.1:8080/auth")"}),
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
+          key("oauth", &UserSource::oauth, oauth_type(), "oauth: how tokens are checked."),
           key("deadline", &UserSource::deadline, duration(50ms, 5min),
               "How long an answer may take; then the client gets [UNAVAILABLE]."),
           key("max_parallel", &UserSource::max_parallel,

@@ -8,5 +8,6 @@ namespace headgate::config {
 
 Type<UserSource> source_type();
 Type<Ldap> ldap_type();
+Type<Oauth> oauth_type();
 
 }  // namespace headgate::config

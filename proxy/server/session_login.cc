@@ -130,6 +130,9 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
 
 void Session::route(auth::Route route, std::size_t source) {
   Login& login = *login_;
+  if (route.name) {
+    user_ = login.credentials.user = *route.name;
+  }
   const auto routed = worker_.snapshot().routing->route(login.credentials.user, route, source);
   if (!routed) {
     fail_login(LoginFailure::kNoBackend, routed.error());
@@ -296,7 +299,8 @@ void Session::reject(auth::Rejected rejected) {
   Login& login = *login_;
   login.refusal = std::move(rejected.text);
   login.last = rejected.last;
-  fail_login(rejected.failure, login.refusal, rejected.delay);
+  fail_login(rejected.failure, rejected.detail.empty() ? login.refusal : rejected.detail,
+             rejected.delay);
 }
 
 void Session::fail_login(LoginFailure failure, std::string_view detail,

@@ -23,6 +23,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kMap;
     case config::SourceKind::kAuthHttp:
       return auth::SourceKind::kAuthHttp;
+    case config::SourceKind::kOauth:
+      return auth::SourceKind::kOauth;
   }
   return auth::SourceKind::kBackend;
 }
@@ -134,6 +136,28 @@ std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Con
   return options;
 }
 
+std::shared_ptr<const auth::OauthOptions> oauth_options(const config::UserSource& source) {
+  const config::Oauth& oauth = *source.oauth;
+  auto options = std::make_shared<auth::OauthOptions>();
+  options->rules = {.issuers = oauth.issuer,
+                    .audience = oauth.audience,
+                    .scopes = oauth.scopes,
+                    .user_claim = oauth.user_claim,
+                    .match_user = oauth.match_user,
+                    .leeway = oauth.leeway};
+  options->keys_file = oauth.keys;
+  options->keys_url = oauth.keys_url;
+  options->keys_ttl = oauth.keys_ttl;
+  if (oauth.introspection) {
+    options->introspection_url = oauth.introspection->url;
+    options->client_id = oauth.introspection->client_id;
+    options->client_secret = oauth.introspection->client_secret.clone();
+  }
+  options->timeout = std::min(oauth.timeout, source.deadline);
+  options->ca = oauth.ca;
+  return options;
+}
+
 }  // namespace
 
 std::vector<auth::SourceOptions> source_options(const config::Config& config) {
@@ -160,6 +184,9 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config) {
     }
     if (source.kind == config::SourceKind::kAuthHttp) {
       options.auth_http = auth_http_options(config, source);
+    }
+    if (source.oauth) {
+      options.oauth = oauth_options(source);
     }
     if (source.cache) {
       options.cache = {.entries = source.cache->entries,
