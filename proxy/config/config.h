@@ -102,6 +102,8 @@ struct Pool {
   unsigned max_sessions = 0;  // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
+  unsigned ready_connections = 0;     // each worker, for each backend
+  milliseconds ready_for{45000};      // how long one of them waits for a user
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 

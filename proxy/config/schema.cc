@@ -13,6 +13,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kMostSessions = 10'000'000;
+constexpr unsigned kMostReadyConnections = 1000;
 
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
@@ -223,6 +224,12 @@ Type<Pool> pool_type() {
           "How long one backend may take to accept a connection, TLS included."),
       key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
           "Time for connects, retries and login at backends together."),
+      key("ready_connections", &Pool::ready_connections, number(0U, kMostReadyConnections),
+          "Connections that each worker keeps to each backend behind the greeting, so that a login "
+          "takes one round trip; each is one of the backend's connections before login. 0: none."),
+      key("ready_for", &Pool::ready_for, duration(1000ms, 30min),
+          "How long such a connection waits for a user before it is made anew; to be shorter than "
+          "the backend's own limit for connections before login."),
       key("retry_after", &Pool::retry_after, duration(10ms, 30s),
           "For how long a backend that failed is tried last; doubles with each failure in a row, "
           "up "

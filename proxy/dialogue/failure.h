@@ -59,6 +59,10 @@ struct FailureInfo {
 
 const FailureInfo& info(LoginFailure failure);
 std::span<const FailureInfo> all_failures();
+// What counts against a backend: it, or the way to it, failed; the user was not judged.
+constexpr bool blames_backend(const FailureInfo& info) {
+  return info.retry_elsewhere && (info.fault == Fault::kBackend || info.fault == Fault::kNetwork);
+}
 std::string_view name(Fault fault);
 
 }  // namespace headgate::dialogue

@@ -66,6 +66,8 @@ std::vector<LabelInfo> label_infos() {
       {"", "resumed", "whether an earlier TLS session was taken up", {"yes", "no"}},
       {"headgate_logins_total", "result", "ok, or why the login failed", login_results()},
       {"", "source", "name of the user source in the configuration", {}},
+      {"headgate_ready_connections_total", "result", "used, or why not",
+       values_of(kReadyConnectionNames)},
       {"headgate_source_results_total", "result", "how the question ended",
        values_of(kSourceResultNames)},
       {"headgate_source_cache_results_total", "result", "what the cache knew",

@@ -46,6 +46,10 @@ namespace headgate::metrics {
     "1: the backend gets no new users.")                                                          \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
+  X(kReadyConnections, "headgate_ready_connections", kGauge, "worker",                            \
+    "Connections to backends that wait for a user behind the greeting.")                          \
+  X(kReadyConnectionsTotal, "headgate_ready_connections_total", kCounter, "result",               \
+    "What became of such connections, and logins that found none.")                               \
   X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
   X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
     "Users with sessions at another backend than before a failure.")                              \

@@ -220,8 +220,14 @@ void add_sessions(Page& page, const Workers& workers) {
 }
 
 void add_workers(Page& page, const Workers& workers) {
+  for (std::size_t at = 0; at < kReadyConnectionNames.size(); ++at) {
+    page.add(MetricId::kReadyConnectionsTotal, {kReadyConnectionNames[at]},
+             sum(workers,
+                 [&](const auto& worker) -> auto& { return worker.ready_connections_total[at]; }));
+  }
   for (std::size_t at = 0; at < workers.size(); ++at) {
     const std::string worker = std::to_string(at);
+    page.add(MetricId::kReadyConnections, {worker}, workers[at]->ready_connections.value());
     page.add(MetricId::kBuffersInUse, {worker}, workers[at]->buffers_in_use.value());
     HistogramSum lag(kLagBounds);
     lag.add(workers[at]->loop_lag);

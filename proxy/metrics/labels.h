@@ -70,6 +70,18 @@ enum class CacheResult : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> kCacheResultNames = {"hit", "negative_hit",
                                                                       "miss"};
 
+// What became of connections to backends that were kept ready for a user.
+enum class ReadyConnection : std::uint8_t {
+  kUsed,
+  kMissed,   // a login found none and connected itself
+  kStale,    // a login found one that the backend had closed, and connected itself
+  kExpired,  // no user came in time
+  kClosed,   // the backend closed it before
+  kFailed,   // it never became ready
+};
+inline constexpr std::array<std::string_view, 6> kReadyConnectionNames = {
+    "used", "missed", "stale", "expired", "closed", "failed"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);

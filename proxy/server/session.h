@@ -73,7 +73,10 @@ class Session final : public ListNode {
   void on_looked_up(auth::LookupResult result, std::size_t source);
   void route(auth::Route route, std::size_t source);
   void next_attempt();
-  void start_attempt();
+  // Whether an attempt may use a connection that was kept ready.
+  enum class Connections : std::uint8_t { kAny, kNew };
+  void start_attempt(Connections which);
+  dialogue::BackendLoginRequest backend_request();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
   void pause_over();

@@ -22,12 +22,6 @@ std::uint64_t ms(std::chrono::milliseconds duration) {
   return static_cast<std::uint64_t>(duration.count());
 }
 
-// What counts against a backend: it, or the way to it, failed; the user was not judged.
-bool blames_backend(const dialogue::FailureInfo& info) {
-  return info.retry_elsewhere &&
-         (info.fault == dialogue::Fault::kBackend || info.fault == dialogue::Fault::kNetwork);
-}
-
 // Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
 // stays: proxies in a row would multiply their attempts.
 bool worth_another_round(LoginFailure failure) {
@@ -152,13 +146,12 @@ void Session::next_attempt() {
     worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
     return;
   }
-  start_attempt();
+  start_attempt(Connections::kAny);
 }
 
-void Session::start_attempt() {
-  Login& login = *login_;
+dialogue::BackendLoginRequest Session::backend_request() {
+  const Login& login = *login_;
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
-  const balance::Backend& backend = pool_->backends[backend_index_];
   dialogue::BackendLoginRequest request;
   if (pool.master && login.route.use_master) {
     request.user = pool.master->user;
@@ -175,23 +168,31 @@ void Session::start_attempt() {
                     .tls = client_->transport().is_tls(),
                     .server_name = std::string(client_->transport().server_name()),
                     .id = login.client.dialogue()->client_id()};
-  login.backend = std::make_unique<BackendLeg>(
-      worker_.loop(), worker_.scratch(),
-      BackendLeg::Target{
-          login.endpoint,
-          backend.address.host,
-          pool.tls,
-          worker_.client_tls(login.pool),
-          {.idle_s = static_cast<unsigned>(worker_.snapshot().config.relay.keepalive.count())}},
-      login.context.protocol.backend(pool.tls == config::TlsMode::kStartTls), std::move(request),
-      this, &Session::on_backend_ready);
+  return request;
+}
+
+void Session::start_attempt(Connections which) {
+  Login& login = *login_;
+  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const balance::Backend& backend = pool_->backends[backend_index_];
   login.attempted_at = Login::Clock::now();
   login.pause_for = Login::Pause::kAttempt;
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
   worker_.timers().arm(login.pause, std::min(ms(pool.connect_timeout), left));
+  auto ready = which == Connections::kAny
+                   ? worker_.ready_connections().take(login.pool, backend, login.endpoint)
+                   : nullptr;
+  if (ready) {
+    enter(Phase::kBackendLogin);
+    login.backend = std::move(ready);
+    after_backend(login.backend->log_in(backend_request(), this, &Session::on_backend_ready));
+    return;
+  }
   enter(Phase::kConnect);
-  after_backend(login.backend->start());
+  login.backend = worker_.new_backend_leg(login.pool, backend, login.endpoint, this,
+                                          &Session::on_backend_ready);
+  after_backend(login.backend->start(backend_request()));
 }
 
 void Session::after_backend(BackendLeg::Status status) {
@@ -208,6 +209,8 @@ void Session::after_backend(BackendLeg::Status status) {
         enter(Phase::kBackendLogin);
       }
       return;
+    case BackendLeg::Status::kReady:  // only without a request
+      return;
     case BackendLeg::Status::kLoggedIn:
       hand_over();
       return;
@@ -220,6 +223,11 @@ void Session::after_backend(BackendLeg::Status status) {
 void Session::attempt_failed() {
   Login& login = *login_;
   login.pause.cancel();
+  if (login.backend->went_stale()) {
+    worker_.metrics().count(metrics::ReadyConnection::kStale);
+    start_attempt(Connections::kNew);
+    return;
+  }
   balance::BackendState& state = *pool_->backends[backend_index_].state;
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
@@ -229,7 +237,7 @@ void Session::attempt_failed() {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
-  if (blames_backend(info)) {
+  if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
   }
@@ -252,11 +260,11 @@ void Session::pause_over() {
       answer_failure();
       return;
     case Login::Pause::kRetry:
-      start_attempt();
+      start_attempt(Connections::kAny);
       return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
-      if (login.backend->heard() && now < login.deadline_ms) {
+      if (login.backend->alive() && now < login.deadline_ms) {
         // The backend is alive; from here on only the login as a whole is timed.
         login.pause_for = Login::Pause::kAttempt;
         worker_.timers().arm(login.pause, login.deadline_ms - now);

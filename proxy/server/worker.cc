@@ -29,6 +29,7 @@ std::expected<std::unique_ptr<Worker>, std::string> Worker::create(Options optio
         &worker->metrics_->listener(worker->snapshot_->config.listeners[i].name));
     worker->listeners_.push_back(std::make_unique<Listener>(*worker, i, std::move(listeners[i])));
   }
+  worker->ready_.start();
   return worker;
 }
 
@@ -52,6 +53,7 @@ Worker::~Worker() {
   stop();  // of one that never ran
   close_loop();
   listeners_.clear();
+  ready_.stop();
   timers_.reset();
   loop_.drain();
 }
@@ -84,6 +86,22 @@ std::expected<void, std::string> Worker::make_tls_contexts() {
     }
   }
   return {};
+}
+
+std::unique_ptr<BackendLeg> Worker::new_backend_leg(std::size_t pool,
+                                                    const balance::Backend& backend,
+                                                    const Endpoint& endpoint, void* owner,
+                                                    Connection::Callback callback) {
+  const config::Config& config = snapshot_->config;
+  const config::TlsMode tls = config.pools[pool].tls;
+  return std::make_unique<BackendLeg>(
+      loop_, scratch_,
+      BackendLeg::Target{endpoint,
+                         backend.address.host,
+                         tls,
+                         client_tls_[pool].get(),
+                         {.idle_s = static_cast<unsigned>(config.relay.keepalive.count())}},
+      snapshot_->protocols.front()->backend(tls == config::TlsMode::kStartTls), owner, callback);
 }
 
 void Worker::run() {
@@ -224,6 +242,7 @@ void Worker::on_turn_end() {
     }
   }
   buried_.clear();
+  ready_.replace_taken();
   metrics_->buffers_in_use.set(static_cast<std::int64_t>(buffers_.in_use()));
   if (stopping_ && waiting_.empty() && relaying_.empty()) {
     loop_.stop();
@@ -235,6 +254,7 @@ void Worker::stop() {
     return;
   }
   stopping_ = true;
+  ready_.stop();
   for (const auto& listener : listeners_) {
     listener->stop();
   }

@@ -25,6 +25,7 @@
 #include "net/tls.h"
 #include "net/transport.h"
 #include "server/listener.h"
+#include "server/ready_connections.h"
 #include "server/session.h"
 #include "server/session_limits.h"
 #include "server/snapshot.h"
@@ -89,6 +90,11 @@ class Worker {
   net::ServerTls* server_tls() { return server_tls_.get(); }
   net::ClientTls* client_tls(std::size_t pool) { return client_tls_[pool].get(); }
   std::uint64_t random() { return random_(); }
+  ReadyConnections& ready_connections() { return ready_; }
+  // A connection to the backend in the way of its pool, not begun.
+  std::unique_ptr<BackendLeg> new_backend_leg(std::size_t pool, const balance::Backend& backend,
+                                              const Endpoint& endpoint, void* owner,
+                                              Connection::Callback callback);
   balance::UserTable& users() { return users_; }
   SessionLimits& limits() { return limits_; }
   // Ends sessions at the place that their user has left, on every worker.
@@ -133,6 +139,7 @@ class Worker {
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::mt19937_64 random_;
 
+  ReadyConnections ready_{*this};
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay

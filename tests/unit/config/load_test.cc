@@ -201,6 +201,8 @@ pools:
     connect_timeout: 1s
     login_timeout: 2m
     retry_after: 50ms
+    ready_connections: 4
+    ready_for: 20s
 users: [{source: passwd_file, path: users.passwd, pool: main}]
 routes: [{domain: Example.ORG, pool: main}, {pattern: "a.*", pool: main}]
 login:
@@ -250,6 +252,8 @@ log: {level: debug, format: json}
   EXPECT_EQ(pool.connect_timeout, 1s);
   EXPECT_EQ(pool.login_timeout, 2min);
   EXPECT_EQ(pool.retry_after, 50ms);
+  EXPECT_EQ(pool.ready_connections, 4U);
+  EXPECT_EQ(pool.ready_for, 20s);
   EXPECT_EQ(config.users.at(0).kind, SourceKind::kPasswdFile);
   EXPECT_EQ(config.users.at(0).path, "users.passwd");
   EXPECT_EQ(config.routes.at(0).domain, "example.org");
