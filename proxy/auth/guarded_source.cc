@@ -18,6 +18,7 @@ SourceResult result_of(const LookupResult& result) {
     SourceResult operator()(const Rejected&) const { return SourceResult::kRejected; }
     SourceResult operator()(const Unavailable&) const { return SourceResult::kUnavailable; }
     SourceResult operator()(const UnknownHere&) const { return SourceResult::kUnknown; }
+    SourceResult operator()(const AskAgain&) const { return SourceResult::kWait; }
   };
   return std::visit(Visitor{}, result);
 }

@@ -22,9 +22,15 @@ bool is_wrong_password(const LookupResult& result) {
   return rejected != nullptr && rejected->failure == dialogue::LoginFailure::kWrongCredentials;
 }
 
+// The cache keeps no password, not even one that the source gives out.
+bool has_password(const LookupResult& result) {
+  const auto* accepted = std::get_if<Accepted>(&result);
+  return accepted != nullptr && accepted->route.password != nullptr;
+}
+
 bool is_no_answer(const LookupResult& result) {
   const auto* rejected = std::get_if<Rejected>(&result);
-  return std::holds_alternative<Unavailable>(result) ||
+  return std::holds_alternative<Unavailable>(result) || std::holds_alternative<AskAgain>(result) ||
          (rejected != nullptr && rejected->failure == dialogue::LoginFailure::kLookupUnavailable);
 }
 
@@ -68,7 +74,10 @@ void LookupCache::learn(const Question& question, const LookupResult& result,
   Shard& shard = *shards_[question.shard_];
   const std::lock_guard lock(shard.mutex);
   const std::size_t before = shard.positive.size() + shard.negative.size();
-  if (std::holds_alternative<Accepted>(result)) {
+  if (has_password(result)) {
+    shard.positive.erase(question.name_);
+    shard.negative.erase(question.name_);
+  } else if (std::holds_alternative<Accepted>(result)) {
     shard.positive.put(question.name_, {question.password_, result, now + options_.ttl});
     shard.negative.erase(question.name_);
   } else {

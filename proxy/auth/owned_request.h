@@ -16,7 +16,12 @@ class OwnedRequest {
         connected_(request.connected),
         listener_(request.listener),
         session_id_(request.session_id),
-        tls_(request.tls) {}
+        tls_(request.tls),
+        tls_version_(request.tls_version),
+        tls_cipher_(request.tls_cipher),
+        protocol_(request.protocol),
+        proxied_(request.proxied),
+        attempt_(request.attempt) {}
 
   // Refers to this object.
   [[nodiscard]] LoginRequest view() const {
@@ -25,7 +30,12 @@ class OwnedRequest {
             .connected = connected_,
             .listener = listener_,
             .session_id = session_id_,
-            .tls = tls_};
+            .tls = tls_,
+            .tls_version = tls_version_,
+            .tls_cipher = tls_cipher_,
+            .protocol = protocol_,
+            .proxied = proxied_,
+            .attempt = attempt_};
   }
 
  private:
@@ -35,6 +45,11 @@ class OwnedRequest {
   std::string listener_;
   std::string session_id_;
   bool tls_;
+  std::string tls_version_;
+  std::string tls_cipher_;
+  std::string protocol_;
+  bool proxied_;
+  unsigned attempt_;
 };
 
 }  // namespace headgate::auth

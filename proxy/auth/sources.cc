@@ -124,11 +124,14 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     source.pool = *std::move(pool);
   } else if (source.options.kind == SourceKind::kMap) {
     return check_map(source.options);
+  } else if (source.options.kind == SourceKind::kAuthHttp) {
+    source.auth_http = std::make_shared<AuthHttpServers>(source.options.auth_http);
   }
   return {};
 }
 
-std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net::Loop& loop) {
+std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net::Loop& loop,
+                                                       net::TimerWheel& timers) {
   switch (source.options.kind) {
     case SourceKind::kBackend:
       return std::make_unique<BackendSource>();
@@ -140,6 +143,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<DirectorySource>(loop, source.pool, "ldap");
     case SourceKind::kMap:
       return std::make_unique<MapSource>(source.options.map);
+    case SourceKind::kAuthHttp:
+      return std::make_unique<AuthHttpSource>(loop, timers, source.auth_http);
   }
   return nullptr;
 }
@@ -149,7 +154,7 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
   std::vector<std::unique_ptr<UserSource>> sources;
   for (const Source& source : sources_) {
     metrics::SourceMetrics& counters = metrics.source(source.options.name);
-    auto made = std::make_unique<GuardedSource>(timers, make_source(source, loop),
+    auto made = std::make_unique<GuardedSource>(timers, make_source(source, loop, timers),
                                                 source.options.guard, source.breaker, counters);
     if (source.cache) {
       sources.push_back(std::make_unique<CachedSource>(std::move(made), source.cache, counters));
@@ -160,13 +165,34 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
   return sources;
 }
 
+void SharedSources::resolve() const {
+  for (const Source& source : sources_) {
+    if (source.auth_http) {
+      source.auth_http->resolve();
+    }
+  }
+}
+
+LookupResult SharedSources::Source::explain(std::string_view user) const {
+  switch (options.kind) {
+    case SourceKind::kBackend:
+      break;
+    case SourceKind::kPasswdFile:
+      return file->explain(user);
+    case SourceKind::kSql:
+    case SourceKind::kLdap:
+      return pool->explain(user);
+    case SourceKind::kMap:
+      return MapSource(options.map).explain(user);
+    case SourceKind::kAuthHttp:
+      return explain_auth_http();
+  }
+  return BackendSource().explain(user);
+}
+
 ChainResult SharedSources::explain(std::string_view user) const {
   for (std::size_t at = 0; at < sources_.size(); ++at) {
-    const Source& source = sources_[at];
-    LookupResult result = source.pool          ? source.pool->explain(user)
-                          : source.file        ? source.file->explain(user)
-                          : source.options.map ? MapSource(source.options.map).explain(user)
-                                               : BackendSource().explain(user);
+    LookupResult result = sources_[at].explain(user);
     if (!std::holds_alternative<UnknownHere>(result)) {
       return {std::move(result), at};
     }
@@ -189,6 +215,19 @@ std::vector<metrics::SourceFigures> SharedSources::figures() const {
                    .breaker_open = source.breaker->open(),
                    .breaker_openings = source.breaker->openings(),
                    .cache_entries = source.cache ? source.cache->size() : 0});
+  }
+  return all;
+}
+
+std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures() const {
+  std::vector<metrics::LookupServerFigures> all;
+  for (const Source& source : sources_) {
+    if (!source.auth_http) {
+      continue;
+    }
+    for (const auto& server : source.auth_http->servers) {
+      all.push_back(server->figures(source.options.name));
+    }
   }
   return all;
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/auth_http_source.h"
 #include "auth/chain.h"
 #include "auth/guarded_source.h"
 #include "auth/ldap_directory.h"
@@ -21,7 +22,7 @@
 
 namespace headgate::auth {
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap, kAuthHttp };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
 struct SourceOptions {
@@ -30,7 +31,8 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const std::vector<MapRule>> map;  // kMap
+  std::shared_ptr<const std::vector<MapRule>> map;   // kMap
+  std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
@@ -39,8 +41,8 @@ struct SourceOptions {
 class DirectoryPool;
 class PasswdFile;
 
-// What the workers' sources share: the files' contents, the connections, the breakers, the caches.
-// Made once, before the workers.
+// What the workers' sources share: the files' contents, the connections, the state of servers, the
+// breakers, the caches. Made once, before the workers.
 class SharedSources {
  public:
   // All errors of all files, each "FILE:LINE: what was expected". Blocks.
@@ -52,6 +54,9 @@ class SharedSources {
   [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
       net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
 
+  // Resolves the names of lookup servers: once before the workers, then from time to time. Blocks.
+  void resolve() const;
+
   // Where would this user go, and which source says so? Without a password. Blocks.
   [[nodiscard]] ChainResult explain(std::string_view user) const;
 
@@ -59,6 +64,8 @@ class SharedSources {
   [[nodiscard]] std::chrono::milliseconds longest_deadline() const;
   // For the metrics page; any thread.
   [[nodiscard]] std::vector<metrics::SourceFigures> figures() const;
+  // Likewise, all lookup servers in the order of the options.
+  [[nodiscard]] std::vector<metrics::LookupServerFigures> lookup_server_figures() const;
 
  private:
   struct Source {
@@ -66,11 +73,15 @@ class SharedSources {
     bool last = false;
     std::shared_ptr<PasswdFile> file;
     std::shared_ptr<DirectoryPool> pool;
+    std::shared_ptr<AuthHttpServers> auth_http;
     std::shared_ptr<Breaker> breaker;
     std::shared_ptr<LookupCache> cache;
+
+    [[nodiscard]] LookupResult explain(std::string_view user) const;
   };
   static std::expected<void, std::vector<std::string>> open(Source& source);
-  static std::unique_ptr<UserSource> make_source(const Source& source, net::Loop& loop);
+  static std::unique_ptr<UserSource> make_source(const Source& source, net::Loop& loop,
+                                                 net::TimerWheel& timers);
 
   std::vector<Source> sources_;
 };

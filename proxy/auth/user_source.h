@@ -1,10 +1,13 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "base/address.h"
 #include "base/secret.h"
@@ -22,6 +25,11 @@ struct LoginRequest {
   std::string_view listener;
   std::string_view session_id;
   bool tls = false;
+  std::string_view tls_version = {};  // "TLSv1.3"; empty without TLS
+  std::string_view tls_cipher = {};
+  std::string_view protocol = "imap";
+  bool proxied = false;  // the addresses are those of a PROXY header
+  unsigned attempt = 1;  // which login of this connection, from 1
 };
 
 // Who the user is for the backend, and where the mailbox lives.
@@ -30,6 +38,10 @@ struct Route {
   std::optional<std::string> pool;  // the source names a pool …
   std::optional<HostPort> backend;  // … or one backend of it
   bool use_master = false;          // log in by the pool's master user where it has one
+  // Instead of the client's password, before any master user.
+  std::shared_ptr<const Secret> password = {};
+  // Where `backend` is, when it is a name that the source has resolved.
+  std::vector<Endpoint> addresses = {};
 };
 
 struct Accepted {
@@ -37,12 +49,22 @@ struct Accepted {
 };
 struct Rejected {
   dialogue::LoginFailure failure;  // kWrongCredentials, kExpired, kAccountDisabled, …
+  // What the client is told instead of the failure's own words: one line, perhaps with a response
+  // code of its own in front ("[EXPIRED] …").
+  std::string text = {};
+  // How long the reply waits, instead of login.failure_delay.
+  std::optional<std::chrono::milliseconds> delay = {};
+  bool last = false;  // the connection ends with the reply
+};
+// Not known yet: the same question again, to all sources, after this time.
+struct AskAgain {
+  std::chrono::milliseconds after;
 };
 struct Unavailable {
   std::string why;  // for the log
 };
 struct UnknownHere {};  // ask the next source
-using LookupResult = std::variant<Accepted, Rejected, Unavailable, UnknownHere>;
+using LookupResult = std::variant<Accepted, Rejected, Unavailable, UnknownHere, AskAgain>;
 
 // Answers "who is this, and where does the mailbox live". One object per worker.
 class UserSource {

@@ -18,6 +18,8 @@ int check(const std::string& config_file);
 // Which pool and backend a user gets, and why; `client` is the address that source_hash goes by.
 int explain(const std::string& config_file, const std::string& user, const std::string& client,
             bool json);
+// Prints a Headgate configuration made from nginx's; what is different goes to standard error too.
+int import_nginx_file(const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);
 

@@ -34,6 +34,12 @@ int main(int argc, char** argv) {
       ->add_option("--client", client, "The client's address, which the policy source_hash goes by")
       ->type_name("ADDRESS");
   explain_command->add_option("USER", user, "The name the user logs in with")->required();
+  CLI::App* import_command =
+      app.add_subcommand("import", "Print a configuration made from that of another proxy");
+  import_command->require_subcommand(1);
+  import_command->add_subcommand("nginx", "From the mail block of an nginx configuration")
+      ->add_option("FILE", file, "nginx.conf, or the file that has the mail block")
+      ->required();
   CLI::App* docs_command = app.add_subcommand("docs", "Print a generated document");
   docs_command->add_option("DOCUMENT", document, "Which one")
       ->required()
@@ -52,6 +58,9 @@ int main(int argc, char** argv) {
   }
   if (explain_command->parsed()) {
     return explain(file, user, client, json);
+  }
+  if (import_command->parsed()) {
+    return import_nginx_file(file);
   }
   return docs(document);
 }

@@ -83,8 +83,44 @@ void check_shares(Reader& reader, const Pool& pool) {
   }
 }
 
+// A pool can do without backends where everybody who comes there brings one along.
+void check_empty_pool(Reader& reader, const Config& config, const Pool& pool) {
+  const std::string path = fmt::format("pools.{}.backends", pool.name);
+  bool named = false;
+  std::string needed_by;
+  for (std::size_t i = 0; i < config.users.size(); ++i) {
+    const UserSource& source = config.users[i];
+    const bool leads_here =
+        source.pool.empty() ? &pool == &config.pools.front() : source.pool == pool.name;
+    if (leads_here && source.kind == SourceKind::kAuthHttp) {
+      named = true;
+    } else if (leads_here) {
+      needed_by = fmt::format("users[{}]", i);
+    }
+    for (std::size_t j = 0; j < source.map.size(); ++j) {
+      if (source.map[j].pool == pool.name && !source.map[j].backend) {
+        needed_by = fmt::format("users[{}].map[{}]", i, j);
+      }
+    }
+  }
+  const auto routed = std::ranges::find(config.routes, pool.name, &Route::pool);
+  if (routed != config.routes.end()) {
+    needed_by = fmt::format("routes[{}]", routed - config.routes.begin());
+  }
+  if (!needed_by.empty()) {
+    reader.refuse(path, fmt::format("a list of at least one backend, since {} sends users here; "
+                                    "found none",
+                                    needed_by));
+  } else if (!named) {
+    reader.refuse(path, "a list of at least one backend, found none");
+  }
+}
+
 void check_pools(Reader& reader, const Config& config) {
   for (const Pool& pool : config.pools) {
+    if (pool.backends.empty() && !reader.has(fmt::format("pools.{}.backends[0]", pool.name))) {
+      check_empty_pool(reader, config, pool);
+    }
     check_pins(reader, pool);
     check_shares(reader, pool);
     const std::string bound = fmt::format("pools.{}.load_bound", pool.name);

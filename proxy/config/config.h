@@ -11,6 +11,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/secret.h"
+#include "base/url.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
 // in one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
@@ -98,8 +99,8 @@ struct Pool {
   std::string ca;  // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
   std::optional<Master> master;
-  std::vector<Backend> backends;
-  unsigned max_sessions = 0;  // logged in; 0: no limit
+  std::vector<Backend> backends;  // none: the user sources name them
+  unsigned max_sessions = 0;      // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   unsigned ready_connections = 0;     // each worker, for each backend
@@ -107,7 +108,7 @@ struct Pool {
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
 };
 
-enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap };
+enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap, kAuthHttp };
 
 // When a source that fails is left alone.
 struct Breaker {
@@ -160,6 +161,23 @@ struct Ldap {
   unsigned connections = 4;
 };
 
+struct HttpHeader {
+  std::string name;
+  Secret value;
+};
+
+// How a source asks its servers over HTTP.
+struct HttpLookup {
+  std::vector<Url> more;            // servers beside `url`
+  bool spread = false;              // each look-up begins with another server
+  milliseconds timeout{5000};       // a look-up in all
+  milliseconds hedge_after{300};    // until the next server is asked as well; 0: never
+  bool keep_alive = true;           // connections serve more than one request
+  bool verify = true;               // https
+  std::string ca;                   // empty: the system's
+  std::vector<HttpHeader> headers;  // go with each request
+};
+
 // One rule of a source `map`; exactly one of user, domain and pattern is set.
 struct MapRule {
   std::string user;
@@ -173,6 +191,7 @@ struct MapRule {
 struct UserSource {
   SourceKind kind = SourceKind::kBackend;
   std::string name;  // in metrics and logs; unique
+  // Empty: the first pool (auth_http alone).
   std::string pool;  // where users of this source go unless a route or the source says otherwise
   std::string path;  // passwd_file
   milliseconds deadline{10000};
@@ -183,6 +202,8 @@ struct UserSource {
   std::optional<Sql> sql;
   std::optional<Ldap> ldap;
   std::vector<MapRule> map;
+  std::optional<Url> url;  // auth_http, as is what follows
+  HttpLookup http;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {

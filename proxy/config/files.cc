@@ -92,8 +92,8 @@ Type<std::string> file(std::string_view what) {
           [](const std::string& path) { return path.empty() ? "" : yaml_text(path); }};
 }
 
-Type<Secret> secret() {
-  const std::string expected = "a password of 1 to 1023 bytes without line ends";
+Type<Secret> secret(std::string_view what) {
+  const std::string expected = std::string(what) + " of 1 to 1023 bytes without line ends";
   auto read = [expected](Reader& reader, const Value& value, Secret& out) {
     if (!reader.enter(value)) {
       return false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <optional>
 
@@ -378,6 +379,32 @@ Type<HostPort> host_port() {
         return *parsed;
       },
       [](const HostPort& value) { return yaml_text(value.to_string()); });
+}
+
+Type<Url> url() {
+  return from_base<Url>(
+      "http://HOST:PORT/PATH or the same with https, for example http://127.0.0.1:8080/auth");
+}
+
+Type<std::string> header_name() {
+  return checked_text(
+      "the name of a header that neither HTTP nor the protocol uses, at most 64 letters, digits, "
+      "'-' and '_'",
+      R"("type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$")", [](std::string_view text) {
+        constexpr std::array<std::string_view, 8> kTaken = {
+            "host",   "connection",      "content-length", "transfer-encoding",
+            "expect", "accept-encoding", "content-type",   "upgrade"};
+        std::string lower(text);
+        std::ranges::transform(lower, lower.begin(), [](char c) {
+          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        });
+        return !text.empty() && text.size() <= kMaxName &&
+               std::ranges::all_of(
+                   text,
+                   [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_'; }) &&
+               std::ranges::find(kTaken, lower) == kTaken.end() && !lower.starts_with("auth-") &&
+               !lower.starts_with("proxy-protocol-") && lower != "client-ip";
+      });
 }
 
 Type<Network> network() {

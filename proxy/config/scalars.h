@@ -10,6 +10,7 @@
 
 #include "base/address.h"
 #include "base/secret.h"
+#include "base/url.h"
 #include "config/type.h"
 
 // The kinds of values that a key can have.
@@ -52,12 +53,15 @@ Type<std::chrono::seconds> duration(std::chrono::seconds minimum, std::chrono::s
 Type<Endpoint> endpoint();   // port 0: any free one
 Type<HostPort> host_port();  // no port 0
 Type<Network> network();
+Type<Url> url();
+// The name of a header that may go with a request: a token that HTTP itself does not use.
+Type<std::string> header_name();
 
 // A file that exists and can be read; kept as a path that does not depend on the folder of the
 // configuration.
 Type<std::string> file(std::string_view what);
 // The value itself, and the first line of a file that holds it.
-Type<Secret> secret();
+Type<Secret> secret(std::string_view what = "a password");
 Type<Secret> secret_file();
 
 // Words, each with its meaning.
@@ -66,6 +70,17 @@ using Choices = std::vector<std::pair<std::string_view, E>>;
 
 std::string choices_expected(const std::vector<std::string_view>& words);
 std::string choices_json(const std::vector<std::string_view>& words);
+
+// The word for a meaning that has one.
+template <typename E>
+std::string_view word(const Choices<E>& choices, E wanted) {
+  for (const auto& [text, meaning] : choices) {
+    if (meaning == wanted) {
+      return text;
+    }
+  }
+  return "";
+}
 
 template <typename E>
 Type<E> choice(Choices<E> choices) {

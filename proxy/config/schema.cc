@@ -29,27 +29,12 @@ const Choices<Failback> kFailbacks = {{"when_idle", Failback::kWhenIdle},
                                       {"at_once", Failback::kAtOnce}};
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
-const Choices<SourceKind> kSources = {{"backend", SourceKind::kBackend},
-                                      {"passwd_file", SourceKind::kPasswdFile},
-                                      {"sql", SourceKind::kSql},
-                                      {"ldap", SourceKind::kLdap},
-                                      {"map", SourceKind::kMap}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
 const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
                                      {"info", log::Level::kInfo},
                                      {"warning", log::Level::kWarning},
                                      {"error", log::Level::kError}};
 const Choices<log::Format> kFormats = {{"text", log::Format::kText}, {"json", log::Format::kJson}};
-
-template <typename E>
-std::string_view word(const Choices<E>& choices, E wanted) {
-  for (const auto& [text, meaning] : choices) {
-    if (meaning == wanted) {
-      return text;
-    }
-  }
-  return "";
-}
 
 Type<Listener> listener_type() {
   const auto proxy_protocol = section<ProxyProtocol>({
@@ -215,9 +200,10 @@ Type<Pool> pool_type() {
           "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
           "identity). "
           "Needs a source that checks passwords."),
-      key("backends", &Pool::backends, list_of(backend_type(), "a list of at least one backend", 1),
-          "The mail servers of the pool.",
-          {.required = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+      key("backends", &Pool::backends, list_of(backend_type(), "a list of backends"),
+          "The mail servers of the pool. May be left out where only source auth_http leads, which "
+          "names the backend.",
+          {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
       key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
           "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
       key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
@@ -235,78 +221,6 @@ Type<Pool> pool_type() {
           "up "
           "to 30s."),
   });
-}
-
-void check_source(Reader& reader, const std::string& path, const UserSource& source) {
-  if (!reader.good(path + ".source")) {
-    return;
-  }
-  const bool has_path = reader.has(path + ".path");
-  if (source.kind == SourceKind::kPasswdFile && !has_path) {
-    reader.refuse(path + ".path", "a file that can be read, found nothing");
-  }
-  if (source.kind != SourceKind::kPasswdFile && has_path) {
-    reader.refuse(path + ".path", "no path, which is for source passwd_file");
-  }
-  const auto own_section = [&](SourceKind kind) {
-    const std::string word(name(kind));
-    if ((source.kind == kind) != reader.has(path + "." + word)) {
-      reader.refuse(path + "." + word,
-                    fmt::format(fmt::runtime(source.kind == kind
-                                                 ? "a section {0} with source {0}, found nothing"
-                                                 : "no section {0}, which is for source {0}"),
-                                word));
-    }
-  };
-  own_section(SourceKind::kSql);
-  own_section(SourceKind::kLdap);
-  own_section(SourceKind::kMap);
-  if (source.cache && source.sql && source.sql->query.contains(":ip")) {
-    reader.refuse(path + ".cache",
-                  "no cache with a query that asks for :ip, since an answer would "
-                  "hold for all addresses");
-  }
-  if ((source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap) && source.cache) {
-    reader.refuse(path + ".cache",
-                  fmt::format("no cache for source {}, which asks nobody", name(source.kind)));
-  }
-}
-
-Type<UserSource> source_type() {
-  return section<UserSource>(
-      {
-          key("source", &UserSource::kind, choice(kSources),
-              "backend: the backend checks the password. passwd_file: a file with user names and "
-              "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
-              "directory.",
-              {.required = true, .example = "backend"}),
-          key("pool", &UserSource::pool, name_text(),
-              "Where users of this source go, unless the source itself or a route says otherwise.",
-              {.required = true, .example = "main"}),
-          key("name", &UserSource::name, name_text(),
-              "Name in logs and metrics. Not set: the kind of the source, with its place in the "
-              "list where there are several.",
-              {.example = "customers"}),
-          key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
-              {.example = "users.passwd"}),
-          key("sql", &UserSource::sql, sql_type(), "sql: the database and what to ask it."),
-          key("ldap", &UserSource::ldap, ldap_type(), "ldap: the servers and what to search for."),
-          key("map", &UserSource::map, list_of(map_rule_type(), "a list of at least one rule", 1),
-              "map: the first rule that matches says where the user goes."),
-          key("deadline", &UserSource::deadline, duration(50ms, 5min),
-              "How long an answer may take; then the client gets [UNAVAILABLE]."),
-          key("max_parallel", &UserSource::max_parallel,
-              number(std::size_t{1}, std::size_t{10'000}),
-              "Questions that each worker asks the source at a time."),
-          key("max_queue", &UserSource::max_queue, number(std::size_t{0}, std::size_t{1'000'000}),
-              "Questions of each worker that may wait for those; more get [UNAVAILABLE] at once."),
-          key("breaker", &UserSource::breaker, breaker_type(),
-              "When a source that fails is left alone."),
-          key("cache", &UserSource::cache, cache_type(),
-              "Answers that are remembered, passwords as hashes under a key that only this process "
-              "knows. Not set: none."),
-      },
-      check_source);
 }
 
 void check_route(Reader& reader, const std::string& path, const Route&) {
@@ -456,9 +370,6 @@ std::string_view name(HashInput input) {
 }
 std::string_view name(ForwardClient forward) {
   return word(kForwards, forward);
-}
-std::string_view name(SourceKind kind) {
-  return word(kSources, kind);
 }
 
 }  // namespace headgate::config

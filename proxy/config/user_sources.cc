@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
+
 #include "config/scalars.h"
 
 namespace headgate::config {
@@ -9,6 +13,11 @@ namespace headgate::config {
 using namespace std::chrono_literals;
 
 namespace {
+
+const Choices<SourceKind> kKinds = {
+    {"backend", SourceKind::kBackend}, {"passwd_file", SourceKind::kPasswdFile},
+    {"sql", SourceKind::kSql},         {"ldap", SourceKind::kLdap},
+    {"map", SourceKind::kMap},         {"auth_http", SourceKind::kAuthHttp}};
 
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
@@ -67,14 +76,14 @@ void check_map_rule(Reader& reader, const std::string& path, const MapRule&) {
 
 }  // namespace
 
-std::string_view name(SqlDriver driver) {
-  for (const auto& [word, meaning] : kDrivers) {
-    if (meaning == driver) {
-      return word;
-    }
-  }
-  return "";
+std::string_view name(SourceKind kind) {
+  return word(kKinds, kind);
 }
+std::string_view name(SqlDriver driver) {
+  return word(kDrivers, driver);
+}
+
+namespace {
 
 Type<Sql> sql_type() {
   return section<Sql>(
@@ -165,6 +174,141 @@ Type<MapRule> map_rule_type() {
               {.example = R"("{local_part}")"}),
       },
       check_map_rule);
+}
+
+// A key that one kind of source has and no other.
+struct Own {
+  std::string_view key;
+  SourceKind kind;
+  std::string_view missing;  // "expected …" where the source needs it; empty: it does not
+};
+constexpr std::array<Own, 6> kOwn = {
+    {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
+     {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
+     {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
+     {"map", SourceKind::kMap, "a section map with source map, found nothing"},
+     {"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
+     {"http", SourceKind::kAuthHttp, ""}}};
+
+void check_http(Reader& reader, const std::string& path, const UserSource& source) {
+  const HttpLookup& http = source.http;
+  for (std::size_t i = 0; i < http.more.size(); ++i) {
+    const auto end = http.more.begin() + static_cast<std::ptrdiff_t>(i);
+    if (source.url == http.more[i] || std::find(http.more.begin(), end, http.more[i]) != end) {
+      reader.refuse(fmt::format("{}.http.more[{}]", path, i),
+                    fmt::format("another URL, found '{}' again", http.more[i].to_string()));
+    }
+  }
+  if (reader.has(path + ".http.timeout") && http.timeout > source.deadline) {
+    reader.refuse(path + ".http.timeout",
+                  fmt::format("at most the source's deadline ({}ms), found {}ms",
+                              source.deadline.count(), http.timeout.count()));
+  }
+}
+
+void check_source_cache(Reader& reader, const std::string& path, const UserSource& source) {
+  if (source.cache && source.sql && source.sql->query.contains(":ip")) {
+    reader.refuse(path + ".cache",
+                  "no cache with a query that asks for :ip, since an answer would "
+                  "hold for all addresses");
+  }
+  if ((source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap) && source.cache) {
+    reader.refuse(path + ".cache",
+                  fmt::format("no cache for source {}, which asks nobody", name(source.kind)));
+  }
+}
+
+void check_source(Reader& reader, const std::string& path, const UserSource& source) {
+  if (!reader.good(path + ".source")) {
+    return;
+  }
+  for (const auto& [key, kind, missing] : kOwn) {
+    const std::string own = fmt::format("{}.{}", path, key);
+    if (source.kind != kind && reader.has(own)) {
+      reader.refuse(own, fmt::format("no {}, which is for source {}", key, name(kind)));
+    } else if (source.kind == kind && !missing.empty() && !reader.has(own)) {
+      reader.refuse(own, std::string(missing));
+    }
+  }
+  if (source.kind != SourceKind::kAuthHttp && !reader.has(path + ".pool")) {
+    reader.refuse(path + ".pool", "the name of a pool, found nothing");
+  }
+  check_http(reader, path, source);
+  check_source_cache(reader, path, source);
+}
+
+Type<HttpLookup> http_type() {
+  const auto header = section<HttpHeader>({
+      key("name", &HttpHeader::name, header_name(), "Name of the header.",
+          {.required = true, .example = "X-Auth-Key"}),
+      key("value", &HttpHeader::value, secret("a value"), "Its value.",
+          {.required = true, .secret = true, .example = "secret"}),
+  });
+  return section<HttpLookup>({
+      key("more", &HttpLookup::more, list_of(url(), "a list of URLs"),
+          "More servers, asked in this order when those before do not answer.",
+          {.example = R"(["http://127.0.0.2:8080/auth"])"}),
+      key("spread", &HttpLookup::spread, boolean(),
+          "Whether each look-up begins with another server, not always with the first."),
+      key("timeout", &HttpLookup::timeout, duration(50ms, 10s),
+          "Time for the answer to one look-up, whichever servers are asked."),
+      key("hedge_after", &HttpLookup::hedge_after, duration(0ms, 10s),
+          "When a server has not answered for this time the next one is asked as well, and the "
+          "first answer counts. 0ms: never."),
+      key("keep_alive", &HttpLookup::keep_alive, boolean(),
+          "Whether connections serve more than one request. false: HTTP/1.0, as nginx speaks it."),
+      key("verify", &HttpLookup::verify, boolean(),
+          "Whether an https server must show a valid certificate for its host name."),
+      key("ca", &HttpLookup::ca, file("a PEM file that can be read"),
+          "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
+      key("headers", &HttpLookup::headers, list_of(header, "a list of headers"),
+          "Headers that go with each request, for a key that the server asks for, say."),
+  });
+}
+
+}  // namespace
+
+Type<UserSource> source_type() {
+  return section<UserSource>(
+      {
+          key("source", &UserSource::kind, choice(kKinds),
+              "backend: the backend checks the password. passwd_file: a file with user names and "
+              "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
+              "directory. map: rules of this file. auth_http: a server that speaks the protocol of "
+              "nginx mail's auth_http.",
+              {.required = true, .example = "backend"}),
+          key("pool", &UserSource::pool, name_text(),
+              "Where users of this source go, unless the source itself or a route says otherwise. "
+              "auth_http: whose TLS, timeouts and master user hold for the backend that the server "
+              "names; may be left out, and is the first pool then.",
+              {.shown = true, .example = "main"}),
+          key("name", &UserSource::name, name_text(),
+              "Name in logs and metrics. Not set: the kind of the source, with its place in the "
+              "list where there are several.",
+              {.example = "customers"}),
+          key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
+              {.example = "users.passwd"}),
+          key("sql", &UserSource::sql, sql_type(), "sql: the database and what to ask it."),
+          key("ldap", &UserSource::ldap, ldap_type(), "ldap: the servers and what to search for."),
+          key("map", &UserSource::map, list_of(map_rule_type(), "a list of at least one rule", 1),
+              "map: the first rule that matches says where the user goes."),
+          key("url", &UserSource::url, url(), "auth_http: the server.",
+              {.example = R"("http://127.0.0.1:8080/auth")"}),
+          key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
+          key("deadline", &UserSource::deadline, duration(50ms, 5min),
+              "How long an answer may take; then the client gets [UNAVAILABLE]."),
+          key("max_parallel", &UserSource::max_parallel,
+              number(std::size_t{1}, std::size_t{10'000}),
+              "Questions that each worker asks the source at a time."),
+          key("max_queue", &UserSource::max_queue, number(std::size_t{0}, std::size_t{1'000'000}),
+              "Questions of each worker that may wait for those; more get [UNAVAILABLE] at once."),
+          key("breaker", &UserSource::breaker, breaker_type(),
+              "When a source that fails is left alone."),
+          key("cache", &UserSource::cache, cache_type(),
+              "Answers that are remembered, passwords as hashes under a key that only this process "
+              "knows. Not set: none."),
+      },
+      check_source);
 }
 
 }  // namespace headgate::config

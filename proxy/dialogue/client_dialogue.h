@@ -41,6 +41,20 @@ struct Step {
   Action action = NoAction{};
 };
 
+// Why and how a login is refused.
+struct Refusal {
+  // Not explicit: most refusals are a failure and nothing else.
+  Refusal(LoginFailure why) : failure(why) {}  // NOLINT(google-explicit-constructor)
+  Refusal(LoginFailure why, std::string_view words, bool is_last)
+      : failure(why), text(words), last(is_last) {}
+
+  LoginFailure failure;
+  // What the client is told instead of the failure's own words, perhaps with a response code in
+  // front; empty: those words.
+  std::string_view text;
+  bool last = false;  // the client may not try again
+};
+
 // What the backend said when it let the user in, for the client's eyes.
 struct BackendWelcome {
   std::string capabilities;  // "IMAP4rev1 IDLE …" without the word CAPABILITY; empty: told none
@@ -72,7 +86,7 @@ class ClientDialogue {
   virtual void on_challenge(std::string_view challenge, std::string& out) = 0;
   // Appends the reply for the open login. Returns Close when this was one failure too many, else
   // NoAction; on_bytes() may be called again.
-  virtual Action on_login_failed(LoginFailure failure, std::string& out) = 0;
+  virtual Action on_login_failed(const Refusal& refusal, std::string& out) = 0;
   // Appends the success reply; the dialogue is over.
   virtual void on_login_succeeded(const BackendWelcome& welcome, std::string& out) = 0;
   // Appends the farewell ("* BYE …") for a close that Headgate decides; nothing after a Close

@@ -28,13 +28,17 @@ constexpr std::array<std::string_view, 11> kStateNames = {
     "sasl-source", "authenticating", "starttls",      "closing", "logged-in"};
 static_assert(kStateNames.size() == static_cast<std::size_t>(State::kLoggedIn) + 1);
 
-std::string failure_line(LoginFailure failure, std::string_view tag) {
+// `text` instead of the failure's own words; it may bring its own response code.
+std::string failure_line(LoginFailure failure, std::string_view tag, std::string_view text = {}) {
   const FailureInfo& row = info(failure);
   std::string line(tag);
-  line += " NO [";
-  line += row.code;
-  line += "] ";
-  line += row.text;
+  line += " NO ";
+  if (!text.starts_with('[')) {
+    line += '[';
+    line += row.code;
+    line += "] ";
+  }
+  append_line_text(text.empty() ? row.text : text, line);
   line += "\r\n";
   return line;
 }
@@ -283,11 +287,11 @@ void ClientLogin::on_tls_established() {
   end_command(State::kCommand);
 }
 
-Action ClientLogin::on_login_failed(LoginFailure failure, std::string& out) {
+Action ClientLogin::on_login_failed(const dialogue::Refusal& refusal, std::string& out) {
   if (state_ != State::kAuthenticating && state_ != State::kSaslSource) {
     return NoAction{};
   }
-  return refuse(failure, out);
+  return refuse(refusal, out);
 }
 
 void ClientLogin::on_login_succeeded(const dialogue::BackendWelcome& welcome, std::string& out) {
@@ -373,14 +377,17 @@ void ClientLogin::ok(std::string_view text, std::string& out) const {
   out += "\r\n";
 }
 
-Action ClientLogin::refuse(LoginFailure failure, std::string& out) {
-  out += failure_line(failure, tag_);
+Action ClientLogin::refuse(const dialogue::Refusal& refusal, std::string& out) {
+  out += failure_line(refusal.failure, tag_, refusal.text);
   end_command(State::kCommand);
   // A login in the clear guesses nothing: nobody looked at what it said.
-  if (failure == LoginFailure::kPrivacyRequired) {
+  if (refusal.failure == LoginFailure::kPrivacyRequired) {
     return NoAction{};
   }
   ++failures_;
+  if (refusal.last) {
+    return close(CloseReason::kTooManyFailures, out);
+  }
   const unsigned most = profile_.options().max_failures;
   if (most == 0 || failures_ < most) {
     return NoAction{};

@@ -27,7 +27,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   dialogue::Step on_bytes(std::string_view in, std::string& out) override;
   void on_tls_established() override;
   void on_challenge(std::string_view challenge, std::string& out) override;
-  dialogue::Action on_login_failed(dialogue::LoginFailure failure, std::string& out) override;
+  dialogue::Action on_login_failed(const dialogue::Refusal& refusal, std::string& out) override;
   void on_login_succeeded(const dialogue::BackendWelcome& welcome, std::string& out) override;
   void farewell(dialogue::CloseReason reason, std::string& out) override;
 
@@ -81,7 +81,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   dialogue::Action bad(std::string_view text, std::string& out);
   dialogue::Action count_bad(std::string& out);
   void ok(std::string_view text, std::string& out) const;
-  dialogue::Action refuse(dialogue::LoginFailure failure, std::string& out);
+  dialogue::Action refuse(const dialogue::Refusal& refusal, std::string& out);
   dialogue::Action close(dialogue::CloseReason reason, std::string& out);
   void end_command(State next);
 

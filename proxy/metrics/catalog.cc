@@ -72,6 +72,9 @@ std::vector<LabelInfo> label_infos() {
        values_of(kSourceResultNames)},
       {"headgate_source_cache_results_total", "result", "what the cache knew",
        values_of(kCacheResultNames)},
+      {"", "server", "URL of the lookup server, without its query", {}},
+      {"headgate_lookup_requests_total", "result", "how the request ended",
+       values_of(kLookupResultNames)},
       {"", "stage", "part of the login", values_of(kStageNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
@@ -150,11 +153,11 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
-                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
-                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
-                 bounds_line(kLagBounds));
+                 info(MetricId::kLookupDuration).name, bounds_line(kLoginBounds),
+                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
+                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
   return text;
 }
 

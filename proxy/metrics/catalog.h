@@ -24,6 +24,14 @@ namespace headgate::metrics {
   X(kLoginDuration, "headgate_login_duration_seconds", kHistogram, "stage",                       \
     "Time of successful logins by stage; total runs from the client's credentials to the answer " \
     "and includes lookup, connect and backend_login.")                                            \
+  X(kLookupRequests, "headgate_lookup_requests_total", kCounter, "source,server,result",          \
+    "Requests to the lookup servers of user sources, by how they ended.")                         \
+  X(kLookupDuration, "headgate_lookup_request_duration_seconds", kHistogram, "source,server",     \
+    "Time of requests to lookup servers that were answered.")                                     \
+  X(kLookupHedges, "headgate_lookup_hedges_total", kCounter, "source,server",                     \
+    "Requests that went to the server because another one had not answered for hedge_after.")     \
+  X(kLookupUp, "headgate_lookup_server_up", kGauge, "source,server",                              \
+    "1: the server is asked in its turn; 0: it failed and gets probes.")                          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \

@@ -51,6 +51,13 @@ struct HistogramSum {
     sum_us_ += histogram.sum_us();
   }
 
+  void add(const LookupServerFigures& figures) {
+    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+      counts_[bucket] += figures.durations[bucket];
+    }
+    sum_us_ += figures.sum_us;
+  }
+
   [[nodiscard]] ClientMetric::Histogram result() const {
     ClientMetric::Histogram result;
     std::uint64_t cumulative = 0;
@@ -309,6 +316,20 @@ void add_source_figures(Page& page, const std::vector<SourceFigures>& sources) {
   }
 }
 
+void add_lookup_servers(Page& page, const std::vector<LookupServerFigures>& servers) {
+  for (const LookupServerFigures& one : servers) {
+    for (std::size_t at = 0; at < kLookupResultNames.size(); ++at) {
+      page.add(MetricId::kLookupRequests, {one.source, one.server, kLookupResultNames[at]},
+               one.requests[at]);
+    }
+    HistogramSum durations(kLoginBounds);
+    durations.add(one);
+    page.add(MetricId::kLookupDuration, {one.source, one.server}, durations);
+    page.add(MetricId::kLookupHedges, {one.source, one.server}, one.hedges);
+    page.add(MetricId::kLookupUp, {one.source, one.server}, one.up ? 1 : 0);
+  }
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -340,6 +361,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_user_sources(page, sources_.workers);
   if (sources_.user_sources) {
     add_source_figures(page, sources_.user_sources());
+  }
+  if (sources_.lookup_servers) {
+    add_lookup_servers(page, sources_.lookup_servers());
   }
   page.add(
       MetricId::kBuildInfo,

@@ -2,6 +2,7 @@
 
 #include <prometheus/collectable.h>
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -64,6 +65,7 @@ struct Sources {
   std::function<UserFigures()> users;
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;
+  std::function<std::vector<LookupServerFigures>()> lookup_servers;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

@@ -39,6 +39,10 @@ enum class TlsVersion : std::uint8_t { kTls12, kTls13, kUnknown };  // unknown: 
 inline constexpr std::array<std::string_view, 3> kTlsVersionNames = {"TLSv1.2", "TLSv1.3",
                                                                      "unknown"};
 
+// How a request to a lookup server ended.
+inline constexpr std::array<std::string_view, 7> kLookupResultNames = {
+    "accepted", "refused", "wait", "invalid", "timeout", "failed", "abandoned"};
+
 enum class Direction : std::uint8_t { kToBackend, kToClient };
 inline constexpr std::array<std::string_view, 2> kDirectionNames = {"to_backend", "to_client"};
 
@@ -53,13 +57,15 @@ enum class SourceResult : std::uint8_t {
   kAccepted,
   kRejected,
   kUnknown,
+  kWait,  // it is to be asked again
   kUnavailable,
   kTimeout,
   kQueueFull,
   kBreakerOpen,
 };
-inline constexpr std::array<std::string_view, 7> kSourceResultNames = {
-    "accepted", "rejected", "unknown", "unavailable", "timeout", "queue_full", "breaker_open"};
+inline constexpr std::array<std::string_view, 8> kSourceResultNames = {
+    "accepted",    "rejected", "unknown",    "wait",
+    "unavailable", "timeout",  "queue_full", "breaker_open"};
 
 // What a source's cache knew.
 enum class CacheResult : std::uint8_t {

@@ -1,7 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
+
+#include "metrics/instruments.h"
+#include "metrics/labels.h"
 
 namespace headgate::metrics {
 
@@ -11,6 +15,17 @@ struct SourceFigures {
   bool breaker_open = false;
   std::uint64_t breaker_openings = 0;
   std::uint64_t cache_entries = 0;
+};
+
+// One lookup server of one user source at one moment.
+struct LookupServerFigures {
+  std::string source;  // its name in the configuration
+  std::string server;  // its URL
+  std::array<std::uint64_t, kLookupResultNames.size()> requests{};
+  std::uint64_t hedges = 0;
+  bool up = true;
+  std::array<std::uint64_t, kHistogramBounds + 1> durations{};  // by kLoginBounds
+  std::uint64_t sum_us = 0;
 };
 
 }  // namespace headgate::metrics

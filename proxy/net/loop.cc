@@ -76,9 +76,11 @@ void Loop::drain() {
 }
 
 void Loop::turn() {
-  if (turn_end_ != nullptr) {
-    turn_end_->on_turn_end_();
+  for (TurnEnd* each = turn_ends_; each != nullptr; each = next_turn_end_) {
+    next_turn_end_ = each->next_;
+    each->on_turn_end_();
   }
+  next_turn_end_ = nullptr;
   reap();
   std::array<epoll_event, kEventsATurn> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsATurn, timeout());
@@ -97,14 +99,22 @@ void Loop::turn() {
   }
 }
 
+bool Loop::busy() const {
+  for (const TurnEnd* each = turn_ends_; each != nullptr; each = each->next_) {
+    if (each->busy_) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool Loop::alive() const {
-  return closing_ != nullptr || (turn_end_ != nullptr && turn_end_->busy_) ||
-         uv_loop_alive(&loop_) != 0;
+  return closing_ != nullptr || busy() || uv_loop_alive(&loop_) != 0;
 }
 
 // Milliseconds that the loop may sleep; -1: until something happens.
 int Loop::timeout() const {
-  if (stopped_ || closing_ != nullptr || (turn_end_ != nullptr && turn_end_->busy_)) {
+  if (stopped_ || closing_ != nullptr || busy()) {
     return 0;
   }
   return uv_backend_timeout(&loop_);
@@ -171,12 +181,19 @@ void Wakeup::notify() {
 }
 
 TurnEnd::TurnEnd(Loop& loop, std::function<void()> on_turn_end)
-    : loop_(loop), on_turn_end_(std::move(on_turn_end)) {
-  loop_.turn_end_ = this;
+    : loop_(loop), on_turn_end_(std::move(on_turn_end)), next_(loop.turn_ends_) {
+  loop_.turn_ends_ = this;
 }
 
 TurnEnd::~TurnEnd() {
-  loop_.turn_end_ = nullptr;
+  if (loop_.next_turn_end_ == this) {
+    loop_.next_turn_end_ = next_;
+  }
+  TurnEnd** place = &loop_.turn_ends_;
+  while (*place != this) {
+    place = &(*place)->next_;
+  }
+  *place = next_;
 }
 
 void run_blocking(Loop& loop, std::function<void()> work, std::function<void()> done) {

@@ -47,16 +47,18 @@ class Loop {
 
   void turn();
   void reap();
+  [[nodiscard]] bool busy() const;  // a TurnEnd says so
   [[nodiscard]] bool alive() const;
   [[nodiscard]] int timeout() const;
 
   uv_loop_t loop_{};
   uv_timer_t keeper_{};  // never expires; keeps libuv's loop alive while anything is watched
   UniqueFd epoll_;
-  std::size_t open_ = 0;          // watchers not yet reaped
-  std::size_t watched_ = 0;       // watchers that want something
-  IoWatcher* closing_ = nullptr;  // the last closed one first
-  TurnEnd* turn_end_ = nullptr;
+  std::size_t open_ = 0;              // watchers not yet reaped
+  std::size_t watched_ = 0;           // watchers that want something
+  IoWatcher* closing_ = nullptr;      // the last closed one first
+  TurnEnd* turn_ends_ = nullptr;      // the last made one first
+  TurnEnd* next_turn_end_ = nullptr;  // while they are called: whose turn is next
   bool stopped_ = false;
 };
 
@@ -74,9 +76,12 @@ class Wakeup {
 
 // Calls back once a turn, when all I/O, close and timer callbacks of it are done and before the
 // loop sleeps; for deferred frees and sessions that stopped at their byte budget. While `busy` is
-// set the loop does not sleep. One for a loop.
+// set the loop does not sleep. A loop may have several: the last made one is called first, and one
+// that is made in such a call has its first turn in the next.
 class TurnEnd {
  public:
+  // `on_turn_end` may destroy any of the loop's: its own by its last statement alone, as one does
+  // with `delete this`.
   TurnEnd(Loop& loop, std::function<void()> on_turn_end);
   ~TurnEnd();
   TurnEnd(const TurnEnd&) = delete;
@@ -87,6 +92,7 @@ class TurnEnd {
   friend class Loop;
   Loop& loop_;
   std::function<void()> on_turn_end_;
+  TurnEnd* next_ = nullptr;
   bool busy_ = false;
 };
 

@@ -102,6 +102,7 @@ ClientLeg::Status ClientLeg::read_proxy_header() {
       if (!header->local) {
         client_ = header->client;
         connected_ = header->server;
+        proxied_ = true;
       }
       proxy_header_ = {};
       stage_ = Stage::kTls;
@@ -252,8 +253,8 @@ ClientLeg::Status ClientLeg::feed(std::string_view bytes) {
       step.action);
 }
 
-ClientLeg::Status ClientLeg::fail(dialogue::LoginFailure failure) {
-  note(dialogue_->on_login_failed(failure, reply_));
+ClientLeg::Status ClientLeg::fail(const dialogue::Refusal& refusal) {
+  note(dialogue_->on_login_failed(refusal, reply_));
   return run_dialogue();
 }
 

@@ -42,7 +42,7 @@ class ClientLeg {
   // `mask` of the poll; any value the first time.
   Status on_ready(unsigned mask);
   // The open login failed: the reply goes out and the dialogue goes on.
-  Status fail(dialogue::LoginFailure failure);
+  Status fail(const dialogue::Refusal& refusal);
   // The open login succeeded: what the client must see first, and what it has sent since.
   struct HandOver {
     std::string to_client;
@@ -62,6 +62,8 @@ class ClientLeg {
   [[nodiscard]] std::string_view state_name() const;
   [[nodiscard]] const Endpoint& client() const { return client_; }
   [[nodiscard]] const Endpoint& connected() const { return connected_; }
+  // Whether both came by a PROXY header.
+  [[nodiscard]] bool proxied() const { return proxied_; }
   [[nodiscard]] const dialogue::ClientDialogue* dialogue() const { return dialogue_.get(); }
   // True once, after a handshake ended well or badly: for the metric.
   [[nodiscard]] bool take_handshake_done() { return std::exchange(handshake_done_, false); }
@@ -89,6 +91,7 @@ class ClientLeg {
   Stage stage_ = Stage::kProxyHeader;
   Endpoint client_;
   Endpoint connected_;
+  bool proxied_ = false;
   std::string proxy_header_;  // bytes of it read so far
   std::string reply_;         // not yet written
   Secret unread_;             // read, but behind an open action

@@ -20,7 +20,7 @@ namespace headgate::server {
 struct Login {
   using Clock = std::chrono::steady_clock;
   // What the pause timer is armed for.
-  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt };
+  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt, kAskAgain };
 
   Login(net::Transport& transport, ClientLegContext leg_context, void* session,
         net::Timer::Callback on_pause_over)
@@ -33,6 +33,7 @@ struct Login {
 
   // One try of the client to log in; begins anew with each.
   dialogue::Credentials credentials;
+  std::string session_id;  // like the credentials, part of the question that the ticket stands for
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed
@@ -43,6 +44,9 @@ struct Login {
   // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
+  std::string refusal;      // what the client is told; empty: the failure's own words
+  bool last = false;        // the session ends with that
+  unsigned attempts = 0;    // logins that the client has tried
   bool answer_due = false;  // the failure's reply goes out at the end of the turn
 
   net::Timer pause;

@@ -70,6 +70,7 @@ class Session final : public ListNode {
   // session_login.cc
   void after_client(ClientLeg::Status status);
   void look_up();
+  void ask_sources();
   void on_looked_up(auth::LookupResult result, std::size_t source);
   void route(auth::Route route, std::size_t source);
   void next_attempt();
@@ -80,7 +81,10 @@ class Session final : public ListNode {
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
   void pause_over();
-  void fail_login(dialogue::LoginFailure failure, std::string_view detail);
+  void reject(auth::Rejected rejected);
+  // `own_delay`: before the reply, instead of the usual one.
+  void fail_login(dialogue::LoginFailure failure, std::string_view detail,
+                  std::optional<std::chrono::milliseconds> own_delay = std::nullopt);
   void answer_failure();
   void hand_over();
 

@@ -71,19 +71,30 @@ void Session::look_up() {
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
+  ++login.attempts;
   user_ = login.credentials.user;
   if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
     fail_login(*refused, {});
     return;
   }
-  const std::string session_id = id();
+  ask_sources();
+}
+
+void Session::ask_sources() {
+  Login& login = *login_;
+  const net::Transport& transport = client_->transport();
+  login.session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
       .client = login.client.client(),
       .connected = login.client.connected(),
       .listener = login.context.listener.name,
-      .session_id = session_id,
-      .tls = client_->transport().is_tls(),
+      .session_id = login.session_id,
+      .tls = transport.is_tls(),
+      .tls_version = transport.tls_version(),
+      .tls_cipher = transport.tls_cipher(),
+      .proxied = login.client.proxied(),
+      .attempt = login.attempts,
   };
   auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
@@ -98,11 +109,15 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
   note_stage(Stage::kLookup, Login::Clock::now() - login_->asked_at);
   std::visit(Overloaded{
                  [&](auth::Accepted& accepted) { route(std::move(accepted.route), source); },
-                 [&](const auth::Rejected& rejected) { fail_login(rejected.failure, {}); },
+                 [&](auth::Rejected& rejected) { reject(std::move(rejected)); },
                  [&](const auth::Unavailable& unavailable) {
                    fail_login(LoginFailure::kLookupUnavailable, unavailable.why);
                  },
                  [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
+                 [&](auth::AskAgain again) {
+                   login_->pause_for = Login::Pause::kAskAgain;
+                   worker_.timers().arm(login_->pause, ms(again.after));
+                 },
              },
              result);
 }
@@ -153,13 +168,14 @@ dialogue::BackendLoginRequest Session::backend_request() {
   const Login& login = *login_;
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
   dialogue::BackendLoginRequest request;
-  if (pool.master && login.route.use_master) {
+  if (pool.master && login.route.use_master && !login.route.password) {
     request.user = pool.master->user;
     request.authorization = login.route.user;
     request.password = pool.master->password.clone();
   } else {
     request.user = login.route.user;
-    request.password = login.credentials.secret.clone();
+    request.password =
+        login.route.password ? login.route.password->clone() : login.credentials.secret.clone();
   }
   request.forward_client = pool.forward_client == config::ForwardClient::kId;
   request.client = {.session_id = id(),
@@ -233,6 +249,9 @@ void Session::attempt_failed() {
   const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
   login.failure = login.backend->failure();
   login.detail = without(login.backend->detail(), login.credentials.secret.view());
+  if (login.route.password) {
+    login.detail = without(std::move(login.detail), login.route.password->view());
+  }
   if (pool.master) {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
@@ -262,6 +281,9 @@ void Session::pause_over() {
     case Login::Pause::kRetry:
       start_attempt(Connections::kAny);
       return;
+    case Login::Pause::kAskAgain:
+      ask_sources();
+      return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
       if (login.backend->alive() && now < login.deadline_ms) {
@@ -277,16 +299,28 @@ void Session::pause_over() {
   }
 }
 
-void Session::fail_login(LoginFailure failure, std::string_view detail) {
+// A source's own words, delay and end of the session, where it has any.
+void Session::reject(auth::Rejected rejected) {
+  Login& login = *login_;
+  login.refusal = std::move(rejected.text);
+  login.last = rejected.last;
+  fail_login(rejected.failure, login.refusal, rejected.delay);
+}
+
+void Session::fail_login(LoginFailure failure, std::string_view detail,
+                         std::optional<std::chrono::milliseconds> own_delay) {
   Login& login = *login_;
   report_login_failed(failure, detail);
   worker_.users().leave(lease_);
   login.failure = failure;
   login.credentials = {};
+  login.route = {};
   login.ticket.cancel();
   enter(Phase::kClientLogin);
-  const auto delay = worker_.snapshot().config.login.failure_delay;
-  if (dialogue::info(failure).delayed && delay.count() > 0) {
+  const auto usual = dialogue::info(failure).delayed ? worker_.snapshot().config.login.failure_delay
+                                                     : std::chrono::milliseconds(0);
+  const auto delay = own_delay.value_or(usual);
+  if (delay.count() > 0) {
     login.pause_for = Login::Pause::kFailureDelay;
     worker_.timers().arm(login.pause, ms(delay));
     return;
@@ -299,8 +333,10 @@ void Session::fail_login(LoginFailure failure, std::string_view detail) {
 }
 
 void Session::answer_failure() {
-  login_->backend.reset();
-  after_client(login_->client.fail(login_->failure));
+  Login& login = *login_;
+  login.backend.reset();
+  const std::string text = std::exchange(login.refusal, {});
+  after_client(login.client.fail({login.failure, text, std::exchange(login.last, false)}));
 }
 
 // The one place where a dialogue becomes a relay. What the client sees first, what it has sent

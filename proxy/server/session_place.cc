@@ -33,7 +33,8 @@ std::uint32_t failures_in_a_row(const balance::Backend& backend) {
 // The set that has the backend a source has named: the pool's, or one of that address alone, which
 // is nobody else's.
 std::shared_ptr<const BackendSet> set_with(const std::shared_ptr<const BackendSet>& set,
-                                           const HostPort& address) {
+                                           const HostPort& address,
+                                           const std::vector<Endpoint>& endpoints) {
   if (std::ranges::find(set->backends, address, &balance::Backend::address) !=
       set->backends.end()) {
     return set;
@@ -42,8 +43,9 @@ std::shared_ptr<const BackendSet> set_with(const std::shared_ptr<const BackendSe
   backend.address = address;
   backend.hash = balance::backend_key(address);
   backend.state = std::make_shared<balance::BackendState>();
+  backend.endpoints = endpoints;
   if (auto literal = Endpoint::parse(address.to_string())) {
-    backend.endpoints.push_back(*literal);
+    backend.endpoints.assign(1, *literal);
   }
   auto alone = std::make_shared<BackendSet>();
   alone->pool = set->pool;
@@ -116,8 +118,9 @@ std::optional<LoginFailure> Session::find_place(const Routed& routed) {
     return LoginFailure::kPoolFull;
   }
   const Placement& placement = *worker_.snapshot().placement;
-  const auto set = routed.backend ? set_with(worker_.pool(login.pool), *routed.backend)
-                                  : worker_.pool(login.pool);
+  const auto set = routed.backend
+                       ? set_with(worker_.pool(login.pool), *routed.backend, login.route.addresses)
+                       : worker_.pool(login.pool);
   const std::string& user = login.route.user;
   const balance::Request request =
       placement.request(login.pool, *set, user, client_endpoint_.ip, worker_.random(),

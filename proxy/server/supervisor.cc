@@ -90,6 +90,7 @@ std::expected<void, std::string> Supervisor::make_snapshot() {
     return std::unexpected(fmt::format("{}", fmt::join(loaded.error(), "\n")));
   }
   sources_.emplace(std::move(*loaded));
+  sources_->resolve();
 
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->config = std::move(config_);
@@ -172,6 +173,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
   sources.user_sources = [this] { return sources_->figures(); };
+  sources.lookup_servers = [this] { return sources_->lookup_server_figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
@@ -232,6 +234,9 @@ std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
 
 admin::Readiness Supervisor::readiness() const {
   for (const auto& set : pools()) {
+    if (set->backends.empty()) {
+      continue;  // the user sources name them
+    }
     const bool any = std::ranges::any_of(figures({set}, now_ms()),
                                          [](const auto& backend) { return backend.up; });
     if (!any) {
@@ -256,6 +261,7 @@ void Supervisor::wait() {
 }
 
 void Supervisor::resolve_again() {
+  sources_->resolve();
   Pools fresh = make_pools(snapshot_->config, pools_);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     auto set = std::make_shared<balance::BackendSet>(*fresh[i]);

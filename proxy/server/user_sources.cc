@@ -1,6 +1,7 @@
 #include "server/user_sources.h"
 
 #include <algorithm>
+#include <iterator>
 #include <string>
 
 #include "config/pattern.h"
@@ -20,6 +21,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kLdap;
     case config::SourceKind::kMap:
       return auth::SourceKind::kMap;
+    case config::SourceKind::kAuthHttp:
+      return auth::SourceKind::kAuthHttp;
   }
   return auth::SourceKind::kBackend;
 }
@@ -110,6 +113,27 @@ std::shared_ptr<const std::vector<auth::MapRule>> map_rules(
   return all;
 }
 
+std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Config& config,
+                                                               const config::UserSource& source) {
+  auto options = std::make_shared<auth::AuthHttpOptions>();
+  options->urls.push_back(*source.url);
+  options->urls.insert(options->urls.end(), source.http.more.begin(), source.http.more.end());
+  for (const config::HttpHeader& header : source.http.headers) {
+    options->headers.push_back({header.name, header.value.clone()});
+  }
+  options->timeout = std::min(source.http.timeout, source.deadline);
+  options->hedge_after = source.http.hedge_after;
+  options->keep_alive = source.http.keep_alive;
+  options->spread = source.http.spread;
+  options->verify = source.http.verify;
+  options->ca = source.http.ca;
+  for (const config::Pool& pool : config.pools) {
+    std::ranges::transform(pool.backends, std::back_inserter(options->known_backends),
+                           &config::Backend::address);
+  }
+  return options;
+}
+
 }  // namespace
 
 std::vector<auth::SourceOptions> source_options(const config::Config& config) {
@@ -133,6 +157,9 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config) {
     }
     if (!source.map.empty()) {
       options.map = map_rules(source.map);
+    }
+    if (source.kind == config::SourceKind::kAuthHttp) {
+      options.auth_http = auth_http_options(config, source);
     }
     if (source.cache) {
       options.cache = {.entries = source.cache->entries,

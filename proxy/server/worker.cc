@@ -109,14 +109,14 @@ void Worker::run() {
   close_loop();
 }
 
-// What is left on the loop after this ends by itself: farewells, and look-ups whose asker is gone.
+// What is left on the loop after this ends by itself: farewells, and work on the thread pool.
 void Worker::close_loop() {
   {
     const std::lock_guard lock(mail_mutex_);
     wakeup_.reset();
   }
   turn_end_.reset();
-  chain_.reset();  // sources may hold handles of the loop
+  chain_.reset();  // sources may hold handles of the loop, and none of them may hold up the end
   timers_->let_loop_end();
   loop_.drain();
 }

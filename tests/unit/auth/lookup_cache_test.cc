@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
+#include <variant>
 
 #include "auth/cached_source.h"
 
@@ -83,6 +85,36 @@ TEST_F(LookupCacheTest, AFailureIsNoAnswer) {
   EXPECT_EQ(find(question("alice", "sesame")), "accepted");
   EXPECT_EQ(find(question("alice", "other")), "");
   EXPECT_EQ(cache_.size(), 1U);
+}
+
+TEST_F(LookupCacheTest, ToBeAskedAgainIsNoAnswer) {
+  learn(question("alice", "sesame"), kAccepted);
+  learn(question("alice", "sesame"), AskAgain{1s});
+  learn(question("bob", "sesame"), AskAgain{1s});
+  EXPECT_EQ(find(question("alice", "sesame")), "accepted");
+  EXPECT_EQ(find(question("bob", "sesame")), "");
+}
+
+TEST_F(LookupCacheTest, AnAnswerWithAPasswordIsNotKeptAndEndsTheOneBefore) {
+  learn(question("alice", "old"), kAccepted);
+  LookupResult answer = kAccepted;
+  std::get<Accepted>(answer).route.password = std::make_shared<const Secret>("for the backend");
+  learn(question("alice", "new"), answer);
+  EXPECT_EQ(find(question("alice", "new")), "");
+  EXPECT_EQ(find(question("alice", "old")), "");
+  EXPECT_EQ(cache_.size(), 0U);
+}
+
+TEST_F(LookupCacheTest, ARefusalKeepsItsWordsItsDelayAndThatItIsTheLast) {
+  learn(question("alice", "x"),
+        Rejected{
+            .failure = LoginFailure::kWrongCredentials, .text = "No", .delay = 3s, .last = true});
+  const auto known = cache_.find(question("alice", "x"), start_);
+  ASSERT_TRUE(known.has_value());
+  const auto& rejected = std::get<Rejected>(*known);
+  EXPECT_EQ(rejected.text, "No");
+  EXPECT_EQ(rejected.delay, 3s);
+  EXPECT_TRUE(rejected.last);
 }
 
 TEST_F(LookupCacheTest, AMillionNamesTakeNoMoreThanTheEntriesAndGuessesDoNotPushOutGoodAnswers) {

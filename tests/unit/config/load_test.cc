@@ -312,7 +312,7 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
                 "    backends:\n"
                 "      - {address: \"b:0\", weight: heavy}\n"
                 "users:\n"
-                "  - {source: auth_http, pool: mian}\n"
+                "  - {source: auth_https, pool: mian}\n"
                 "login: {max_line: 1TiB}\n"),
       ElementsAre(
           "t.yaml:1: workers: expected a whole number from 0 to 1024, found 'many'",
@@ -335,8 +335,8 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
           "t.yaml:10: pools.main.backends[0].weight: expected a whole number from 0 to 10000, "
           "found "
           "'heavy'",
-          "t.yaml:12: users[0].source: expected one of backend, passwd_file, sql, ldap, map, found "
-          "'auth_http'",
+          "t.yaml:12: users[0].source: expected one of backend, passwd_file, sql, ldap, map, "
+          "auth_http, found 'auth_https'",
           "t.yaml:12: users[0].pool: expected the name of a pool (main), found 'mian'",
           "t.yaml:13: login.max_line: expected a size in bytes (or with the unit KiB or MiB) from "
           "512 "
@@ -509,7 +509,62 @@ TEST(Load, source_has_the_keys_of_its_kind) {
                 "  - {source: backend}\n"),
       ElementsAre("t.yaml:4: users[0].path: expected a file that can be read, found nothing",
                   "t.yaml:5: users[1].path: expected no path, which is for source passwd_file",
-                  HasSubstr("t.yaml:6: users[2].pool: expected a name")));
+                  "t.yaml:6: users[2].pool: expected the name of a pool, found nothing"));
+}
+
+// A listener and users on the lines 1 and 2; `source` is what stands behind the source's name.
+std::string with_auth_http(const std::string& pools, const std::string& source) {
+  return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
+         "users: [{source: auth_http, " +
+         source + "}]\npools: " + pools + "\n";
+}
+
+TEST(Load, auth_http_names_backends_and_so_needs_none_in_its_pool) {
+  const Config config = good(with_auth_http(
+      "{main: {}}",
+      "url: \"http://a.example/x\", http: {more: [\"https://b.example:8443/y?k=1\"], timeout: 2s, "
+      "hedge_after: 0ms, keep_alive: false, headers: [{name: X-Key, value: secret}]}"));
+  const UserSource& source = config.users.front();
+  EXPECT_EQ(source.kind, SourceKind::kAuthHttp);
+  EXPECT_EQ(source.url->to_string(), "http://a.example:80/x");
+  EXPECT_EQ(source.http.more.front().to_string(), "https://b.example:8443/y?k=1");
+  EXPECT_EQ(source.http.timeout, 2s);
+  EXPECT_EQ(source.http.hedge_after, 0ms);
+  EXPECT_FALSE(source.http.keep_alive);
+  EXPECT_EQ(source.http.headers.front().value.view(), "secret");
+  EXPECT_TRUE(config.pools.front().backends.empty());
+}
+
+TEST(Load, a_pool_without_backends_is_for_auth_http_alone) {
+  EXPECT_THAT(
+      errors_of(with_auth_http("{main: {}, other: {}}",
+                               "url: \"http://a.example/x\"}, {source: backend, pool: main")),
+      ElementsAre("t.yaml:3: pools.main.backends: expected a list of at least one backend, "
+                  "since users[1] sends users here; found none",
+                  "t.yaml:3: pools.other.backends: expected a list of at least one backend, "
+                  "found none"));
+}
+
+TEST(Load, auth_http_is_no_slower_than_its_source_may_be) {
+  EXPECT_THAT(errors_of(with_auth_http("{main: {}}",
+                                       "url: \"http://a/\", deadline: 1s, http: {timeout: 2s}")),
+              ElementsAre("t.yaml:2: users[0].http.timeout: expected at most the source's "
+                          "deadline (1000ms), found 2000ms"));
+}
+
+TEST(Load, auth_http_says_what_is_wrong_with_its_servers) {
+  EXPECT_THAT(errors_of(with_auth_http("{main: {}}", "http: {timeout: 1h}")),
+              ElementsAre("t.yaml:2: users[0].http.timeout: expected a duration with its unit "
+                          "(ms, s, m or h) from 50ms to 10s, found '1h'",
+                          "t.yaml:2: users[0].url: expected the URL of a server, found nothing"));
+  EXPECT_THAT(
+      errors_of(with_auth_http("{main: {}}",
+                               "url: \"http://a/\", http: {more: [\"ftp://b\", \"http://a:80\"], "
+                               "headers: [{name: Auth-User, value: geheim}]}")),
+      ElementsAre(HasSubstr("users[0].http.more[0]: expected http://HOST:PORT/PATH"),
+                  HasSubstr("users[0].http.headers[0].name: expected the name of a header"),
+                  "t.yaml:2: users[0].http.more[1]: expected another URL, found 'http://a:80/' "
+                  "again"));
 }
 
 TEST(Load, master_user_needs_a_source_that_checks_passwords) {

@@ -77,6 +77,16 @@ class CollectorTest : public testing::Test {
                                                .breaker_openings = 2,
                                                .cache_entries = 42}};
           },
+      .lookup_servers =
+          [] {
+            return std::vector<LookupServerFigures>{{.source = "script",
+                                                     .server = "http://127.0.0.1:8080/auth",
+                                                     .requests = {5, 4, 3, 2, 1, 0, 7},
+                                                     .hedges = 6,
+                                                     .up = false,
+                                                     .durations = {1, 2},
+                                                     .sum_us = 4000}};
+          },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
@@ -181,11 +191,15 @@ TEST_F(CollectorTest, AUserSourceIsCountedByItsNameAndItsBreakerComesFromItsProv
   }
 }
 
-TEST_F(CollectorTest, AListenerThatCameByAReloadIsCounted) {
-  ListenerMetrics& added = workers_[1]->listener("submission");
-  added.connections.add(5);
-  EXPECT_EQ(&workers_[1]->listener("submission"), &added);
-  EXPECT_THAT(page(), HasSubstr("headgate_connections_total{listener=\"submission\"} 5\n"));
+TEST_F(CollectorTest, LookupServersComeFromTheirProvider) {
+  const std::string text = page();
+  const std::string labels = "{source=\"script\",server=\"http://127.0.0.1:8080/auth\"";
+  EXPECT_THAT(text, HasSubstr("requests_total" + labels + ",result=\"accepted\"} 5\n"));
+  EXPECT_THAT(text, HasSubstr("requests_total" + labels + ",result=\"abandoned\"} 7\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_lookup_hedges_total" + labels + "} 6\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_lookup_server_up" + labels + "} 0\n"));
+  EXPECT_THAT(text, HasSubstr("request_duration_seconds_bucket" + labels + ",le=\"0.002\"} 3\n"));
+  EXPECT_THAT(text, HasSubstr("request_duration_seconds_sum" + labels + "} 0.004\n"));
 }
 
 TEST_F(CollectorTest, ProcessFiguresAreThoseOfThisProcess) {

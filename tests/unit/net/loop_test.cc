@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <memory>
 #include <thread>
@@ -188,6 +189,53 @@ TEST(TurnEnd, KeepsTheLoopAwakeWhileBusy) {
   EXPECT_GE(turns, 10);
   turn_end.reset();
   loop.drain();
+}
+
+TEST(TurnEnd, SeveralOfALoopAreCalledAndGoInEitherOrder) {
+  for (const bool older_first : {true, false}) {
+    Loop loop;
+    int older = 0;
+    int newer = 0;
+    const auto count = [&loop](int& calls) { return [&] { ++calls, loop.stop(); }; };
+    auto one = std::make_unique<TurnEnd>(loop, count(older));
+    auto other = std::make_unique<TurnEnd>(loop, count(newer));
+    one->set_busy(true);
+    other->set_busy(true);
+    loop.run();
+    EXPECT_EQ(older, 1);
+    EXPECT_EQ(newer, 1);
+    (older_first ? one : other).reset();
+    loop.run();
+    EXPECT_EQ(older_first ? older : newer, 1);
+    EXPECT_GT(older_first ? newer : older, 1);
+    one.reset();
+    other.reset();
+  }
+}
+
+TEST(TurnEnd, OneThatGoesInItsOwnCallOrInAnothersIsCalledNoMore) {
+  for (const bool own : {true, false}) {
+    Loop loop;
+    std::array<int, 3> calls{};
+    std::array<std::unique_ptr<TurnEnd>, 3> ends;
+    // Called in the order 2, 1, 0.
+    ends[0] = std::make_unique<TurnEnd>(loop, [&] { ++calls[0]; });
+    ends[1] = std::make_unique<TurnEnd>(loop, [&] {
+      ++calls[1];
+      ends[own ? 1 : 0].reset();
+    });
+    ends[2] = std::make_unique<TurnEnd>(loop, [&] {
+      if (++calls[2] == 3) {
+        ends[2]->set_busy(false);
+      }
+    });
+    ends[2]->set_busy(true);
+    loop.drain();
+    EXPECT_GE(calls[2], 3);
+    EXPECT_EQ(own ? calls[1] : calls[0], own ? 1 : 0);
+    EXPECT_EQ(own ? calls[0] : calls[1], calls[2]);
+    ends = {};
+  }
 }
 
 TEST(RunBlocking, DoneComesOnTheLoopsThreadAfterTheWork) {

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "auth/user_source.h"
+#include "base/address.h"
+#include "base/secret.h"
+
+// The protocol between nginx's mail proxy and its auth server, as pure functions
+// (ngx_mail_auth_http_module). A question is the header of a GET, an answer that of a reply,
+// whatever its HTTP status.
+namespace headgate::auth {
+
+// The header lines of a question in nginx's order, without line ends and without Host. Names and
+// passwords are escaped as nginx does it: a byte up to 0x20 and '%' become %XX.
+std::vector<Secret> auth_http_headers(const LoginRequest& request);
+
+struct AuthHttpReply {
+  enum class Status : std::uint8_t { kOk, kWait, kRefused };
+  static constexpr std::chrono::seconds kLongestWait{86400};
+
+  Status status = Status::kOk;
+  std::string text;                 // kRefused: Auth-Status, for the client; printable, one line
+  std::optional<HostPort> backend;  // kOk: always there
+  std::optional<std::string> user;
+  std::shared_ptr<const Secret> password;
+  std::chrono::seconds wait{0};
+};
+
+// Takes the header lines of a reply. As with nginx, an answer with a backend and without
+// Auth-Status is OK, and of a header that stands there twice the last one counts. Unlike nginx, the
+// backend may be a host name. The error says what is missing or wrong; it never holds a password.
+std::expected<AuthHttpReply, std::string> parse_auth_http_reply(std::string_view head);
+
+// What the answer means for the user of this name.
+LookupResult auth_http_result(AuthHttpReply reply, std::string_view user);
+
+}  // namespace headgate::auth

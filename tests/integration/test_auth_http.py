@@ -1,0 +1,503 @@
+"""The user source auth_http: nginx mail's protocol, byte for byte, and what nginx lacks."""
+
+import threading
+import time
+
+import pytest
+
+from auth_script import CLOSE, HANG, AuthScript, refused, to_backend
+from fake_backend import PASSWORD, Script
+from headgate_process import configuration
+from raw_client import Closed
+from unreachable import Refusing
+
+SESAME = "open sesame 100%"
+
+
+def letting_in(backend, **headers):
+    """Lets in everybody with the password of the fake backend."""
+
+    def answer(request):
+        if request.decoded("Auth-Pass") == PASSWORD:
+            return to_backend(backend.address, **headers)
+        return refused()
+
+    return answer
+
+
+def script(proxied, answer, **options):
+    return proxied.keep(AuthScript(answer, **options))
+
+
+def start(proxied, *scripts, pool=None, source=None, http=None, **more):
+    """Headgate before a pool without backends: whatever is reached, a script has named it."""
+    config = configuration(
+        proxied.certificate,
+        [],
+        pool=pool,
+        users=[
+            {
+                "source": "auth_http",
+                "url": scripts[0] if isinstance(scripts[0], str) else scripts[0].url,
+                "http": {
+                    "more": [s if isinstance(s, str) else s.url for s in scripts[1:]],
+                    **(http or {}),
+                },
+                **(source or {}),
+            }
+        ],
+        **{
+            "login": {"failure_delay": "50ms"},
+            "log": {"level": "debug", "format": "json"},
+            **more,
+        },
+    )
+    return proxied.start_config(config)
+
+
+# -- the request ----------------------------------------------------------------------------------
+
+
+def test_the_request_is_nginx_s_byte_for_byte(proxied):
+    backend = proxied.backend()
+    auth = script(proxied, letting_in(backend))
+    start(proxied, auth, http={"keep_alive": False})
+    proxied.logged_in("alice", door="plain")
+    assert auth.requests[0].raw == (
+        b"GET /mail/auth HTTP/1.0\r\n"
+        b"Host: 127.0.0.1\r\n"
+        b"Auth-Method: plain\r\n"
+        b"Auth-User: alice\r\n"
+        b"Auth-Pass: wonderland\r\n"
+        b"Auth-Protocol: imap\r\n"
+        b"Auth-Login-Attempt: 1\r\n"
+        b"Client-IP: 127.0.0.1\r\n"
+        b"\r\n"
+    )
+
+
+def test_names_and_passwords_are_escaped_as_nginx_does_it(proxied):
+    backend = proxied.backend()
+    auth = script(proxied, lambda _: to_backend(backend.address, auth_pass=PASSWORD.decode()))
+    start(proxied, auth)
+    proxied.secrets.append(SESAME)
+    client = proxied.enter()
+    assert client.login("al ice%@ex\u00e4mple", SESAME).startswith(b"OK")
+    request = auth.requests[0]
+    assert request["Auth-User"].encode("latin-1") == "al%20ice%25@ex\u00e4mple".encode()
+    assert request["Auth-Pass"] == "open%20sesame%20100%25"
+    # Answers are taken as they are: no %XX is undone in them.
+    assert backend.logins() == [("al ice%@ex\u00e4mple".encode(), PASSWORD)]
+
+
+def test_tls_is_told_with_version_and_cipher(proxied):
+    auth = script(proxied, letting_in(proxied.backend()))
+    start(proxied, auth)
+    client = proxied.logged_in("alice", door="imaps")
+    request = auth.requests[0]
+    assert request["Auth-SSL"] == "on"
+    assert request["Auth-SSL-Protocol"] == client.stream.tls.version()
+    assert request["Auth-SSL-Cipher"] == client.stream.tls.cipher()[0]
+
+
+def test_the_addresses_of_a_proxy_header_are_told(proxied):
+    auth = script(proxied, letting_in(proxied.backend()))
+    listener = {
+        "name": "plain",
+        "address": "127.0.0.1:0",
+        "tls": "none",
+        "proxy_protocol": {"trusted": ["127.0.0.0/8"]},
+    }
+    start(proxied, auth, listeners=[listener])
+    client = proxied.connect("plain")
+    client.send(b"PROXY TCP4 192.0.2.1 192.0.2.2 123 5678\r\n")
+    assert client.log_in().startswith(b"OK")
+    request = auth.requests[0]
+    names = ["Client-IP", "Proxy-Protocol-Addr", "Proxy-Protocol-Port"]
+    names += ["Proxy-Protocol-Server-Addr", "Proxy-Protocol-Server-Port"]
+    assert [request[name] for name in names] == [
+        "192.0.2.1",
+        "192.0.2.1",
+        "123",
+        "192.0.2.2",
+        "5678",
+    ]
+
+
+def test_an_empty_password_and_headers_of_the_operator_go_along(proxied):
+    auth = script(proxied, lambda _: refused())
+    proxied.secrets.append("nobody knows")
+    start(proxied, auth, http={"headers": [{"name": "X-Auth-Key", "value": "nobody knows"}]})
+    client = proxied.enter()
+    assert client.login("alice", "").startswith(b"NO")
+    request = auth.requests[0]
+    assert (request["Auth-Pass"], request["X-Auth-Key"]) == ("", "nobody knows")
+
+
+# -- the answer -----------------------------------------------------------------------------------
+
+
+def test_auth_user_and_auth_pass_are_what_the_backend_gets(proxied):
+    backend = proxied.backend(
+        Script(passwords={b"a1234": b"for the backend"}), forbidden=[b"sesame"]
+    )
+    auth = script(
+        proxied,
+        lambda _: to_backend(backend.address, auth_user="a1234", auth_pass="for the backend"),
+    )
+    proxied.secrets += [SESAME, "for the backend"]
+    start(proxied, auth)
+    client = proxied.enter()
+    assert client.login("alice", SESAME).startswith(b"OK")
+    assert backend.logins() == [(b"a1234", b"for the backend")]
+
+
+def test_without_auth_pass_a_master_user_of_the_pool_logs_in(proxied):
+    backend = proxied.backend(
+        Script(passwords={b"headgate-master": b"mastersecret"}), forbidden=[b"sesame"]
+    )
+    auth = script(proxied, lambda _: to_backend(backend.address))
+    proxied.secrets += [SESAME, "mastersecret"]
+    start(proxied, auth, pool={"master": {"user": "headgate-master", "password": "mastersecret"}})
+    client = proxied.enter()
+    assert client.login("alice", SESAME).startswith(b"OK")
+    connection = backend.connections[0]
+    assert (connection.authorization, connection.user) == (b"alice", b"headgate-master")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"HTTP/1.0 200 OK\r\nAuth-Server: {host}\r\nAuth-Port: {port}\r\n\r\n",
+        b"HTTP/1.1 500 Oops\r\nContent-Length: 4\r\nauth-status: OK\r\nAUTH-PORT:   {port}  \r\n"
+        b"X-Other: 1\r\nAuth-Server:{host}\r\n\r\noops",
+        b"HTTP/1.1 100 Continue\r\nAuth-Status: no\r\n\r\n"
+        b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\nAuth-Status: OK\nAuth-Server: {host}\n"
+        b"Auth-Port: {port}\n\n0\r\n\r\n",
+    ],
+    ids=["no_status_header", "status_500_and_odd_case", "interim_answer_and_bare_line_feeds"],
+)
+def test_any_answer_that_nginx_takes_is_taken(proxied, reply):
+    backend = proxied.backend()
+    host, port = backend.address.encode().split(b":")
+    auth = script(proxied, lambda _: reply.replace(b"{host}", host).replace(b"{port}", port))
+    start(proxied, auth)
+    proxied.logged_in("alice")
+
+
+def test_the_answer_counts_with_its_last_header_whatever_becomes_of_the_body(proxied):
+    backend = proxied.backend()
+    host, port = backend.address.encode().split(b":")
+    head = b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\nAuth-Server: %b\r\nAuth-Port: %b\r\n" % (
+        host,
+        port,
+    )
+    auth = script(proxied, lambda _: head + b"Content-Length: 1000\r\n\r\nhalf of i")
+    start(proxied, auth)
+    began = time.monotonic()
+    proxied.logged_in("alice")
+    assert time.monotonic() - began < 2
+
+
+def test_a_refusal_s_words_and_delay_are_the_script_s(proxied):
+    auth = script(proxied, lambda _: refused("No mail today, try tomorrow", wait=1))
+    start(proxied, auth)
+    client = proxied.enter()
+    began = time.monotonic()
+    assert client.login("alice", "x") == b"NO [AUTHENTICATIONFAILED] No mail today, try tomorrow"
+    assert 0.9 < time.monotonic() - began < 3
+    client.login("alice", "x")
+    assert [request["Auth-Login-Attempt"] for request in auth.requests] == ["1", "2"]
+    assert proxied.gate.log.find("login failed", detail="No mail today, try tomorrow")
+
+
+@pytest.mark.parametrize(
+    ("text", "failure"),
+    [
+        ("[UNAVAILABLE] Maintenance", "lookup_unavailable"),
+        ("[CONTACTADMIN] Ask us", "account_disabled"),
+        ("[EXPIRED] Too old", "expired"),
+        ("[X-OWN] Whatever", "wrong_credentials"),
+    ],
+)
+def test_a_refusal_may_bring_its_response_code(proxied, text, failure):
+    start(proxied, script(proxied, lambda _: refused(text)))
+    client = proxied.enter()
+    assert client.login("alice", "x") == b"NO " + text.encode()
+    assert proxied.gate.log.find("login failed", failure=failure)
+
+
+@pytest.mark.parametrize("wait", [0, None])
+def test_a_refusal_without_a_wait_ends_the_connection(proxied, wait):
+    start(proxied, script(proxied, lambda _: refused("Go away", wait=wait)))
+    client = proxied.enter()
+    assert client.login("alice", "x") == b"NO [AUTHENTICATIONFAILED] Go away"
+    client.expect(rb"\* BYE .*")
+    with pytest.raises(Closed):
+        client.line()
+    assert proxied.end("too_many_failures")
+
+
+@pytest.mark.parametrize("wait", ["0", "1"])
+def test_wait_asks_again_as_the_same_attempt(proxied, wait):
+    backend = proxied.backend()
+
+    def answer(_):
+        if len(auth.requests) < 3:
+            return {"Auth-Status": "WAIT", "Auth-Wait": wait}
+        return to_backend(backend.address)
+
+    auth = script(proxied, answer)
+    start(proxied, auth)
+    began = time.monotonic()
+    proxied.logged_in("alice")
+    assert time.monotonic() - began >= 2 * int(wait)
+    assert [request["Auth-Login-Attempt"] for request in auth.requests] == ["1"] * 3
+
+
+def test_a_client_that_is_told_to_wait_for_ever_is_ended_by_the_login_s_own_limit(proxied):
+    auth = script(proxied, lambda _: {"Auth-Status": "WAIT"})
+    start(proxied, auth, login={"timeout": "1s"})
+    client = proxied.enter()
+    client.send(b"a LOGIN alice x\r\n")
+    client.expect(rb"\* BYE .*")
+    assert proxied.end("login_timeout")
+    assert len(auth.requests) < 30, "asked in a busy loop"
+
+
+def test_the_backend_may_be_a_host_name(proxied):
+    backend = proxied.backend()
+    address = "localhost:" + backend.address.rpartition(":")[2]
+    start(proxied, script(proxied, lambda _: to_backend(address)))
+    for _ in range(2):
+        proxied.logged_in("alice")
+
+
+def test_a_backend_whose_name_does_not_resolve_is_a_temporary_failure(proxied):
+    start(proxied, script(proxied, lambda _: to_backend("nowhere.invalid:143")))
+    client = proxied.enter()
+    assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n", "found neither (HTTP status 502)"),
+        (b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\n\r\n", "no Auth-Port"),
+        (
+            b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\nAuth-Server: a b\r\nAuth-Port: 143\r\n\r\n",
+            "found 'a b' and '143'",
+        ),
+        (
+            b"HTTP/1.1 200 OK\r\nAuth-Status: OK\r\nAuth-Server: ::1\r\nAuth-Port: 70000\r\n\r\n",
+            "found '::1' and '70000'",
+        ),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 70000 + b"\r\n\r\n", "longer than 65536 bytes"),
+        (b"* OK IMAP4rev1 ready\r\n\r\n", "HTTP/0.9"),
+        (CLOSE, "Empty reply"),
+    ],
+    ids=["no_headers", "no_port", "bad_server", "bad_port", "too_large", "no_http", "closed"],
+)
+def test_an_answer_that_says_nothing_is_a_temporary_failure_with_a_reason(proxied, answer, why):
+    start(proxied, script(proxied, lambda _: answer))
+    client = proxied.enter()
+    assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+    entry = proxied.gate.log.wait_for("login failed")[0]
+    assert why in entry["detail"], entry
+    assert entry["failure"] == "lookup_unavailable"
+    assert proxied.gate.log.find("lookup server failed", level="warning")
+
+
+# -- what nginx lacks -----------------------------------------------------------------------------
+
+
+def log_in_and_out(proxied, user="alice"):
+    client = proxied.logged_in(user)
+    client.command("LOGOUT")
+    client.close()
+
+
+def test_requests_share_a_connection(proxied):
+    auth = script(proxied, letting_in(proxied.backend()))
+    start(proxied, auth, workers=1)
+    for _ in range(5):
+        log_in_and_out(proxied)
+    assert (len(auth.requests), auth.connections) == (5, 1)
+
+
+def test_a_connection_that_the_server_has_ended_is_no_failure(proxied):
+    backend = proxied.backend()
+    host, port = backend.address.encode().split(b":")
+    reply = b"HTTP/1.1 204 x\r\nAuth-Server: %b\r\nAuth-Port: %b\r\nConnection: close\r\n\r\n" % (
+        host,
+        port,
+    )
+    auth = script(proxied, lambda _: reply)
+    start(proxied, auth, workers=1)
+    for _ in range(3):
+        log_in_and_out(proxied)
+    assert auth.connections == 3
+    assert not proxied.gate.log.find("lookup server failed")
+
+
+def test_a_server_with_tls_is_verified(proxied, authority):
+    backend = proxied.backend()
+    auth = script(proxied, letting_in(backend), certificate=proxied.certificate)
+    start(proxied, auth, http={"ca": str(authority.ca)}, workers=1)
+    for _ in range(2):
+        log_in_and_out(proxied)
+    assert auth.connections == 1
+
+
+def test_a_server_with_a_wrong_certificate_is_told_no_password(proxied, authority, tmp_path):
+    wrong = authority.issue("wrong-name", names=("other.example",), addresses=())
+    auth = script(proxied, lambda _: refused(), certificate=wrong)
+    start(proxied, auth, http={"ca": str(authority.ca)})
+    client = proxied.enter()
+    assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+    assert not auth.requests
+
+
+def test_a_server_that_is_down_is_passed_over_without_delay(proxied):
+    down = proxied.keep(Refusing())
+    auth = script(proxied, letting_in(proxied.backend()))
+    start(proxied, f"http://{down.address}/", auth)
+    began = time.monotonic()
+    for _ in range(5):
+        log_in_and_out(proxied)
+    assert time.monotonic() - began < 1.5
+    metrics = proxied.gate.metrics()
+    server = f"http://{down.address}/"
+    assert metrics.value("headgate_lookup_requests_total", server=server, result="failed") >= 1
+    assert metrics.value("headgate_lookup_server_up", server=server) == 0
+    accepted = {"source": "auth_http", "server": auth.url, "result": "accepted"}
+    assert metrics.value("headgate_lookup_requests_total", **accepted) == 5
+    assert metrics.value("headgate_lookup_request_duration_seconds_count", server=auth.url) == 5
+
+
+def test_a_server_that_hangs_costs_one_hedge_delay_and_then_nothing_and_comes_back(proxied):
+    backend = proxied.backend()
+    hanging = threading.Event()
+    hanging.set()
+    first = script(proxied, lambda r: HANG if hanging.is_set() else letting_in(backend)(r))
+    second = script(proxied, letting_in(backend))
+    start(proxied, first, second, http={"hedge_after": "200ms"}, workers=1)
+    began = time.monotonic()
+    log_in_and_out(proxied)
+    assert 0.2 <= time.monotonic() - began < 0.8
+    worst = 0.0
+    for _ in range(30):  # past the first rest: probes go out beside these
+        began = time.monotonic()
+        log_in_and_out(proxied)
+        worst = max(worst, time.monotonic() - began)
+        time.sleep(0.05)
+    assert worst < 0.2, "a login waited for a server that is known to hang"
+    metrics = proxied.gate.metrics()
+    assert metrics.value("headgate_lookup_hedges_total", server=second.url) == 1
+    assert metrics.value("headgate_lookup_server_up", server=first.url) == 0
+    hanging.clear()
+    up = {"server": first.url}
+
+    def back(reading):
+        log_in_and_out(proxied)
+        return reading.value("headgate_lookup_server_up", **up) == 1
+
+    proxied.gate.wait_for_metrics(back)
+    assert proxied.gate.log.wait_for("lookup server answers again", server=first.url)
+    log_in_and_out(proxied)
+    assert first.requests[-1].decoded("Auth-User") == b"alice"
+
+
+def test_no_login_is_lost_when_a_server_dies_under_load(proxied):
+    backend = proxied.backend()
+    first = script(proxied, letting_in(backend))
+    second = script(proxied, letting_in(backend))
+    start(proxied, first, second, http={"spread": True})
+    failures = []
+
+    def storm(number):
+        try:
+            for turn in range(8):
+                log_in_and_out(proxied, f"user{number}-{turn}")
+        except AssertionError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=storm, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    while len(first.requests) < 10:
+        time.sleep(0.005)
+    first.close()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(backend.logins()) == 64
+
+
+def test_a_look_up_has_a_deadline(proxied):
+    auth = script(proxied, lambda _: HANG)
+    start(proxied, auth, http={"timeout": "300ms"})
+    client = proxied.enter()
+    began = time.monotonic()
+    assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+    assert 0.3 <= time.monotonic() - began < 1.5
+    metrics = proxied.gate.metrics()
+    timeout = {"server": auth.url, "result": "timeout"}
+    assert metrics.value("headgate_lookup_requests_total", **timeout) == 1
+
+
+def test_without_hedging_the_next_server_still_has_its_share_of_the_time(proxied):
+    auth = script(proxied, letting_in(proxied.backend()))
+    hung = script(proxied, lambda _: HANG)
+    start(proxied, hung, auth, http={"hedge_after": "0ms", "timeout": "1s"})
+    proxied.logged_in("alice")
+
+
+def test_parallel_look_ups_are_bounded(proxied):
+    auth = script(proxied, lambda _: HANG)
+    few = {"max_parallel": 2, "max_queue": 0}
+    start(proxied, auth, source=few, http={"timeout": "1s"}, workers=1)
+    clients = [proxied.enter("plain") for _ in range(3)]
+    for client in clients[:2]:
+        client.send(b"a LOGIN alice x\r\n")
+    deadline = time.monotonic() + 5
+    while len(auth.requests) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    began = time.monotonic()
+    assert clients[2].login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+    assert time.monotonic() - began < 0.5
+    assert proxied.gate.log.wait_for("login failed", detail="auth_http: 0 look-ups wait already")
+
+
+def test_headgate_stops_at_once_while_a_server_hangs(proxied):
+    auth = script(proxied, lambda _: HANG)
+    start(proxied, auth)
+    client = proxied.enter()
+    client.send(b"a LOGIN alice x\r\n")
+    deadline = time.monotonic() + 5
+    while not auth.requests:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    began = time.monotonic()
+    proxied.gate.stop()
+    assert time.monotonic() - began < 3
+
+
+def test_a_user_that_one_source_does_not_know_is_asked_of_the_script(proxied, tmp_path):
+    users = tmp_path / "users.passwd"
+    users.write_text("carol:{PLAIN}other\n")
+    proxied.secrets.append("other")
+    backend = proxied.backend()
+    auth = script(proxied, letting_in(backend))
+    config = configuration(
+        proxied.certificate,
+        [backend.address],
+        users=[
+            {"source": "passwd_file", "path": str(users), "pool": "main"},
+            {"source": "auth_http", "url": auth.url},
+        ],
+    )
+    proxied.start_config(config)
+    proxied.logged_in("alice")
+    assert len(auth.requests) == 1
