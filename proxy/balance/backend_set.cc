@@ -59,7 +59,7 @@ void prepare(BackendSet& set) {
         .max_sessions = backend.max_sessions,
         .kind = backend.backup ? Slot::Kind::kBackup : Slot::Kind::kOrdinary,
         .resolved = !backend.endpoints.empty()};
-    if (slot.weight == 0) {
+    if (slot.weight == 0 || backend.service != Service::kIn) {
       slot.kind = Slot::Kind::kNobody;
     } else if (backend.share != 0) {
       slot.kind = Slot::Kind::kShare;
@@ -81,6 +81,10 @@ bool is_up(const Backend& backend, std::int64_t now_ms) {
   return !backend.endpoints.empty() &&
          (backend.state == nullptr ||
           backend.state->retry_at_ms.load(std::memory_order_relaxed) <= now_ms);
+}
+
+bool keeps_users(const Backend& backend) {
+  return backend.service == Service::kIn || backend.service == Service::kDraining;
 }
 
 std::int64_t sessions_of(const Backend& backend) {

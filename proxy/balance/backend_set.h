@@ -20,6 +20,14 @@ struct alignas(64) BackendState {
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
 };
 
+// What operators want of a backend.
+enum class Service : std::uint8_t {
+  kIn,        // users come by policy
+  kDraining,  // no new users; those with sessions there stay until their last one has ended
+  kMoving,    // no new users; those with sessions there go elsewhere with their next login
+  kDisabled,  // nobody, not even who is pinned to it; endpoints are empty
+};
+
 struct Backend {
   HostPort address;
   std::vector<Endpoint> endpoints;  // resolved; empty: the name does not resolve
@@ -29,6 +37,7 @@ struct Backend {
   bool backup = false;  // used only while no other backend is up
   unsigned share = 0;   // hundredths of a per cent of the pool's users, and nobody else; 0: off
   unsigned max_sessions = 0;  // takes no more sessions than these; 0: any number
+  Service service = Service::kIn;
 };
 
 enum class Policy : std::uint8_t {
@@ -44,7 +53,7 @@ enum class Policy : std::uint8_t {
 // What the policies look at, closely packed: a decision between hundreds of backends is a walk over
 // these.
 struct Slot {
-  // kNobody: weight 0. kShare: for the users of its share alone.
+  // kNobody: weight 0, or not in service. kShare: for the users of its share alone.
   enum class Kind : std::uint8_t { kOrdinary, kBackup, kNobody, kShare };
 
   std::uint64_t hash = 0;
@@ -107,6 +116,8 @@ void note_success(BackendState& state);
 
 // Whether it has an address and is not tried last at present.
 bool is_up(const Backend& backend, std::int64_t now_ms);
+// Whether a user with sessions there may go on to log in there.
+bool keeps_users(const Backend& backend);
 // Whether it has as many sessions as it may have.
 bool is_full(const Backend& backend);
 std::int64_t sessions_of(const Backend& backend);

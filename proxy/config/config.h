@@ -255,8 +255,20 @@ struct Relay {
   std::size_t buffer_size = 262144;
 };
 
+enum class TokenRole : std::uint8_t { kRead, kOperator };
+
+// Lets its holder use the JSON API.
+struct AdminToken {
+  std::string name;
+  TokenRole role = TokenRole::kRead;
+  Secret token;  // from `token_file`
+};
+
 struct Admin {
   std::optional<Endpoint> address;
+  std::vector<AdminToken> tokens;
+  std::string state_file;   // empty: what operators have set ends with the process
+  unsigned move_rate = 50;  // sessions a second
 };
 
 struct Log {

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "base/printable.h"
 #include "base/unique_fd.h"
@@ -82,6 +83,27 @@ Type<std::string> file(std::string_view what) {
   auto read = [expected](Reader& reader, const Value& value, std::string& out) {
     auto path = read_path(reader, value, expected);
     if (!path || (reader.checks_files() && !open_value(reader, value, *path, expected))) {
+      return false;
+    }
+    out = std::move(*path);
+    return true;
+  };
+  return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
+          std::move(read),
+          [](const std::string& path) { return path.empty() ? "" : yaml_text(path); }};
+}
+
+Type<std::string> file_to_write(std::string_view what) {
+  std::string expected(what);
+  auto read = [expected](Reader& reader, const Value& value, std::string& out) {
+    auto path = read_path(reader, value, expected);
+    if (!path) {
+      return false;
+    }
+    const std::string folder = std::filesystem::path(*path).parent_path();
+    if (reader.checks_files() &&
+        ::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
+      reader.expected(value, expected, "'" + printable(folder) + "': " + std::strerror(errno));
       return false;
     }
     out = std::move(*path);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/admin.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -317,12 +318,6 @@ Type<Relay> relay_type() {
 }
 
 Type<Config> config_type() {
-  const auto admin = section<Admin>({
-      key("address", &Admin::address, endpoint(),
-          "Where /metrics, /healthz and /readyz are served. Not set: nowhere. There is no "
-          "password; keep it off public networks. IPv4: Debian 12's HTTP library has no IPv6.",
-          {.shown = true, .example = R"("127.0.0.1:9143")"}),
-  });
   const auto log = section<Log>({
       key("level", &Log::level, choice(kLevels), "The least level that is written."),
       key("format", &Log::format, choice(kFormats), "text for people, json for machines."),
@@ -347,7 +342,7 @@ Type<Config> config_type() {
       key("limits", &Config::limits, limits_type(),
           "Limits on sessions that are logged in; who is above one is told so with [LIMIT]."),
       key("relay", &Config::relay, relay_type(), "Sessions after login."),
-      key("admin", &Config::admin, admin, "HTTP for operators.", {.shown = true}),
+      key("admin", &Config::admin, admin_type(), "HTTP for operators.", {.shown = true}),
       key("log", &Config::log, log, "Log lines, written to standard error."),
   });
 }

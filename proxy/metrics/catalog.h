@@ -52,6 +52,8 @@ namespace headgate::metrics {
     "Weight of the backend; its share of the users is weight by sum of the pool's weights.")      \
   X(kBackendDraining, "headgate_backend_draining", kGauge, "pool,backend",                        \
     "1: the backend gets no new users.")                                                          \
+  X(kBackendDisabled, "headgate_backend_disabled", kGauge, "pool,backend",                        \
+    "1: an operator has disabled the backend: no logins go there, and its sessions are ended.")   \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
   X(kReadyConnections, "headgate_ready_connections", kGauge, "worker",                            \

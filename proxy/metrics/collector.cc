@@ -249,6 +249,7 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
     page.add(MetricId::kBackendUp, labels, one.up ? 1 : 0);
     page.add(MetricId::kBackendWeight, labels, one.weight);
     page.add(MetricId::kBackendDraining, labels, one.draining ? 1 : 0);
+    page.add(MetricId::kBackendDisabled, labels, one.disabled ? 1 : 0);
     page.add(MetricId::kBackendFailures, labels, one.failures);
   }
 }

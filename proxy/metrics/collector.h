@@ -25,6 +25,7 @@ struct BackendFigures {
   unsigned weight = 0;
   bool up = true;
   bool draining = false;
+  bool disabled = false;
 };
 
 // Users with sessions, as the user table knows them.

@@ -73,7 +73,9 @@ Placement::Choice Placement::choose(std::size_t pool, const balance::BackendSet&
   if (const auto at = find_pin(pool, user)) {
     const config::Pin& pin = config_.pools[pool].pins[*at];
     const auto found = std::ranges::find(set.backends, pin.backend, &balance::Backend::address);
-    if (found != set.backends.end() && (!pin.fallback || balance::is_up(*found, request.now_ms))) {
+    if (found != set.backends.end() &&
+        (!pin.fallback ||
+         (found->service == balance::Service::kIn && balance::is_up(*found, request.now_ms)))) {
       return {static_cast<std::uint32_t>(found - set.backends.begin()), !pin.fallback, at};
     }
   }

@@ -107,7 +107,8 @@ std::vector<metrics::BackendFigures> figures(const Pools& pools, std::int64_t no
                      .weight = backend.weight,
                      .up = !backend.endpoints.empty() &&
                            state.retry_at_ms.load(std::memory_order_relaxed) <= now_ms,
-                     .draining = backend.weight == 0});
+                     .draining = backend.weight == 0 || backend.service != balance::Service::kIn,
+                     .disabled = backend.service == balance::Service::kDisabled});
     }
   }
   return all;

@@ -25,6 +25,7 @@
 #include "server/connection.h"
 #include "server/routing.h"
 #include "server/session_limits.h"
+#include "server/session_survey.h"
 
 namespace headgate::server {
 
@@ -56,6 +57,7 @@ class Session final : public ListNode {
   [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
   [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
+  [[nodiscard]] SessionGlance glance() const;
 
  private:
   using Clock = std::chrono::steady_clock;

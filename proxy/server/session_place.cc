@@ -92,14 +92,15 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
   }
   if (home_at_once && place->home != 0) {
     const auto home = index_of(set, place->home);
-    if (home && set.slots[*home].weight != 0 && failures_in_a_row(set.backends[*home]) == 0 &&
+    if (home && set.slots[*home].kind != balance::Slot::Kind::kNobody &&
+        failures_in_a_row(set.backends[*home]) == 0 &&
         balance::is_up(set.backends[*home], request.now_ms)) {
       return UserTable::Decision{.backend = place->home, .home = 0};
     }
   }
   const auto here = index_of(set, place->backend);
   const bool stays =
-      here &&
+      here && balance::keeps_users(set.backends[*here]) &&
       (balance::is_up(set.backends[*here], request.now_ms) ||
        (place->established != 0 && failures_in_a_row(set.backends[*here]) < kFailuresToLeave));
   if (!stays && chosen) {

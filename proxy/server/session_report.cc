@@ -57,6 +57,24 @@ void Session::report_dialogue() {
   }
 }
 
+SessionGlance Session::glance() const {
+  const net::Transport& transport = client_->transport();
+  return {.id = id_,
+          .user = user_,
+          .client = client_endpoint_,
+          .listener = worker_.snapshot().config.listeners[listener_].name,
+          .pool = pool_ ? std::string_view(pool_->pool) : std::string_view(),
+          .backend = pool_ ? &pool_->backends[backend_index_].address : nullptr,
+          .phase = phase_,
+          .state = relay_ ? relay_->state_name() : login_->client.state_name(),
+          .tls = transport.is_tls() ? transport.tls_version() : std::string_view(),
+          .started_ms = started_ms_,
+          .moved_ms = moved_ms_,
+          .now_ms = worker_.loop().now_ms(),
+          .bytes_to_backend = relay_ ? relay_->bytes_to_backend() : 0,
+          .bytes_to_client = relay_ ? relay_->bytes_to_client() : 0};
+}
+
 std::string Session::backend_name() const {
   return pool_ ? pool_->backends[backend_index_].address.to_string() : std::string();
 }

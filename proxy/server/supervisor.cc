@@ -15,6 +15,7 @@
 #include <random>
 #include <utility>
 
+#include "admin/api.h"
 #include "base/log.h"
 #include "base/version.h"
 #include "net/socket.h"
@@ -78,6 +79,7 @@ std::expected<void, std::string> Supervisor::start() {
   for (const auto& worker : workers_) {
     threads_.emplace_back([&worker] { worker->run(); });
   }
+  operations_->begin();
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
                       {"config", snapshot_->config.file},
                       {"version", kVersion}});
@@ -101,8 +103,18 @@ std::expected<void, std::string> Supervisor::make_snapshot() {
   snapshot->routing = std::make_unique<Routing>(snapshot->config);
   snapshot->placement = std::make_unique<Placement>(snapshot->config);
   snapshot->ticket_keys = net::make_ticket_keys();
-  pools_ = make_pools(snapshot->config, {});
+  resolved_ = make_pools(snapshot->config, {});
   snapshot_ = std::move(snapshot);
+  auto operations = Operations::create({.snapshot = [this] { return snapshot_; },
+                                        .pools = [this] { return pools(); },
+                                        .orders_changed = [this] { publish(std::nullopt); },
+                                        .status = [this] { return status(); },
+                                        .workers = &workers_});
+  if (!operations) {
+    return std::unexpected(operations.error());
+  }
+  operations_ = std::move(*operations);
+  pools_ = operations_->apply(resolved_);
   return {};
 }
 
@@ -181,11 +193,12 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.build = {.version = std::string(kVersion),
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};
-  auto server =
-      admin::Server::start({.address = *snapshot_->config.admin.address,
-                            .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
-                            .readiness = [this] { return readiness(); },
-                            .routes = {}});
+  auto server = admin::Server::start(
+      {.address = *snapshot_->config.admin.address,
+       .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
+       .readiness = [this] { return readiness(); },
+       .routes = admin::api_routes(*operations_, admin::Access(snapshot_->config.admin.tokens,
+                                                               *snapshot_->config.admin.address))});
   if (!server) {
     return std::unexpected(server.error());
   }
@@ -193,6 +206,39 @@ std::expected<void, std::string> Supervisor::start_admin() {
   const std::string address = admin_->endpoint().to_string();
   log::info("admin listening", {{"address", address}});
   return {};
+}
+
+admin::StatusView Supervisor::status() const {
+  using std::chrono::duration_cast;
+  using std::chrono::seconds;
+  const auto unix_time = [](std::chrono::system_clock::time_point at) {
+    return duration_cast<seconds>(at.time_since_epoch()).count();
+  };
+  const admin::Readiness ready = readiness();
+  admin::StatusView status{
+      .version = std::string(kVersion),
+      .started = unix_time(started_),
+      .uptime_s = duration_cast<seconds>(std::chrono::system_clock::now() - started_).count(),
+      .workers = worker_count_,
+      .ready = ready.ready,
+      .not_ready = ready.why,
+      .config_file = snapshot_->config.file,
+      .config_hash = config_hash_,
+      .config_loaded = unix_time(loaded_),
+      .users = users_->stats().users,
+      .sessions = {},
+      .pools = {}};
+  for (std::size_t phase = 0; phase < metrics::kPhaseNames.size(); ++phase) {
+    std::int64_t sessions = 0;
+    for (const auto& worker : metrics_) {
+      for (const auto* listener = worker->first_listener(); listener != nullptr;
+           listener = listener->next) {
+        sessions += listener->sessions[phase].value();
+      }
+    }
+    status.sessions.push_back({metrics::kPhaseNames[phase], sessions});
+  }
+  return status;
 }
 
 Pools Supervisor::pools() const {
@@ -262,21 +308,33 @@ void Supervisor::wait() {
 
 void Supervisor::resolve_again() {
   sources_->resolve();
-  Pools fresh = make_pools(snapshot_->config, pools_);
+  Pools fresh = make_pools(snapshot_->config, resolved_);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     auto set = std::make_shared<balance::BackendSet>(*fresh[i]);
     for (std::size_t j = 0; j < set->backends.size(); ++j) {
       // A resolver that fails for a moment must not take a backend away.
       if (set->backends[j].endpoints.empty()) {
-        set->backends[j].endpoints = pools_[i]->backends[j].endpoints;
+        set->backends[j].endpoints = resolved_[i]->backends[j].endpoints;
       }
     }
     balance::prepare(*set);
     fresh[i] = std::move(set);
   }
-  if (same_addresses(fresh, pools_)) {
+  if (same_addresses(fresh, resolved_)) {
     return;
   }
+  publish(std::move(fresh));
+  log::info("backend addresses changed");
+}
+
+// What the workers go by from now on: pools that were resolved anew, if any, and what operators
+// have ordered.
+void Supervisor::publish(std::optional<Pools> resolved) {
+  const std::lock_guard one_at_a_time(publish_mutex_);
+  if (resolved) {
+    resolved_ = std::move(*resolved);
+  }
+  const Pools fresh = operations_->apply(resolved_);
   {
     const std::lock_guard lock(pools_mutex_);
     pools_ = fresh;
@@ -284,7 +342,6 @@ void Supervisor::resolve_again() {
   for (const auto& worker : workers_) {
     worker->post(NewPools{fresh});
   }
-  log::info("backend addresses changed");
 }
 
 void Supervisor::stop() {
@@ -295,6 +352,7 @@ void Supervisor::stop() {
     thread.join();
   }
   admin_.reset();  // scrapes read the workers' counters
+  operations_.reset();
   workers_.clear();
   log::info("stopped");
 }

@@ -15,6 +15,7 @@
 #include "balance/user_table.h"
 #include "config/config.h"
 #include "metrics/collector.h"
+#include "server/operations.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
 #include "server/snapshot.h"
@@ -43,6 +44,8 @@ class Supervisor {
   std::expected<void, std::string> make_workers();
   std::expected<void, std::string> start_admin();
   void resolve_again();
+  void publish(std::optional<Pools> resolved);
+  [[nodiscard]] admin::StatusView status() const;
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
   [[nodiscard]] metrics::UserFigures user_figures() const;
@@ -52,17 +55,21 @@ class Supervisor {
   config::Config config_;
   std::size_t worker_count_;
   std::string config_hash_;
+  const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   std::chrono::system_clock::time_point loaded_ = std::chrono::system_clock::now();
   std::shared_ptr<const Snapshot> snapshot_;
   std::optional<auth::SharedSources> sources_;
+  std::mutex publish_mutex_;  // one change of the pools at a time reaches the workers
+  Pools resolved_;            // guarded by publish_mutex_; without what operators have ordered
   mutable std::mutex pools_mutex_;  // the admin threads read pools_
-  Pools pools_;
+  Pools pools_;                     // with it
   std::optional<WaitingRoom> waiting_room_;
   std::optional<balance::UserTable> users_;
   std::optional<SessionLimits> limits_;
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<Operations> operations_;
   std::unique_ptr<admin::Server> admin_;
   sigset_t signals_{};
 };

@@ -114,7 +114,9 @@ void Worker::close_loop() {
   {
     const std::lock_guard lock(mail_mutex_);
     wakeup_.reset();
+    mail_.clear();  // whoever waits for an answer gets none
   }
+  survey_.stop();
   turn_end_.reset();
   chain_.reset();  // sources may hold handles of the loop, and none of them may hold up the end
   timers_->let_loop_end();
@@ -141,6 +143,10 @@ void Worker::on_mail() {
                    [this](NewPools& news) { pools_ = std::move(news.pools); },
                    [this](DropOldest) { drop_oldest(); },
                    [this](const EndLeftBehind& left) { on_left_behind(left); },
+                   [this](AnswerSurvey& asked) {
+                     survey_.begin(std::move(asked.part));
+                     turn_end_->set_busy(true);
+                   },
                    [this](Stop) { stop(); },
                },
                message);
@@ -208,6 +214,7 @@ void Worker::note_oldest() {
 }
 
 void Worker::promote(Session& session) {
+  survey_.leaving(session);
   relaying_.push_back(session);
   by_user_.emplace(session.lease().user, &session);
   waiting_room_.leave();
@@ -215,6 +222,7 @@ void Worker::promote(Session& session) {
 }
 
 void Worker::bury(Session& session) {
+  survey_.leaving(session);
   session.unlink();
   if (session.logged_in()) {
     const auto [first, last] = by_user_.equal_range(session.lease().user);
@@ -233,13 +241,14 @@ void Worker::run_again(Session& session) {
 }
 
 void Worker::on_turn_end() {
-  if (!again_.empty()) {
+  if (!again_.empty() || survey_.busy()) {
     std::vector<Session*> again;
     again.swap(again_);
-    turn_end_->set_busy(false);
     for (Session* session : again) {
       session->resume();
     }
+    survey_.turn();
+    turn_end_->set_busy(!again_.empty() || survey_.busy());
   }
   buried_.clear();
   ready_.replace_taken();

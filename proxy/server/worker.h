@@ -28,6 +28,7 @@
 #include "server/ready_connections.h"
 #include "server/session.h"
 #include "server/session_limits.h"
+#include "server/session_survey.h"
 #include "server/snapshot.h"
 #include "server/waiting_room.h"
 
@@ -43,8 +44,11 @@ struct EndLeftBehind {
   std::uint64_t user = 0;
   std::uint32_t epoch = 0;
 };
+struct AnswerSurvey {
+  std::unique_ptr<SurveyPart> part;
+};
 struct Stop {};  // no new sessions; those there are end now
-using Message = std::variant<NewPools, DropOldest, EndLeftBehind, Stop>;
+using Message = std::variant<NewPools, DropOldest, EndLeftBehind, AnswerSurvey, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -143,6 +147,7 @@ class Worker {
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
+  SurveyWalk survey_{waiting_, relaying_};
   std::vector<Session*> again_;
   std::vector<std::unique_ptr<Session>> buried_;
   bool stopping_ = false;

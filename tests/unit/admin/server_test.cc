@@ -69,7 +69,8 @@ class ServerTest : public testing::Test {
                                  return Response{.status = 200,
                                                  .content_type = "text/plain",
                                                  .body = std::string(request.query) + "|" +
-                                                         std::string(request.body)};
+                                                         std::string(request.body),
+                                                 .headers = {}};
                                }});
     options_.max_body = 100;
     options_.request_timeout = 300ms;

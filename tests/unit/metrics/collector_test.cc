@@ -50,14 +50,16 @@ class CollectorTest : public testing::Test {
                                                 .failures = 3,
                                                 .weight = 100,
                                                 .up = false,
-                                                .draining = false},
+                                                .draining = false,
+                                                .disabled = false},
                                                {.pool = "main",
                                                 .backend = "127.0.1.2:10143",
                                                 .sessions = 0,
                                                 .failures = 0,
                                                 .weight = 0,
                                                 .up = true,
-                                                .draining = true}};
+                                                .draining = true,
+                                                .disabled = true}};
           },
       .users =
           [] {
@@ -166,6 +168,7 @@ TEST_F(CollectorTest, BackendsComeFromTheirProvider) {
   EXPECT_THAT(text, HasSubstr("headgate_backend_up" + first + "0\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_weight" + first + "100\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_draining" + second + "1\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_disabled" + second + "1\n"));
 }
 
 TEST_F(CollectorTest, AUserSourceIsCountedByItsNameAndItsBreakerComesFromItsProvider) {

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+// What the API answers, as lines for people.
+namespace headgate::commands {
+
+std::string status_text(const nlohmann::json& status);  // with `backends` in it
+std::string sessions_text(const nlohmann::json& page);
+std::string kicked_text(const nlohmann::json& kicked);
+std::string changed_text(const nlohmann::json& changed);
+
+}  // namespace headgate::commands

@@ -1,0 +1,119 @@
+#include "server/backend_orders.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace headgate::server {
+namespace {
+
+using balance::Service;
+using testing::HasSubstr;
+
+std::shared_ptr<const balance::BackendSet> make_set(const std::string& pool) {
+  auto set = std::make_shared<balance::BackendSet>();
+  set->pool = pool;
+  for (const char* name : {"one:143", "two:143"}) {
+    balance::Backend backend;
+    backend.address = HostPort::parse(name).value();
+    backend.endpoints = {Endpoint{}};
+    backend.hash = balance::backend_key(backend.address);
+    backend.state = std::make_shared<balance::BackendState>();
+    set->backends.push_back(std::move(backend));
+  }
+  balance::prepare(*set);
+  return set;
+}
+
+BackendOrder order(Service service, std::optional<unsigned> weight = {}) {
+  return {.service = service, .weight = weight, .rate = 5, .since = 1'700'000'000, .by = "alice"};
+}
+
+TEST(BackendOrders, without_orders_the_pools_are_shared) {
+  const Pools pools = {make_set("main"), make_set("other")};
+  EXPECT_EQ(BackendOrders().apply(pools), pools);
+}
+
+TEST(BackendOrders, an_order_concerns_its_backend_in_its_pool_alone) {
+  const Pools pools = {make_set("main"), make_set("other")};
+  BackendOrders orders;
+  orders.set("main", "two:143", order(Service::kDraining, 7));
+  const Pools ordered = orders.apply(pools);
+  EXPECT_EQ(ordered[1], pools[1]);
+  EXPECT_EQ(ordered[0]->backends[0].service, Service::kIn);
+  EXPECT_EQ(ordered[0]->backends[1].service, Service::kDraining);
+  EXPECT_EQ(ordered[0]->backends[1].weight, 7U);
+  EXPECT_EQ(ordered[0]->backends[1].state, pools[0]->backends[1].state);
+  EXPECT_EQ(ordered[0]->slots[1].kind, balance::Slot::Kind::kNobody);
+  EXPECT_EQ(pools[0]->backends[1].service, Service::kIn);
+}
+
+TEST(BackendOrders, a_disabled_backend_cannot_be_connected_to) {
+  BackendOrders orders;
+  orders.set("main", "one:143", order(Service::kDisabled));
+  const Pools ordered = orders.apply({make_set("main")});
+  EXPECT_TRUE(ordered[0]->backends[0].endpoints.empty());
+  EXPECT_FALSE(balance::is_up(ordered[0]->backends[0], 0));
+  for (std::uint64_t user = 0; user < 100; ++user) {
+    EXPECT_EQ(balance::choose(*ordered[0], {.user = user}), 1U);
+  }
+}
+
+TEST(BackendOrders, no_policy_gives_a_draining_backend_a_new_user) {
+  BackendOrders orders;
+  orders.set("main", "one:143", order(Service::kDraining));
+  for (const auto policy :
+       {balance::Policy::kUserHash, balance::Policy::kLeastSessions, balance::Policy::kPowerOfTwo,
+        balance::Policy::kRoundRobin, balance::Policy::kRandom, balance::Policy::kFirst,
+        balance::Policy::kSourceHash}) {
+    auto set = std::make_shared<balance::BackendSet>(*make_set("main"));
+    set->policy = policy;
+    const Pools ordered = orders.apply({set});
+    for (std::uint64_t user = 0; user < 100; ++user) {
+      EXPECT_EQ(balance::choose(*ordered[0],
+                                {.user = user, .source = user, .random = user, .turn = user}),
+                1U);
+    }
+  }
+}
+
+TEST(BackendOrders, an_order_that_changes_nothing_is_forgotten) {
+  BackendOrders orders;
+  orders.set("main", "one:143", order(Service::kDraining));
+  orders.set("main", "one:143", order(Service::kIn));
+  EXPECT_TRUE(orders.all().empty());
+  orders.set("main", "one:143", order(Service::kIn, 5));
+  EXPECT_EQ(orders.find("main", "one:143")->weight, 5U);
+  orders.set("main", "gone:143", order(Service::kDisabled));
+  EXPECT_EQ(orders.apply({make_set("main")})[0]->backends.size(), 2U);
+}
+
+TEST(BackendOrders, what_a_state_file_keeps_comes_back) {
+  BackendOrders orders;
+  orders.set("main", "one:143", order(Service::kMoving));
+  orders.set("main", "two:143", order(Service::kIn, 0));
+  orders.set("other", "[::1]:143", order(Service::kDisabled, 10));
+  const auto again = BackendOrders::from_json(orders.to_json());
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_EQ(again->to_json(), orders.to_json());
+  const BackendOrder* moving = again->find("main", "one:143");
+  ASSERT_NE(moving, nullptr);
+  EXPECT_EQ(moving->service, Service::kMoving);
+  EXPECT_EQ(moving->rate, 5U);
+  EXPECT_EQ(moving->since, 1'700'000'000);
+  EXPECT_EQ(moving->by, "alice");
+  EXPECT_EQ(again->find("main", "two:143")->weight, 0U);
+}
+
+TEST(BackendOrders, a_broken_state_is_refused_with_the_place) {
+  for (const char* text :
+       {"", "{", "[]", "{}", R"({"version":2,"backends":[]})", R"({"version":1,"backends":{}})"}) {
+    EXPECT_FALSE(BackendOrders::from_json(text).has_value()) << text;
+  }
+  const char* entry =
+      R"({"version":1,"backends":[{"pool":"main","backend":"a:1","service":"sleeping","weight":null,"rate":0,"since":1,"by":""}]})";
+  EXPECT_THAT(BackendOrders::from_json(entry).error(), HasSubstr("backends[0]"));
+  EXPECT_FALSE(BackendOrders::from_json(R"({"version":1,"backends":[7]})").has_value());
+}
+
+}  // namespace
+}  // namespace headgate::server
