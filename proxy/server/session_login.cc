@@ -73,12 +73,39 @@ void Session::after_client(ClientLeg::Status status) {
 }
 
 void Session::look_up() {
-  enter(Phase::kLookUp);
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
   user_ = login.credentials.user;
-  if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
+  take_terms_in_force();
+  ask_sources();
+}
+
+// An attempt to log in goes by the configuration in force when it begins; the dialogue with the
+// client goes on as it began. The clients of a listener that is gone get in as before. Whether
+// there was a newer configuration.
+bool Session::take_terms_in_force() {
+  Login& login = *login_;
+  const std::shared_ptr<Generation>& newest = worker_.generation();
+  if (login.generation == newest) {
+    return false;
+  }
+  const auto listener = newest->terms->snapshot->find_listener(login.context.listener.name);
+  if (!listener) {
+    return false;
+  }
+  login.generation = newest;
+  terms_ = newest->terms;
+  listener_ = static_cast<std::uint32_t>(*listener);
+  return true;
+}
+
+// Also for the second time, when a reload has come in between.
+void Session::ask_sources() {
+  worker_.users().leave(lease_);
+  enter(Phase::kLookUp);
+  Login& login = *login_;
+  if (const auto refused = snapshot().limits->full(listener_, client_endpoint_.ip)) {
     fail_login(*refused, {});
     return;
   }
@@ -91,7 +118,7 @@ void Session::look_up() {
       .session_id = session_id,
       .tls = client_->transport().is_tls(),
   };
-  auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
+  auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
   });
   // The answer may have come already, and with it the end of this login or of the session.
@@ -115,18 +142,22 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
 
 void Session::route(auth::Route route, std::size_t source) {
   Login& login = *login_;
-  const auto routed = worker_.snapshot().routing->route(login.credentials.user, route, source);
+  const auto routed = snapshot().routing.route(login.credentials.user, route, source);
   if (!routed) {
     fail_login(LoginFailure::kNoBackend, routed.error());
     return;
   }
   login.route = std::move(route);
   login.pool = routed->pool;
+  if (outrun_by_reload() && take_terms_in_force()) {
+    ask_sources();
+    return;
+  }
   if (const auto refused = find_place(*routed)) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
   next_attempt();
 }
@@ -157,7 +188,7 @@ void Session::next_attempt() {
 
 void Session::start_attempt() {
   Login& login = *login_;
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   const balance::Backend& backend = pool_->backends[backend_index_];
   dialogue::BackendLoginRequest request;
   if (pool.master && login.route.use_master) {
@@ -181,8 +212,8 @@ void Session::start_attempt() {
           login.endpoint,
           backend.address.host,
           pool.tls,
-          worker_.client_tls(login.pool),
-          {.idle_s = static_cast<unsigned>(worker_.snapshot().config.relay.keepalive.count())}},
+          login.generation->client_tls[login.pool].get(),
+          {.idle_s = static_cast<unsigned>(snapshot().config.relay.keepalive.count())}},
       login.context.protocol.backend(pool.tls == config::TlsMode::kStartTls), std::move(request),
       this, &Session::on_backend_ready);
   login.attempted_at = Login::Clock::now();
@@ -222,7 +253,7 @@ void Session::attempt_failed() {
   login.pause.cancel();
   balance::BackendState& state = *pool_->backends[backend_index_].state;
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.failure = login.backend->failure();
   login.detail = without(login.backend->detail(), login.credentials.secret.view());
   if (pool.master) {
@@ -277,7 +308,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail) {
   login.credentials = {};
   login.ticket.cancel();
   enter(Phase::kClientLogin);
-  const auto delay = worker_.snapshot().config.login.failure_delay;
+  const auto delay = snapshot().config.login.failure_delay;
   if (dialogue::info(failure).delayed && delay.count() > 0) {
     login.pause_for = Login::Pause::kFailureDelay;
     worker_.timers().arm(login.pause, ms(delay));
