@@ -57,6 +57,7 @@ GuardedSource::~GuardedSource() {
   for (const auto& question : asked_) {
     breaker_->abandoned(*question->pass);
   }
+  show(0, 0);
 }
 
 void GuardedSource::look_up(const LoginRequest& request, Callback done) {
@@ -166,8 +167,12 @@ void GuardedSource::end(Question& question, SourceResult result) {
 }
 
 void GuardedSource::update_gauges() {
-  metrics_.under_way.set(static_cast<std::int64_t>(asked_.size()));
-  metrics_.queued.set(static_cast<std::int64_t>(waiting_.size()));
+  show(static_cast<std::int64_t>(asked_.size()), static_cast<std::int64_t>(waiting_.size()));
+}
+
+void GuardedSource::show(std::int64_t under_way, std::int64_t queued) {
+  metrics_.under_way.add(under_way - std::exchange(shown_under_way_, under_way));
+  metrics_.queued.add(queued - std::exchange(shown_queued_, queued));
 }
 
 }  // namespace headgate::auth

@@ -50,6 +50,7 @@ class GuardedSource : public UserSource {
   void timed_out(Question& question);
   void end(Question& question, metrics::SourceResult result);
   void update_gauges();
+  void show(std::int64_t under_way, std::int64_t queued);
 
   net::TimerWheel& timers_;
   std::unique_ptr<UserSource> source_;
@@ -58,7 +59,9 @@ class GuardedSource : public UserSource {
   metrics::SourceMetrics& metrics_;
   std::minstd_rand random_{std::random_device{}()};
   Questions asked_;
-  Questions waiting_;  // oldest first
+  Questions waiting_;                 // oldest first
+  std::int64_t shown_under_way_ = 0;  // what of the gauges is this object's: for a while after a
+  std::int64_t shown_queued_ = 0;     // reload there are two of one name
   bool starting_ = false;
 };
 

@@ -83,8 +83,8 @@ std::expected<void, Errors> check_map(const SourceOptions& options) {
 
 }  // namespace
 
-std::expected<SharedSources, Errors> SharedSources::load(
-    const std::vector<SourceOptions>& options) {
+std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
+                                                         const SharedSources* before) {
   SharedSources shared;
   Errors errors;
   for (const SourceOptions& option : options) {
@@ -94,6 +94,9 @@ std::expected<SharedSources, Errors> SharedSources::load(
     source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
     if (option.cache) {
       source.cache = std::make_shared<LookupCache>(*option.cache);
+    }
+    if (option.unchanged && before != nullptr) {
+      before->take_over(source);
     }
     if (auto opened = open(source); !opened) {
       std::ranges::move(opened.error(), std::back_inserter(errors));
@@ -108,6 +111,21 @@ std::expected<SharedSources, Errors> SharedSources::load(
   return shared;
 }
 
+void SharedSources::take_over(Source& source) const {
+  for (const Source& known : sources_) {
+    // Who comes last answers for users whom nobody knows; its connections have to know that.
+    if (known.options.name == source.options.name && known.last == source.last) {
+      source.pool = known.pool;
+      source.breaker = known.breaker;
+      source.cache = known.cache;
+      if (known.auth_http && known.auth_http->options->known_backends ==
+                                 source.options.auth_http->known_backends) {
+        source.auth_http = known.auth_http;
+      }
+    }
+  }
+}
+
 std::expected<void, Errors> SharedSources::open(Source& source) {
   if (source.options.kind == SourceKind::kPasswdFile) {
     auto file = PasswdFile::open(source.options.path);
@@ -115,6 +133,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       return std::unexpected(std::move(file.error()));
     }
     source.file = *std::move(file);
+  } else if (source.pool) {
+    return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap) {
     auto pool = source.options.kind == SourceKind::kSql ? open_sql(source.options, source.last)
                                                         : open_ldap(source.options, source.last);
@@ -124,7 +144,7 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     source.pool = *std::move(pool);
   } else if (source.options.kind == SourceKind::kMap) {
     return check_map(source.options);
-  } else if (source.options.kind == SourceKind::kAuthHttp) {
+  } else if (source.options.kind == SourceKind::kAuthHttp && !source.auth_http) {
     source.auth_http = std::make_shared<AuthHttpServers>(source.options.auth_http);
   }
   return {};

@@ -6,47 +6,21 @@
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "net/tls.h"
+#include "server/tls_contexts.h"
 
 namespace headgate::commands {
 namespace {
 
-net::TlsPolicy policy_of(const config::Tls& tls) {
-  return {tls.minimum_version, tls.ciphers, tls.cipher_suites, tls.groups};
-}
-
-bool report(const config::Config& config, std::string_view key, std::string_view error) {
-  fmt::print(stderr, "{}: {}: {}\n", config.file, key, error);
-  return false;
-}
-
 // What only OpenSSL can judge: whether certificates and keys are such and belong together, and
 // whether it knows the ciphers. Reports all errors.
 bool check_tls(const config::Config& config) {
-  bool good = true;
-  if (!config.tls.certificates.empty()) {
-    net::ServerTlsOptions options;
-    options.policy = policy_of(config.tls);
-    for (const config::Certificate& each : config.tls.certificates) {
-      options.certificates.push_back({each.certificate, each.key});
-    }
-    options.ticket_keys = net::make_ticket_keys();
-    options.tickets = config.tls.session_tickets;
-    if (const auto tls = net::ServerTls::create(options); !tls) {
-      good = report(config, "tls", tls.error());
+  const auto contexts = server::make_tls_contexts(config, net::make_ticket_keys());
+  if (!contexts) {
+    for (const std::string& error : contexts.error()) {
+      fmt::print(stderr, "{}: {}\n", config.file, error);
     }
   }
-  for (const config::Pool& pool : config.pools) {
-    if (pool.tls != config::TlsMode::kNone) {
-      net::ClientTlsOptions options;
-      options.policy = policy_of(config.tls);
-      options.verify = pool.verify;
-      options.ca_file = pool.ca;
-      if (const auto tls = net::ClientTls::create(options); !tls) {
-        good = report(config, "pools." + pool.name, tls.error());
-      }
-    }
-  }
-  return good;
+  return contexts.has_value();
 }
 
 std::string counted(std::size_t count, std::string_view thing) {

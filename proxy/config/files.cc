@@ -131,7 +131,13 @@ Type<Secret> secret(std::string_view what) {
   };
   return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
           std::move(read),
-          [](const Secret&) { return std::string(); }};
+          [](const Secret&) { return std::string(); },
+          [](const Secret& value) {
+            TextNode node;
+            node.kind = TextNode::Kind::kSecret;
+            node.secret = value.clone();
+            return node;
+          }};
 }
 
 Type<Secret> secret_file() {

@@ -354,6 +354,11 @@ const Type<Config>& schema() {
   return type;
 }
 
+const Type<UserSource>& user_source_schema() {
+  static const Type<UserSource> type = source_type();
+  return type;
+}
+
 std::string_view name(TlsMode mode) {
   return word(kTlsModes, mode);
 }

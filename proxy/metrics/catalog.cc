@@ -92,6 +92,10 @@ std::vector<LabelInfo> label_infos() {
       {"", "compiler", "what it was built with", {}},
       {"", "file", "configuration file", {}},
       {"", "hash", "hash of the configuration file's bytes", {}},
+      {"headgate_config_reloads_total",
+       "result",
+       "whether it was put in force",
+       {"applied", "refused"}},
   };
 }
 

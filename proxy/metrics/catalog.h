@@ -102,6 +102,13 @@ namespace headgate::metrics {
     "Always 1; the labels say which configuration is in force.")                                  \
   X(kConfigLoaded, "headgate_config_load_timestamp_seconds", kGauge, "",                          \
     "When the configuration in force was loaded, as Unix time.")                                  \
+  X(kConfigReloads, "headgate_config_reloads_total", kCounter, "result",                          \
+    "Reloads of the configuration: put in force, or refused because of an error.")                \
+  X(kConfigReloadOk, "headgate_config_last_reload_successful", kGauge, "",                        \
+    "1: the last reload was applied, or there was none; 0: it was refused, and what is in force " \
+    "is older than the file.")                                                                    \
+  X(kConfigReloadTime, "headgate_config_last_reload_success_timestamp_seconds", kGauge, "",       \
+    "When a reload was last applied, as Unix time; 0: never.")                                    \
   X(kProcessCpu, "headgate_process_cpu_seconds_total", kCounter, "",                              \
     "Processor time used, user and system.")                                                      \
   X(kProcessResident, "headgate_process_resident_memory_bytes", kGauge, "", "Resident memory.")   \

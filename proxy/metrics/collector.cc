@@ -331,6 +331,20 @@ void add_lookup_servers(Page& page, const std::vector<LookupServerFigures>& serv
   }
 }
 
+double unix_time(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+void add_config(Page& page, const ConfigInfo& config) {
+  page.add(MetricId::kConfigInfo, {config.file, config.hash}, 1);
+  page.add(MetricId::kConfigLoaded, {}, unix_time(config.loaded));
+  page.add(MetricId::kConfigReloads, {"applied"}, config.reloads.applied);
+  page.add(MetricId::kConfigReloads, {"refused"}, config.reloads.refused);
+  page.add(MetricId::kConfigReloadOk, {}, config.reloads.last_ok ? 1 : 0);
+  page.add(MetricId::kConfigReloadTime, {},
+           config.reloads.last_applied ? unix_time(*config.reloads.last_applied) : 0.0);
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -370,10 +384,7 @@ std::vector<MetricFamily> Collector::Collect() const {
       MetricId::kBuildInfo,
       {sources_.build.version, sources_.build.openssl, sources_.build.libuv, HEADGATE_COMPILER}, 1);
   if (sources_.config) {
-    const ConfigInfo config = sources_.config();
-    page.add(MetricId::kConfigInfo, {config.file, config.hash}, 1);
-    page.add(MetricId::kConfigLoaded, {},
-             std::chrono::duration<double>(config.loaded.time_since_epoch()).count());
+    add_config(page, sources_.config());
   }
   add_process(page);
   page.add(MetricId::kScrapeDuration, {},

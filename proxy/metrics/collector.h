@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,10 +53,19 @@ struct BuildInfo {
   std::string libuv;
 };
 
+// The configuration read again while the process runs.
+struct ReloadFigures {
+  std::uint64_t applied = 0;
+  std::uint64_t refused = 0;
+  bool last_ok = true;
+  std::optional<std::chrono::system_clock::time_point> last_applied;
+};
+
 struct ConfigInfo {
   std::string file;
   std::string hash;
   std::chrono::system_clock::time_point loaded;
+  ReloadFigures reloads = {};
 };
 
 // Where the page's figures come from. The functions are called on the scraping thread and must be

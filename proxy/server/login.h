@@ -13,6 +13,7 @@
 #include "server/backend_leg.h"
 #include "server/backend_search.h"
 #include "server/client_leg.h"
+#include "server/generation.h"
 
 namespace headgate::server {
 
@@ -22,16 +23,18 @@ struct Login {
   // What the pause timer is armed for.
   enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt, kAskAgain };
 
-  Login(net::Transport& transport, ClientLegContext leg_context, void* session,
-        net::Timer::Callback on_pause_over)
+  Login(net::Transport& transport, ClientLegContext leg_context,
+        std::shared_ptr<Generation> in_force, void* session, net::Timer::Callback on_pause_over)
       : context(std::move(leg_context)),
         client(transport, context),
+        generation(std::move(in_force)),
         pause(session, on_pause_over) {}
 
   ClientLegContext context;
   ClientLeg client;
 
   // One try of the client to log in; begins anew with each.
+  std::shared_ptr<Generation> generation;  // what it goes by
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
   auth::Chain::Ticket ticket;

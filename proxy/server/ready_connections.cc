@@ -55,8 +55,10 @@ struct ReadyConnections::Waiting {
 ReadyConnections::ReadyConnections(Worker& worker) : worker_(worker), round_(this, &on_round) {}
 ReadyConnections::~ReadyConnections() = default;
 
-void ReadyConnections::start() {
-  const auto& pools = worker_.snapshot().config.pools;
+void ReadyConnections::start(std::shared_ptr<const Generation> generation) {
+  clear();
+  generation_ = std::move(generation);
+  const auto& pools = generation_->terms->snapshot->config.pools;
   pools_.resize(pools.size());
   if (std::ranges::any_of(pools, [](const auto& pool) { return pool.ready_connections > 0; })) {
     worker_.timers().arm(round_, 0);
@@ -64,11 +66,19 @@ void ReadyConnections::start() {
 }
 
 void ReadyConnections::stop() {
-  stopped_ = true;
+  clear();
+  generation_ = nullptr;
+}
+
+void ReadyConnections::clear() {
   round_.cancel();
   taken_from_.clear();
   pools_.clear();
   worker_.metrics().ready_connections.set(0);
+}
+
+const config::Pool& ReadyConnections::config_of(std::size_t pool) const {
+  return generation_->terms->snapshot->config.pools[pool];
 }
 
 void ReadyConnections::on_round(void* self) noexcept {
@@ -77,8 +87,8 @@ void ReadyConnections::on_round(void* self) noexcept {
 
 void ReadyConnections::round() {
   for (std::size_t pool = 0; pool < pools_.size(); ++pool) {
-    if (worker_.snapshot().config.pools[pool].ready_connections > 0) {
-      tend(pool, *worker_.pool(pool));
+    if (config_of(pool).ready_connections > 0) {
+      tend(pool, *generation_->pools[pool]);
     }
   }
   worker_.timers().arm(round_, kRoundMs);
@@ -111,14 +121,14 @@ void ReadyConnections::tend(std::size_t pool, const balance::BackendSet& set) {
 }
 
 void ReadyConnections::fill(Shelf& shelf) {
-  const config::Pool& pool = worker_.snapshot().config.pools[shelf.pool];
+  const config::Pool& pool = config_of(shelf.pool);
   for (std::size_t there = shelf.waiting.size(); there < pool.ready_connections; ++there) {
     const std::uint64_t now = worker_.loop().now_ms();
     if (now < shelf.next_at_ms || !deserves(shelf.backend, static_cast<std::int64_t>(now))) {
       return;
     }
     auto& waiting = *shelf.waiting.emplace_back(std::make_unique<Waiting>(*this, shelf));
-    waiting.leg = worker_.new_backend_leg(shelf.pool, shelf.backend,
+    waiting.leg = worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend,
                                           shelf.backend.endpoints.front(), &waiting, &on_ready);
     worker_.timers().arm(waiting.timer, static_cast<std::uint64_t>(pool.connect_timeout.count()));
     after(waiting, waiting.leg->start(std::nullopt));
@@ -142,7 +152,7 @@ void ReadyConnections::after(Waiting& waiting, BackendLeg::Status status) {
   } else if (status == BackendLeg::Status::kReady && !std::exchange(waiting.ready, true)) {
     count(1);
     waiting.shelf.pause_ms = 0;
-    const config::Pool& pool = worker_.snapshot().config.pools[waiting.shelf.pool];
+    const config::Pool& pool = config_of(waiting.shelf.pool);
     worker_.timers().arm(waiting.timer, spread(static_cast<std::uint64_t>(pool.ready_for.count()),
                                                worker_.random()));
   }
@@ -160,7 +170,7 @@ void ReadyConnections::failed(Waiting& waiting) {
   Shelf& shelf = waiting.shelf;
   const std::uint64_t now = worker_.loop().now_ms();
   if (dialogue::blames_backend(info)) {
-    const config::Pool& pool = worker_.snapshot().config.pools[shelf.pool];
+    const config::Pool& pool = config_of(shelf.pool);
     balance::note_failure(*shelf.backend.state, static_cast<std::int64_t>(now),
                           pool.retry_after.count(), worker_.random());
   }
@@ -170,7 +180,7 @@ void ReadyConnections::failed(Waiting& waiting) {
   shelf.pause_ms = std::clamp(2 * shelf.pause_ms, kPauseMs, kLongestPauseMs);
   shelf.next_at_ms = now + shelf.pause_ms;
   const std::string backend = shelf.backend.address.to_string();
-  log::warning("no ready connection", {{"pool", worker_.snapshot().config.pools[shelf.pool].name},
+  log::warning("no ready connection", {{"pool", config_of(shelf.pool).name},
                                        {"backend", backend},
                                        {"failure", info.name},
                                        {"detail", waiting.leg->detail()},
@@ -196,10 +206,10 @@ void ReadyConnections::remove(Waiting& waiting) {
   std::erase_if(waiting.shelf.waiting, [&](const auto& one) { return one.get() == &waiting; });
 }
 
-std::unique_ptr<BackendLeg> ReadyConnections::take(std::size_t pool,
+std::unique_ptr<BackendLeg> ReadyConnections::take(const Generation& generation, std::size_t pool,
                                                    const balance::Backend& backend,
                                                    const Endpoint& endpoint) {
-  if (stopped_ || worker_.snapshot().config.pools[pool].ready_connections == 0) {
+  if (&generation != generation_.get() || config_of(pool).ready_connections == 0) {
     return nullptr;
   }
   const auto found = pools_[pool].find(backend.hash);
@@ -225,6 +235,9 @@ std::unique_ptr<BackendLeg> ReadyConnections::take(std::size_t pool,
 
 void ReadyConnections::replace_taken() {
   // One that fails at once does not come back here before the next turn.
+  if (taken_from_.empty()) {
+    return;
+  }
   for (Shelf* shelf : std::exchange(taken_from_, {})) {
     shelf->taken_from = false;
     fill(*shelf);

@@ -10,6 +10,7 @@
 #include "base/address.h"
 #include "net/timer_wheel.h"
 #include "server/backend_leg.h"
+#include "server/generation.h"
 
 namespace headgate::server {
 
@@ -26,13 +27,14 @@ class ReadyConnections {
   ReadyConnections(const ReadyConnections&) = delete;
   ReadyConnections& operator=(const ReadyConnections&) = delete;
 
-  void start();
+  // From here on they are made by this configuration; those made by an older one go.
+  void start(std::shared_ptr<const Generation> generation);
   void stop();  // all of them go, for good
 
-  // The one that has waited longest for a user of this backend; null: there is none. To be replaced
-  // at the end of the turn, when the login is on its way.
-  std::unique_ptr<BackendLeg> take(std::size_t pool, const balance::Backend& backend,
-                                   const Endpoint& endpoint);
+  // The one that has waited longest for a user of this backend; null: there is none that was made
+  // by this configuration. To be replaced at the end of the turn, when the login is on its way.
+  std::unique_ptr<BackendLeg> take(const Generation& generation, std::size_t pool,
+                                   const balance::Backend& backend, const Endpoint& endpoint);
   void replace_taken();
 
  private:
@@ -44,7 +46,9 @@ class ReadyConnections {
   static void on_timer(void* waiting) noexcept;
   static void on_round(void* self) noexcept;
 
+  void clear();
   void round();
+  [[nodiscard]] const config::Pool& config_of(std::size_t pool) const;
   void tend(std::size_t pool, const balance::BackendSet& set);
   void fill(Shelf& shelf);
   void after(Waiting& waiting, BackendLeg::Status status);
@@ -53,10 +57,10 @@ class ReadyConnections {
   void count(std::int64_t change);
 
   Worker& worker_;
-  std::vector<Shelves> pools_;  // as config.pools
+  std::shared_ptr<const Generation> generation_;  // null: stopped
+  std::vector<Shelves> pools_;                    // as config.pools
   std::vector<Shelf*> taken_from_;
   net::Timer round_;
-  bool stopped_ = false;
 };
 
 }  // namespace headgate::server

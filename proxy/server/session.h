@@ -23,6 +23,7 @@
 #include "server/backend_search.h"
 #include "server/client_leg.h"
 #include "server/connection.h"
+#include "server/generation.h"
 #include "server/routing.h"
 #include "server/session_limits.h"
 #include "server/session_survey.h"
@@ -69,9 +70,15 @@ class Session final : public ListNode {
   static void on_deadline(void* self) noexcept;
   static void on_pause_over(void* self) noexcept;
 
+  [[nodiscard]] const Snapshot& snapshot() const { return *terms_->snapshot; }
+  [[nodiscard]] metrics::ListenerMetrics& listener_metrics() const {
+    return *terms_->listeners[listener_];
+  }
+
   // session_login.cc
   void after_client(ClientLeg::Status status);
   void look_up();
+  bool take_terms_in_force();
   void ask_sources();
   void on_looked_up(auth::LookupResult result, std::size_t source);
   void route(auth::Route route, std::size_t source);
@@ -91,6 +98,7 @@ class Session final : public ListNode {
   void hand_over();
 
   // session_place.cc
+  [[nodiscard]] bool outrun_by_reload() const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
   BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
   [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;
@@ -117,12 +125,14 @@ class Session final : public ListNode {
   void note_stage(metrics::Stage stage, Clock::duration duration);
 
   Worker& worker_;
-  const std::size_t listener_;
+  // Those of the accept, then those of the last attempt to log in.
+  std::shared_ptr<const Terms> terms_;
   const std::uint64_t id_;
   metrics::Phase phase_ = metrics::Phase::kTlsAccept;
   Limit limit_ = Limit::kIdle;
   bool closed_ = false;
-  bool queued_ = false;  // run_again() was called
+  bool queued_ = false;     // run_again() was called
+  std::uint32_t listener_;  // index under terms_
   const std::uint64_t started_ms_;
   std::uint64_t stalled_at_ = 0;  // Relay::stalled_bytes() when the stall limit was armed
   std::uint64_t moved_ms_ = 0;    // when the relay last moved a byte, by the loop's clock

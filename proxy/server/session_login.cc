@@ -67,13 +67,40 @@ void Session::after_client(ClientLeg::Status status) {
 }
 
 void Session::look_up() {
-  enter(Phase::kLookUp);
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
   ++login.attempts;
   user_ = login.credentials.user;
-  if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
+  take_terms_in_force();
+  ask_sources();
+}
+
+// An attempt to log in goes by the configuration in force when it begins; the dialogue with the
+// client goes on as it began. The clients of a listener that is gone get in as before. Whether
+// there was a newer configuration.
+bool Session::take_terms_in_force() {
+  Login& login = *login_;
+  const std::shared_ptr<Generation>& newest = worker_.generation();
+  if (login.generation == newest) {
+    return false;
+  }
+  const auto listener = newest->terms->snapshot->find_listener(login.context.listener.name);
+  if (!listener) {
+    return false;
+  }
+  login.generation = newest;
+  terms_ = newest->terms;
+  listener_ = static_cast<std::uint32_t>(*listener);
+  return true;
+}
+
+// Also for the second time, when a reload has come in between.
+void Session::ask_sources() {
+  worker_.users().leave(lease_);
+  enter(Phase::kLookUp);
+  Login& login = *login_;
+  if (const auto refused = snapshot().limits->full(listener_, client_endpoint_.ip)) {
     fail_login(*refused, {});
     return;
   }
@@ -96,7 +123,7 @@ void Session::ask_sources() {
       .proxied = login.client.proxied(),
       .attempt = login.attempts,
   };
-  auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
+  auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
   });
   // The answer may have come already, and with it the end of this login or of the session.
@@ -124,18 +151,22 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
 
 void Session::route(auth::Route route, std::size_t source) {
   Login& login = *login_;
-  const auto routed = worker_.snapshot().routing->route(login.credentials.user, route, source);
+  const auto routed = snapshot().routing.route(login.credentials.user, route, source);
   if (!routed) {
     fail_login(LoginFailure::kNoBackend, routed.error());
     return;
   }
   login.route = std::move(route);
   login.pool = routed->pool;
+  if (outrun_by_reload() && take_terms_in_force()) {
+    ask_sources();
+    return;
+  }
   if (const auto refused = find_place(*routed)) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
   next_attempt();
 }
@@ -166,7 +197,7 @@ void Session::next_attempt() {
 
 dialogue::BackendLoginRequest Session::backend_request() {
   const Login& login = *login_;
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   dialogue::BackendLoginRequest request;
   if (pool.master && login.route.use_master && !login.route.password) {
     request.user = pool.master->user;
@@ -189,16 +220,17 @@ dialogue::BackendLoginRequest Session::backend_request() {
 
 void Session::start_attempt(Connections which) {
   Login& login = *login_;
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   const balance::Backend& backend = pool_->backends[backend_index_];
   login.attempted_at = Login::Clock::now();
   login.pause_for = Login::Pause::kAttempt;
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
   worker_.timers().arm(login.pause, std::min(ms(pool.connect_timeout), left));
-  auto ready = which == Connections::kAny
-                   ? worker_.ready_connections().take(login.pool, backend, login.endpoint)
-                   : nullptr;
+  auto ready =
+      which == Connections::kAny
+          ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
+          : nullptr;
   if (ready) {
     enter(Phase::kBackendLogin);
     login.backend = std::move(ready);
@@ -206,8 +238,8 @@ void Session::start_attempt(Connections which) {
     return;
   }
   enter(Phase::kConnect);
-  login.backend = worker_.new_backend_leg(login.pool, backend, login.endpoint, this,
-                                          &Session::on_backend_ready);
+  login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
+                                          this, &Session::on_backend_ready);
   after_backend(login.backend->start(backend_request()));
 }
 
@@ -246,7 +278,7 @@ void Session::attempt_failed() {
   }
   balance::BackendState& state = *pool_->backends[backend_index_].state;
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.failure = login.backend->failure();
   login.detail = without(login.backend->detail(), login.credentials.secret.view());
   if (login.route.password) {
@@ -317,7 +349,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   login.route = {};
   login.ticket.cancel();
   enter(Phase::kClientLogin);
-  const auto usual = dialogue::info(failure).delayed ? worker_.snapshot().config.login.failure_delay
+  const auto usual = dialogue::info(failure).delayed ? snapshot().config.login.failure_delay
                                                      : std::chrono::milliseconds(0);
   const auto delay = own_delay.value_or(usual);
   if (delay.count() > 0) {

@@ -111,17 +111,28 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
 
 }  // namespace
 
+// Whether other sessions of the user are at a backend that a reload has brought since this attempt
+// began: it must go there, too.
+bool Session::outrun_by_reload() const {
+  const Login& login = *login_;
+  if (login.generation == worker_.generation()) {
+    return false;
+  }
+  const auto place =
+      worker_.users().find(snapshot().placement.identity(login.pool, login.route.user));
+  return place && !index_of(*login.generation->pools[login.pool], place->backend);
+}
+
 // Empty: there is a place, and login.search begins there.
 std::optional<LoginFailure> Session::find_place(const Routed& routed) {
   Login& login = *login_;
-  const config::Config& config = worker_.snapshot().config;
-  if (worker_.limits().pool_full(login.pool)) {
+  const config::Config& config = snapshot().config;
+  if (snapshot().limits->pool_full(login.pool)) {
     return LoginFailure::kPoolFull;
   }
-  const Placement& placement = *worker_.snapshot().placement;
-  const auto set = routed.backend
-                       ? set_with(worker_.pool(login.pool), *routed.backend, login.route.addresses)
-                       : worker_.pool(login.pool);
+  const Placement& placement = snapshot().placement;
+  const auto& pool = login.generation->pools[login.pool];
+  const auto set = routed.backend ? set_with(pool, *routed.backend, login.route.addresses) : pool;
   const std::string& user = login.route.user;
   const balance::Request request =
       placement.request(login.pool, *set, user, client_endpoint_.ip, worker_.random(),
@@ -197,11 +208,11 @@ bool Session::keeps_user(LoginFailure failure) const {
 // something else has begun.
 bool Session::establish() {
   Login& login = *login_;
-  const config::Config& config = worker_.snapshot().config;
+  const config::Config& config = snapshot().config;
   switch (worker_.users().establish(lease_, config.limits.sessions_per_user)) {
     case UserTable::Establish::kYes: {
       const auto refused =
-          worker_.limits().take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
+          snapshot().limits->take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
       if (!refused) {
         return true;
       }
@@ -220,6 +231,10 @@ bool Session::establish() {
   give_up_backend();
   const auto set = login.search.set();
   const auto index = index_of(*set, lease_.backend);
+  if (!index && take_terms_in_force()) {
+    ask_sources();  // they are at a backend that a reload has brought
+    return false;
+  }
   login.search =
       index ? BackendSearch(set, balance::Candidates{.order = {*index}}) : BackendSearch();
   next_attempt();

@@ -33,7 +33,7 @@ dialogue::CloseReason reason_of(relay::End end) {
 void Session::begin_relay() {
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
-  worker_.timers().arm(deadline_, ms(worker_.snapshot().config.relay.idle_timeout));
+  worker_.timers().arm(deadline_, ms(snapshot().config.relay.idle_timeout));
   // What waits in the kernel the poll tells of in a moment; mostly nothing does.
   run_relay(client_->transport().read_pending() ? net::kReadable : 0, 0);
 }
@@ -68,7 +68,7 @@ void Session::watch_limits() {
 }
 
 std::uint64_t Session::limit_ms() const {
-  const config::Relay& relay = worker_.snapshot().config.relay;
+  const config::Relay& relay = snapshot().config.relay;
   switch (limit_) {
     case Limit::kHalfClose:
       return ms(relay.half_close_timeout);
@@ -77,8 +77,7 @@ std::uint64_t Session::limit_ms() const {
     case Limit::kIdle:
       break;
   }
-  const bool waits =
-      worker_.snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
+  const bool waits = snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
   return ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout) : relay.idle_timeout);
 }
 

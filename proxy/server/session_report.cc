@@ -21,7 +21,7 @@ using metrics::Stage;
 
 void Session::enter(metrics::Phase phase) {
   if (phase != phase_) {
-    worker_.listener_metrics(listener_).move(phase_, phase);
+    listener_metrics().move(phase_, phase);
     phase_ = phase;
   }
 }
@@ -161,7 +161,7 @@ void Session::report_end(dialogue::CloseReason reason, std::string_view detail) 
              {{"session", session},
               {"user", printable(user_)},
               {"client", client},
-              {"listener", worker_.snapshot().config.listeners[listener_].name},
+              {"listener", listener_metrics().name},
               {"tls", client_->transport().tls_version()},
               {"cipher", client_->transport().tls_cipher()},
               {"pool", pool_ ? std::string_view(pool_->pool) : std::string_view()},

@@ -266,6 +266,23 @@ TEST_F(SourcesTest, ExplainNeedsNoPassword) {
   EXPECT_TRUE(std::holds_alternative<Rejected>(files->explain("carol").result));
 }
 
+TEST_F(SourcesTest, AnUnchangedSourceGoesOnWithItsCacheAndReadsItsFileAgain) {
+  SourceOptions options = file(first_);
+  options.cache = CacheOptions{};
+  const auto before = SharedSources::load({options});
+  log_in(*before, "alice", "one");
+  EXPECT_EQ(before->figures()[0].cache_entries, 1U);
+  std::ofstream(first_) << "dave:{PLAIN}four\n";
+  EXPECT_EQ(SharedSources::load({options}, &*before)->figures()[0].cache_entries, 0U);
+  options.unchanged = true;
+  const auto after = SharedSources::load({options}, &*before);
+  EXPECT_EQ(after->figures()[0].cache_entries, 1U);
+  log_in(*after, "dave", "four");
+  EXPECT_TRUE(is<Accepted>());
+  std::ofstream(first_) << "broken\n";
+  EXPECT_FALSE(SharedSources::load({options}, &*before).has_value());
+}
+
 TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
   std::ofstream(first_) << "broken\n";
   const auto shared = SharedSources::load({file(first_), file("/does/not/exist")});
