@@ -82,6 +82,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   dialogue::Action count_bad(std::string& out);
   void ok(std::string_view text, std::string& out) const;
   dialogue::Action refuse(dialogue::LoginFailure failure, std::string& out);
+  dialogue::Action count_failure(std::string& out);
   dialogue::Action close(dialogue::CloseReason reason, std::string& out);
   void end_command(State next);
 
@@ -101,6 +102,8 @@ class ClientLogin final : public dialogue::ClientDialogue {
   // Of the AUTHENTICATE in progress; without an exchange it is the user source that judges.
   const SaslMechanism* mechanism_ = nullptr;
   std::unique_ptr<SaslExchange> exchange_;
+  // Its credentials were refused and the client is told why; refusal_ follows its answer to that.
+  bool refused_ = false;
 };
 
 }  // namespace headgate::imap
