@@ -41,6 +41,9 @@ bool check_tls(const config::Config& config) {
       options.policy = policy_of(config.tls);
       options.verify = pool.verify;
       options.ca_file = pool.ca;
+      if (pool.client_certificate) {
+        options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
+      }
       if (const auto tls = net::ClientTls::create(options); !tls) {
         good = report(config, "pools." + pool.name, tls.error());
       }

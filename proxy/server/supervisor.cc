@@ -95,7 +95,7 @@ std::expected<void, std::string> Supervisor::make_snapshot() {
   snapshot->config = std::move(config_);
   config_hash_ = digest(snapshot->config.file);
   for (const config::Listener& listener : snapshot->config.listeners) {
-    snapshot->protocols.push_back(make_imap(listener, snapshot->config.login));
+    snapshot->protocols.push_back(make_imap(listener, snapshot->config));
   }
   snapshot->routing = std::make_unique<Routing>(snapshot->config);
   snapshot->placement = std::make_unique<Placement>(snapshot->config);

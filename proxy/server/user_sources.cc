@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "config/mechanisms.h"
 #include "config/pattern.h"
 
 namespace headgate::server {
@@ -119,12 +120,14 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config) {
     options.kind = kind_of(source.kind);
     options.name = source.name;
     options.path = source.path;
-    options.guard = {.deadline = source.deadline,
-                     .max_parallel = source.max_parallel,
-                     .max_queue = source.max_queue,
-                     .breaker = {.failures = source.breaker.failures,
-                                 .pause = source.breaker.pause,
-                                 .longest_pause = source.breaker.longest_pause}};
+    options.guard = {
+        .deadline = source.deadline,
+        .max_parallel = source.max_parallel,
+        .max_queue = source.max_queue,
+        .breaker = {.failures = source.breaker.failures,
+                    .pause = source.breaker.pause,
+                    .longest_pause = source.breaker.longest_pause},
+        .passes_tokens = source.trusts_backend() && config::proofs(config, source).token};
     if (source.sql) {
       options.sql = sql_options(*source.sql);
     }

@@ -76,7 +76,11 @@ std::expected<void, std::string> Worker::make_tls_contexts() {
   for (const config::Pool& pool : config.pools) {
     client_tls_.emplace_back();
     if (pool.tls != config::TlsMode::kNone) {
-      auto tls = net::ClientTls::create({.policy = {}, .verify = pool.verify, .ca_file = pool.ca});
+      net::ClientTlsOptions options{.policy = {}, .verify = pool.verify, .ca_file = pool.ca};
+      if (pool.client_certificate) {
+        options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
+      }
+      auto tls = net::ClientTls::create(options);
       if (!tls) {
         return std::unexpected("pools." + pool.name + ": " + tls.error());
       }
