@@ -118,8 +118,8 @@ void SharedSources::take_over(Source& source) const {
       source.pool = known.pool;
       source.breaker = known.breaker;
       source.cache = known.cache;
-      if (known.auth_http && known.auth_http->options->known_backends ==
-                                 source.options.auth_http->known_backends) {
+      if (known.auth_http &&
+          known.auth_http->options->known_backends == source.options.auth_http->known_backends) {
         source.auth_http = known.auth_http;
       }
     }

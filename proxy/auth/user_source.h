@@ -74,6 +74,10 @@ class UserSource {
   // `done` is called exactly once on the worker's thread, at once or later. A caller that goes away
   // must make its callback harmless; there is no cancelling.
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
+  // Whether it can judge such credentials; a chain does not ask one that cannot.
+  [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
+    return !credentials.by_token();
+  }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "passwd_file"

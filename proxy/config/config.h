@@ -35,6 +35,16 @@ enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
 enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
+// SASL mechanisms that clients may be offered.
+enum class Mechanism : std::uint8_t { kPlain, kLogin, kXoauth2, kOauthbearer };
+// How users are logged in at a pool's backends.
+enum class BackendLogin : std::uint8_t {
+  kPassword,  // with the client's password
+  kToken,     // with the client's password or token
+  kSecret,    // with one secret for all users
+  kExternal,  // by Headgate's certificate (SASL EXTERNAL)
+};
+
 struct ProxyProtocol {
   std::vector<Network> trusted;
   milliseconds timeout{3000};
@@ -46,7 +56,8 @@ struct Listener {
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
   int backlog = 4096;
-  unsigned max_sessions = 0;  // logged in; 0: no limit
+  unsigned max_sessions = 0;    // logged in; 0: no limit
+  std::vector<Mechanism> sasl;  // empty: all that the user sources can serve
 };
 
 struct Certificate {
@@ -98,6 +109,9 @@ struct Pool {
   bool verify = true;
   std::string ca;  // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
+  BackendLogin login = BackendLogin::kPassword;  // where there is no master user
+  Secret secret;                                 // kSecret, from `secret` or `secret_file`
+  std::optional<Certificate> client_certificate;
   std::optional<Master> master;
   std::vector<Backend> backends;  // none: the user sources name them
   unsigned max_sessions = 0;      // logged in; 0: no limit
@@ -106,6 +120,11 @@ struct Pool {
   unsigned ready_connections = 0;     // each worker, for each backend
   milliseconds ready_for{45000};      // how long one of them waits for a user
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
+
+  // Whether the backends let in anybody whom Headgate lets in.
+  [[nodiscard]] bool trusts_headgate() const {
+    return master || login == BackendLogin::kSecret || login == BackendLogin::kExternal;
+  }
 };
 
 enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap, kAuthHttp };
@@ -225,6 +244,7 @@ struct Login {
   seconds timeout{60};                        // whole time before login, whatever the client sends
   std::size_t max_line = 8192;                // bytes of a command line without its literals
   std::size_t max_literal = 4096;             // bytes of one literal
+  std::size_t max_sasl = 16384;               // bytes of a line with a token
   std::size_t max_total = 65536;              // bytes before login in all
   std::size_t max_sessions = 10000;           // sessions before login in all; the oldest gives way
   unsigned max_failures = 3;                  // failed logins, then BYE

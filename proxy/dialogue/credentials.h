@@ -8,11 +8,15 @@ namespace headgate::dialogue {
 
 // What a client said about who it is. Checked for form by the dialogue that made it: `user` is
 // valid UTF-8 without NUL, CR or LF, and neither it nor `secret` holds a byte that could end a
-// line.
+// line. A token is printable ASCII without white space or commas.
 struct Credentials {
   std::string mechanism;  // "LOGIN" for the command, else the SASL name: "PLAIN", "XOAUTH2", …
-  std::string user;       // the authentication identity
+  std::string user;       // the authentication identity; empty: the token says who it is
   Secret secret;          // password or token
+
+  [[nodiscard]] bool by_token() const {
+    return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
+  }
 };
 
 }  // namespace headgate::dialogue

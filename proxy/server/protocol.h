@@ -24,6 +24,7 @@ class Protocol {
   [[nodiscard]] virtual bool waits_for_news(std::string_view tail) const = 0;
 };
 
-std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login);
+// `listener` is one of the configuration's.
+std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Config& config);
 
 }  // namespace headgate::server

@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/printable.h"
+#include "server/backend_proof.h"
 #include "server/login.h"
 #include "server/overloaded.h"
 #include "server/session.h"
@@ -151,6 +152,9 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
 
 void Session::route(auth::Route route, std::size_t source) {
   Login& login = *login_;
+  if (login.credentials.user.empty()) {
+    login.credentials.user = user_ = route.user;  // the token said who it is
+  }
   const auto routed = snapshot().routing.route(login.credentials.user, route, source);
   if (!routed) {
     fail_login(LoginFailure::kNoBackend, routed.error());
@@ -162,11 +166,15 @@ void Session::route(auth::Route route, std::size_t source) {
     ask_sources();
     return;
   }
+  const config::Pool& pool = snapshot().config.pools[login.pool];
+  if (const auto why = why_useless(pool, login.route, login.credentials)) {
+    fail_login(LoginFailure::kBackendMisconfigured, *why);
+    return;
+  }
   if (const auto refused = find_place(*routed)) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
   next_attempt();
 }
@@ -199,15 +207,7 @@ dialogue::BackendLoginRequest Session::backend_request() {
   const Login& login = *login_;
   const config::Pool& pool = snapshot().config.pools[login.pool];
   dialogue::BackendLoginRequest request;
-  if (pool.master && login.route.use_master && !login.route.password) {
-    request.user = pool.master->user;
-    request.authorization = login.route.user;
-    request.password = pool.master->password.clone();
-  } else {
-    request.user = login.route.user;
-    request.password =
-        login.route.password ? login.route.password->clone() : login.credentials.secret.clone();
-  }
+  prove(pool, login.route, login.credentials, request);
   request.forward_client = pool.forward_client == config::ForwardClient::kId;
   request.client = {.session_id = id(),
                     .client = login.client.client(),
@@ -287,6 +287,7 @@ void Session::attempt_failed() {
   if (pool.master) {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
+  login.detail = without(std::move(login.detail), pool.secret.view());
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
   if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),

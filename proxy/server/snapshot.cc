@@ -11,7 +11,7 @@ Snapshot::Snapshot(config::Config loaded, std::shared_ptr<SessionCounts> counts)
       placement(config),
       limits(std::make_unique<SessionLimits>(config, std::move(counts))) {
   for (const config::Listener& listener : config.listeners) {
-    protocols.push_back(make_imap(listener, config.login));
+    protocols.push_back(make_imap(listener, config));
   }
 }
 

@@ -28,8 +28,11 @@ std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
     if (pool.tls == config::TlsMode::kNone) {
       continue;
     }
-    auto tls = net::ClientTls::create({.policy = {}, .verify = pool.verify, .ca_file = pool.ca});
-    if (tls) {
+    net::ClientTlsOptions options{.policy = {}, .verify = pool.verify, .ca_file = pool.ca};
+    if (pool.client_certificate) {
+      options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
+    }
+    if (auto tls = net::ClientTls::create(options)) {
       contexts.clients.back() = *std::move(tls);
     } else {
       errors.push_back("pools." + pool.name + ": " + tls.error());

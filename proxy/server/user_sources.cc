@@ -5,6 +5,7 @@
 #include <string>
 
 #include "config/difference.h"
+#include "config/mechanisms.h"
 #include "config/pattern.h"
 
 namespace headgate::server {
@@ -151,12 +152,14 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     options.name = source.name;
     options.unchanged = before != nullptr && is_in(*before, source);
     options.path = source.path;
-    options.guard = {.deadline = source.deadline,
-                     .max_parallel = source.max_parallel,
-                     .max_queue = source.max_queue,
-                     .breaker = {.failures = source.breaker.failures,
-                                 .pause = source.breaker.pause,
-                                 .longest_pause = source.breaker.longest_pause}};
+    options.guard = {
+        .deadline = source.deadline,
+        .max_parallel = source.max_parallel,
+        .max_queue = source.max_queue,
+        .breaker = {.failures = source.breaker.failures,
+                    .pause = source.breaker.pause,
+                    .longest_pause = source.breaker.longest_pause},
+        .passes_tokens = source.trusts_backend() && config::proofs(config, source).token};
     if (source.sql) {
       options.sql = sql_options(*source.sql);
     }
