@@ -105,11 +105,6 @@ void Session::ask_sources() {
     fail_login(*refused, {});
     return;
   }
-  ask_sources();
-}
-
-void Session::ask_sources() {
-  Login& login = *login_;
   const net::Transport& transport = client_->transport();
   login.session_id = id();
   const auth::LoginRequest request{

@@ -62,7 +62,7 @@ SessionGlance Session::glance() const {
   return {.id = id_,
           .user = user_,
           .client = client_endpoint_,
-          .listener = worker_.snapshot().config.listeners[listener_].name,
+          .listener = snapshot().config.listeners[listener_].name,
           .pool = pool_ ? std::string_view(pool_->pool) : std::string_view(),
           .backend = pool_ ? &pool_->backends[backend_index_].address : nullptr,
           .phase = phase_,
