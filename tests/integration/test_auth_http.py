@@ -361,11 +361,12 @@ def test_a_server_with_a_wrong_certificate_is_told_no_password(proxied, authorit
 def test_a_server_that_is_down_is_passed_over_without_delay(proxied):
     down = proxied.keep(Refusing())
     auth = script(proxied, letting_in(proxied.backend()))
-    start(proxied, f"http://{down.address}/", auth)
+    # Who waits for a server waits for its half of the timeout.
+    start(proxied, f"http://{down.address}/", auth, http={"hedge_after": "0ms", "timeout": "10s"})
     began = time.monotonic()
     for _ in range(5):
         log_in_and_out(proxied)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
     metrics = proxied.gate.metrics()
     server = f"http://{down.address}/"
     assert metrics.value("headgate_lookup_requests_total", server=server, result="failed") >= 1
@@ -381,17 +382,17 @@ def test_a_server_that_hangs_costs_one_hedge_delay_and_then_nothing_and_comes_ba
     hanging.set()
     first = script(proxied, lambda r: HANG if hanging.is_set() else letting_in(backend)(r))
     second = script(proxied, letting_in(backend))
-    start(proxied, first, second, http={"hedge_after": "200ms"}, workers=1)
+    start(proxied, first, second, http={"hedge_after": "1s"}, workers=1)
     began = time.monotonic()
     log_in_and_out(proxied)
-    assert 0.2 <= time.monotonic() - began < 0.8
+    assert 1 <= time.monotonic() - began < 4
     worst = 0.0
     for _ in range(30):  # past the first rest: probes go out beside these
         began = time.monotonic()
         log_in_and_out(proxied)
         worst = max(worst, time.monotonic() - began)
         time.sleep(0.05)
-    assert worst < 0.2, "a login waited for a server that is known to hang"
+    assert worst < 1, "a login waited for a server that is known to hang"
     metrics = proxied.gate.metrics()
     assert metrics.value("headgate_lookup_hedges_total", server=second.url) == 1
     assert metrics.value("headgate_lookup_server_up", server=first.url) == 0
