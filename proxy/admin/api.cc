@@ -144,6 +144,50 @@ Response post_kick(Control& control, const Request& request, const Caller& calle
   return kicked ? json_response({{"kicked", *kicked}}) : answer(kicked.error());
 }
 
+Response get_pins(Control& control, const Request&) {
+  json pins = json::array();
+  for (const PinView& pin : control.pins()) {
+    pins.push_back(to_json(pin));
+  }
+  return json_response({{"pins", std::move(pins)}});
+}
+
+Response post_pin(Control& control, bool move, const Request& request, const Caller& caller) {
+  const auto wanted = read_pin(request.body, true);
+  if (!wanted) {
+    return json_error(400, wanted.error());
+  }
+  const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, move, caller.token);
+  if (!pinned) {
+    return answer(pinned.error());
+  }
+  log::info("operator", {{"action", move ? "move" : "pin"},
+                         {"token", caller.token},
+                         {"client", caller.address},
+                         {"user", pinned->pin.user},
+                         {"pool", pinned->pin.pool},
+                         {"backend", pinned->pin.backend},
+                         {"moved", std::uint64_t{pinned->moved}}});
+  json out = to_json(pinned->pin);
+  out["moved"] = pinned->moved;
+  out["warning"] = pinned->warning;
+  return json_response(out);
+}
+
+Response post_unpin(Control& control, const Request& request, const Caller& caller) {
+  const auto wanted = read_pin(request.body, false);
+  if (!wanted) {
+    return json_error(400, wanted.error());
+  }
+  const auto [unpinned, warning] = control.unpin(wanted->user);
+  log::info("operator", {{"action", "unpin"},
+                         {"token", caller.token},
+                         {"client", caller.address},
+                         {"user", wanted->user},
+                         {"unpinned", std::uint64_t{unpinned}}});
+  return json_response({{"unpinned", unpinned}, {"warning", warning}});
+}
+
 }  // namespace
 
 std::vector<Route> api_routes(Control& control, const Access& access) {
@@ -158,19 +202,25 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
   get("backends", get_backends);
   get("sessions", get_sessions);
   get("who", get_who);
+  get("pins", get_pins);
+  const auto post = [&](std::string path, auto handle) {
+    routes.push_back(route("POST", std::move(path), TokenRole::kOperator, access,
+                           [&control, handle](const Request& request, const Caller& caller) {
+                             return handle(control, request, caller);
+                           }));
+  };
   for (const auto& [name, what] :
        {std::pair("drain", What::kDrain), std::pair("disable", What::kDisable),
         std::pair("enable", What::kEnable), std::pair("weight", What::kWeight)}) {
-    routes.push_back(route("POST", fmt::format("backends/{{pool}}/{{backend}}/{}", name),
-                           TokenRole::kOperator, access,
-                           [&control, what](const Request& request, const Caller& caller) {
-                             return post_backend(control, what, request, caller);
-                           }));
+    post(fmt::format("backends/{{pool}}/{{backend}}/{}", name),
+         [what](Control& of, const Request& request, const Caller& caller) {
+           return post_backend(of, what, request, caller);
+         });
   }
-  routes.push_back(route("POST", "kick", TokenRole::kOperator, access,
-                         [&control](const Request& request, const Caller& caller) {
-                           return post_kick(control, request, caller);
-                         }));
+  post("kick", post_kick);
+  post("pin", [](auto& of, auto& request, auto& by) { return post_pin(of, false, request, by); });
+  post("move", [](auto& of, auto& request, auto& by) { return post_pin(of, true, request, by); });
+  post("unpin", post_unpin);
   return routes;
 }
 

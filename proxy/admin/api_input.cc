@@ -14,6 +14,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kLongestPattern = 128;
+constexpr std::size_t kLongestUser = 512;
 constexpr unsigned kLargestWeight = 10'000;  // as in the configuration
 constexpr unsigned kHighestRate = 100'000;
 
@@ -168,6 +169,38 @@ std::expected<SessionFilter, std::string> read_kick(std::string_view body) {
         "pattern * is everybody"));
   }
   return filter;
+}
+
+std::expected<PinRequest, std::string> read_pin(std::string_view body, bool with_backend) {
+  const auto object = read_object(body);
+  if (!object) {
+    return std::unexpected(object.error());
+  }
+  PinRequest request;
+  for (const auto& [name, value] : object->items()) {
+    const bool known = name == "user" || (with_backend && (name == "pool" || name == "backend"));
+    if (!known || !value.is_string()) {
+      return std::unexpected(
+          fmt::format("'{}' is not known here, or is no string", printable(name.substr(0, 100))));
+    }
+    const auto& text = value.get_ref<const std::string&>();
+    if (name == "backend") {
+      const auto backend = HostPort::parse(text);
+      if (!backend) {
+        return wrong(name, "HOST:PORT as in the configuration", text);
+      }
+      request.backend = *backend;
+    } else if (text.empty() || text.size() > kLongestUser || printable(text) != text) {
+      return wrong(name, fmt::format("1 to {} printable characters", kLongestUser), text);
+    } else {
+      (name == "user" ? request.user : request.pool) = name == "user" ? lower_case(text) : text;
+    }
+  }
+  if (request.user.empty() || (with_backend && (request.pool.empty() || !request.backend))) {
+    return std::unexpected(
+        std::string(with_backend ? "expected user, pool and backend" : "expected user"));
+  }
+  return request;
 }
 
 std::expected<BackendChange, std::string> read_change(BackendChange::What what,

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,14 @@ std::expected<SessionFilter, std::string> read_kick(std::string_view body);
 // The body of a change of a backend; `what` says which one. An empty body is an empty object.
 std::expected<BackendChange, std::string> read_change(BackendChange::What what,
                                                       std::string_view body);
+
+// The body of a pin (with a backend) or of its end (without one). The user comes in lower case.
+struct PinRequest {
+  std::string user;
+  std::string pool;
+  std::optional<HostPort> backend;
+};
+std::expected<PinRequest, std::string> read_pin(std::string_view body, bool with_backend);
 
 // A session's id, as in log lines: 16 hexadecimal digits.
 std::string id_text(std::uint64_t id);

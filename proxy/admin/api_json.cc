@@ -85,6 +85,14 @@ json to_json(const SessionPage& page) {
   return out;
 }
 
+json to_json(const PinView& view) {
+  return {{"pool", view.pool},
+          {"user", view.user},
+          {"backend", view.backend},
+          {"since", view.since},
+          {"by", view.by}};
+}
+
 Response json_response(const json& value) {
   return {.status = 200,
           .content_type = "application/json",

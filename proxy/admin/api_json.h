@@ -13,6 +13,7 @@ nlohmann::json to_json(const PoolView& view);
 nlohmann::json to_json(const BackendView& view);
 nlohmann::json to_json(const SessionView& view);
 nlohmann::json to_json(const SessionPage& page);
+nlohmann::json to_json(const PinView& view);
 
 // Bytes that are no UTF-8 become U+FFFD.
 Response json_response(const nlohmann::json& value);

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -126,6 +127,21 @@ struct Changed {
   std::string warning;  // empty: none
 };
 
+// A user who is to live at one backend of a pool.
+struct PinView {
+  std::string pool;
+  std::string user;        // the name for the backend, in lower case
+  std::string backend;     // "mail1.example.org:993"
+  std::int64_t since = 0;  // Unix time
+  std::string by;          // name of the token
+};
+
+struct Pinned {
+  PinView pin;
+  std::size_t moved = 0;  // sessions that were ended elsewhere
+  std::string warning;    // empty: none
+};
+
 // Why something is not done: the HTTP status and a line for the operator.
 struct Problem {
   int status = 500;
@@ -146,6 +162,14 @@ class Control {
   // Ends all sessions that the filter lets through; how many there were.
   virtual std::expected<std::size_t, Problem> kick(const SessionFilter& filter,
                                                    const std::string& by) = 0;
+
+  [[nodiscard]] virtual std::vector<PinView> pins() = 0;
+  // `user` in lower case. With `move` the user's sessions at other backends of the pool are ended.
+  virtual std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
+                                             const HostPort& backend, bool move,
+                                             const std::string& by) = 0;
+  // In all pools; how many pins there were. The text is a warning, or empty.
+  virtual std::pair<std::size_t, std::string> unpin(const std::string& user) = 0;
 };
 
 }  // namespace headgate::admin

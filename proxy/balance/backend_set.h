@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/address.h"
@@ -68,6 +69,9 @@ struct Slot {
 // Sets with more different weights than these are decided more slowly.
 inline constexpr std::size_t kWeightClasses = 16;
 
+// Users that live at one backend, by their keys in the user table: Backend::hash.
+using PinTable = std::unordered_map<std::uint64_t, std::uint64_t>;
+
 // The backends of a pool at one moment, and how one of them is chosen; immutable, shared by
 // pointer.
 struct BackendSet {
@@ -79,6 +83,7 @@ struct BackendSet {
   unsigned load_bound = 0;
   // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
   std::shared_ptr<std::atomic<std::uint64_t>> turns;
+  std::shared_ptr<const PinTable> pins;  // by operators, before those of the configuration; or null
 
   // What follows from the backends; see prepare().
   std::vector<Slot> slots;

@@ -92,38 +92,55 @@ Answer kick(const AdminClient& client, const Options& options) {
   return client.post("kick", body);
 }
 
-// "POOL/HOST:PORT" as the API's path wants it. Without a pool the address must be in one alone.
-std::expected<std::string, std::string> backend_path(const AdminClient& client,
-                                                     const std::string& named) {
-  const std::size_t slash = named.find('/');
-  if (slash != named.npos) {
-    return fmt::format("backends/{}/{}", url_encoded(named.substr(0, slash)),
-                       url_encoded(named.substr(slash + 1)));
-  }
+// The one pool that has a backend of this address.
+std::expected<std::string, std::string> find_pool(const AdminClient& client,
+                                                  const std::string& address) {
   const auto backends = client.get("backends");
   if (!backends) {
     return std::unexpected(backends.error());
   }
   std::vector<std::string> pools;
   for (const json& backend : backends->at("backends")) {
-    if (backend.at("backend") == named) {
+    if (backend.at("backend") == address) {
       pools.push_back(backend.at("pool").get<std::string>());
     }
   }
   if (pools.empty()) {
-    return std::unexpected(fmt::format("no pool has a backend {}", printable(named)));
+    return std::unexpected(fmt::format("no pool has a backend {}", printable(address)));
   }
   if (pools.size() > 1) {
     return std::unexpected(fmt::format("several pools have {0}; say which: {1}/{0}",
-                                       printable(named), printable(pools.front())));
+                                       printable(address), printable(pools.front())));
   }
-  return fmt::format("backends/{}/{}", url_encoded(pools.front()), url_encoded(named));
+  return pools.front();
+}
+
+// Pool and backend that the command line names, as members of a request.
+Answer place_of(const AdminClient& client, const std::string& named) {
+  const std::size_t slash = named.find('/');
+  if (slash != named.npos) {
+    return json{{"pool", named.substr(0, slash)}, {"backend", named.substr(slash + 1)}};
+  }
+  const auto pool = find_pool(client, named);
+  if (!pool) {
+    return std::unexpected(pool.error());
+  }
+  return json{{"pool", *pool}, {"backend", named}};
+}
+
+Answer pin(const AdminClient& client, const Options& options, const char* what) {
+  auto body = place_of(client, options.backend);
+  if (!body) {
+    return body;
+  }
+  (*body)["user"] = options.user;
+  return client.post(what, *body);
 }
 
 Answer change(const AdminClient& client, const Options& options, std::string_view what) {
-  const auto path = backend_path(client, options.backend);
-  if (!path) {
-    return std::unexpected(path.error());
+  const auto place = place_of(client, options.backend);
+  if (!place) {
+    return place;
   }
   json body = json::object();
   if (options.move) {
@@ -139,7 +156,9 @@ Answer change(const AdminClient& client, const Options& options, std::string_vie
       return std::unexpected(std::string("weight: expected a whole number, or default"));
     }
   }
-  return client.post(fmt::format("{}/{}", *path, what), body);
+  return client.post(fmt::format("backends/{}/{}/{}", url_encoded(place->at("pool")),
+                                 url_encoded(place->at("backend")), what),
+                     body);
 }
 
 // What all of them have: where to ask, and how to print.
@@ -197,14 +216,18 @@ void on(CLI::App* command, const std::shared_ptr<Options>& options, std::functio
   });
 }
 
+void add_backend(CLI::App* command, Options& options) {
+  command
+      ->add_option("BACKEND", options.backend,
+                   "HOST:PORT as in the configuration, with POOL/ before it where several have it")
+      ->required();
+}
+
 void add_change(CLI::App& app, std::function<int()>& run, const std::string& name,
                 const char* help) {
   const auto options = std::make_shared<Options>();
   CLI::App* command = add_command(app, name, help, options);
-  command
-      ->add_option("BACKEND", options->backend,
-                   "HOST:PORT as in the configuration, with POOL/ before it where several have it")
-      ->required();
+  add_backend(command, *options);
   if (name == "drain") {
     command->add_flag("--move", options->move, "End its sessions too, so that users move at once");
   }
@@ -226,6 +249,17 @@ void add_change(CLI::App& app, std::function<int()>& run, const std::string& nam
         return change(client, given, name);
       },
       changed_text);
+}
+
+void add_pin(CLI::App& app, std::function<int()>& run, const char* name, const char* help) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, name, help, options);
+  command->add_option("USER", options->user, "The name for the backend")->required();
+  add_backend(command, *options);
+  on(
+      command, options, run,
+      [name](const AdminClient& client, const Options& given) { return pin(client, given, name); },
+      pinned_text);
 }
 
 }  // namespace
@@ -261,6 +295,22 @@ void add_operator_commands(CLI::App& app, std::function<int()>& run) {
   command = add_command(app, "kick", "End sessions: all that the options say together", options);
   add_filter(command, *options);
   on(command, options, run, kick, kicked_text);
+
+  options = make();
+  command = add_command(app, "unpin", "Let a user go by the configuration again", options);
+  command->add_option("USER", options->user, "The name for the backend")->required();
+  on(
+      command, options, run,
+      [](const AdminClient& client, const Options& given) {
+        return client.post("unpin", {{"user", given.user}});
+      },
+      unpinned_text);
+  on(
+      add_command(app, "pins", "List the users that operators have pinned", options = make()),
+      options, run, [](const AdminClient& client, const Options&) { return client.get("pins"); },
+      pins_text);
+  add_pin(app, run, "pin", "Keep a user's further sessions at one backend");
+  add_pin(app, run, "move", "Pin a user and end the sessions elsewhere");
 
   add_change(app, run, "drain", "Give a backend no new users; those with sessions stay");
   add_change(app, run, "disable", "Take a backend out: no logins, and its sessions are ended");

@@ -86,6 +86,16 @@ std::string backends_text(const json& backends) {
   return table.text();
 }
 
+std::string sessions_of(std::int64_t count) {
+  return fmt::format("{} session{}", count, count == 1 ? "" : "s");
+}
+
+// What to know of a change, as a line; empty: nothing.
+std::string note(const json& answer) {
+  const std::string warning = text_of(answer, "warning");
+  return warning.empty() ? "" : fmt::format("note: {}\n", printable(warning));
+}
+
 const json& list_in(const json& object, const char* key) {
   static const json kNone = json::array();
   const auto found = object.find(key);
@@ -137,14 +147,33 @@ std::string sessions_text(const json& page) {
 }
 
 std::string kicked_text(const json& kicked) {
-  const std::int64_t count = number_of(kicked, "kicked");
-  return fmt::format("{} session{} ended\n", count, count == 1 ? "" : "s");
+  return sessions_of(number_of(kicked, "kicked")) + " ended\n";
+}
+
+std::string pins_text(const json& pins) {
+  Table table({"USER", "POOL", "BACKEND", "BY"});
+  for (const json& pin : list_in(pins, "pins")) {
+    table.add(
+        {text_of(pin, "user"), text_of(pin, "pool"), text_of(pin, "backend"), text_of(pin, "by")});
+  }
+  return list_in(pins, "pins").empty() ? "no pins\n" : table.text();
+}
+
+std::string pinned_text(const json& pinned) {
+  const std::int64_t moved = number_of(pinned, "moved");
+  return fmt::format("{} is pinned to {}{}\n{}", printable(text_of(pinned, "user")),
+                     printable(text_of(pinned, "backend")),
+                     moved == 0 ? "" : fmt::format("; {} ended elsewhere", sessions_of(moved)),
+                     note(pinned));
+}
+
+std::string unpinned_text(const json& unpinned) {
+  const std::int64_t count = number_of(unpinned, "unpinned");
+  return fmt::format("{}\n{}", count == 0 ? "there was no pin" : "unpinned", note(unpinned));
 }
 
 std::string changed_text(const json& changed) {
-  const std::string warning = text_of(changed, "warning");
-  return backends_text(json::array({changed})) +
-         (warning.empty() ? "" : fmt::format("note: {}\n", printable(warning)));
+  return backends_text(json::array({changed})) + note(changed);
 }
 
 }  // namespace headgate::commands

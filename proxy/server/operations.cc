@@ -111,18 +111,18 @@ admin::BackendView view_of(const balance::BackendSet& set, const balance::Backen
   return view;
 }
 
-std::expected<BackendOrders, std::string> read_orders(const std::string& file) {
+std::expected<Orders, std::string> read_orders(const std::string& file) {
   if (file.empty()) {
-    return BackendOrders();
+    return Orders();
   }
   const auto text = read_state(file);
   if (!text) {
     return std::unexpected("admin.state_file: " + text.error());
   }
   if (!*text) {
-    return BackendOrders();
+    return Orders();
   }
-  auto orders = BackendOrders::from_json(**text);
+  auto orders = Orders::from_json(**text);
   if (!orders) {
     return std::unexpected(
         fmt::format("admin.state_file: {}: {}; without the file all backends are in service", file,
@@ -148,7 +148,7 @@ std::expected<std::unique_ptr<Operations>, std::string> Operations::create(
   return std::unique_ptr<Operations>(new Operations(std::move(surroundings), std::move(*orders)));
 }
 
-Operations::Operations(Surroundings surroundings, BackendOrders orders)
+Operations::Operations(Surroundings surroundings, Orders orders)
     : around_(std::move(surroundings)), orders_(std::move(orders)) {}
 
 Operations::~Operations() = default;
@@ -159,8 +159,11 @@ void Operations::begin() {
 }
 
 Pools Operations::apply(const Pools& resolved) const {
+  const auto snapshot = around_.snapshot();
   const std::lock_guard lock(mutex_);
-  return orders_.apply(resolved);
+  return orders_.apply(resolved, [&](std::size_t pool, std::string_view user) {
+    return snapshot->placement->identity(pool, user);
+  });
 }
 
 admin::StatusView Operations::status() {
@@ -274,7 +277,7 @@ BackendOrder Operations::ordered(const BackendOrder* before, const balance::Back
 }
 
 // Empty, or why the orders will not survive a restart.
-std::string Operations::keep(const BackendOrders& orders) const {
+std::string Operations::keep(const Orders& orders) const {
   const auto snapshot = around_.snapshot();
   const std::string& file = snapshot->config.admin.state_file;
   if (file.empty()) {
@@ -302,7 +305,7 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
   if (backend == nullptr) {
     return std::unexpected(Problem{404, fmt::format("pool {} has no backend {}", pool, name)});
   }
-  BackendOrders orders;
+  Orders orders;
   {
     const std::lock_guard lock(mutex_);
     orders_.set(pool, name, ordered(orders_.find(pool, name), *backend, change, by));
@@ -325,6 +328,80 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
       view_of(*set, *find_backend(*set, address), find_configured(snapshot->config, pool, address),
               orders.find(pool, name));
   return changed;
+}
+
+std::vector<admin::PinView> Operations::pins() {
+  const std::lock_guard lock(mutex_);
+  std::vector<admin::PinView> views;
+  for (const auto& [key, pin] : orders_.pins()) {
+    views.push_back({.pool = key.first,
+                     .user = key.second,
+                     .backend = pin.backend,
+                     .since = pin.since,
+                     .by = pin.by});
+  }
+  return views;
+}
+
+std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
+                                                      const std::string& user,
+                                                      const HostPort& backend, bool move,
+                                                      const std::string& by) {
+  const std::lock_guard one_at_a_time(changing_);
+  const Pools pools = around_.pools();
+  const auto set = std::ranges::find_if(pools, [&](const auto& one) { return one->pool == pool; });
+  const std::string name = backend.to_string();
+  if (set == pools.end() || find_backend(**set, backend) == nullptr) {
+    return std::unexpected(
+        Problem{404, fmt::format("there is no backend {} in a pool {}", name, pool)});
+  }
+  const UserPin pin{.backend = name, .since = unix_time(), .by = by};
+  Orders orders;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!orders_.pin(pool, user, pin)) {
+      return std::unexpected(
+          Problem{409, fmt::format("there are {} pins already", Orders::kMostPins)});
+    }
+    orders = orders_;
+  }
+  admin::Pinned pinned{
+      .pin = {.pool = pool, .user = user, .backend = name, .since = pin.since, .by = by},
+      .moved = 0,
+      .warning = keep(orders)};
+  around_.orders_changed();
+  if (move) {
+    SessionSurvey::Order order;
+    order.filter.pool = pool;
+    order.filter.phase = metrics::name(metrics::Phase::kRelay);
+    order.user = around_.snapshot()->placement->identity(
+        static_cast<std::size_t>(set - pools.begin()), user);
+    order.not_at = backend;
+    order.reason = dialogue::CloseReason::kMoved;
+    order.detail = "by " + by;
+    pinned.moved = SessionSurvey::run(std::move(order), *around_.workers, kKickMayTake).ended;
+  }
+  return pinned;
+}
+
+std::pair<std::size_t, std::string> Operations::unpin(const std::string& user) {
+  const std::lock_guard one_at_a_time(changing_);
+  std::size_t gone = 0;
+  Orders orders;
+  {
+    const std::lock_guard lock(mutex_);
+    orders = orders_;
+    for (const auto& [key, pin] : orders.pins()) {
+      gone += key.second == user && orders_.unpin(key.first, user) ? 1U : 0U;
+    }
+    orders = orders_;
+  }
+  if (gone == 0) {
+    return {0, ""};
+  }
+  std::string warning = keep(orders);
+  around_.orders_changed();
+  return {gone, std::move(warning)};
 }
 
 void Operations::renew_leaving() {

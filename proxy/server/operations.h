@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "admin/control.h"
-#include "server/backend_orders.h"
+#include "server/orders.h"
 #include "server/snapshot.h"
 #include "server/worker.h"
 
@@ -56,6 +56,11 @@ class Operations final : public admin::Control {
                                                        const std::string& by) override;
   std::expected<std::size_t, admin::Problem> kick(const admin::SessionFilter& filter,
                                                   const std::string& by) override;
+  [[nodiscard]] std::vector<admin::PinView> pins() override;
+  std::expected<admin::Pinned, admin::Problem> pin(const std::string& pool, const std::string& user,
+                                                   const HostPort& backend, bool move,
+                                                   const std::string& by) override;
+  std::pair<std::size_t, std::string> unpin(const std::string& user) override;
 
  private:
   // A backend whose sessions are being ended.
@@ -71,18 +76,18 @@ class Operations final : public admin::Control {
     std::uint64_t settled_ms = 0;
   };
 
-  Operations(Surroundings surroundings, BackendOrders orders);
+  Operations(Surroundings surroundings, Orders orders);
   [[nodiscard]] BackendOrder ordered(const BackendOrder* before, const balance::Backend& backend,
                                      const admin::BackendChange& change,
                                      const std::string& by) const;
-  std::string keep(const BackendOrders& orders) const;
+  std::string keep(const Orders& orders) const;
   void renew_leaving();
   void pace(const std::stop_token& stop);
   [[nodiscard]] bool end_some(Leaving& leaving) const;
 
   const Surroundings around_;
   mutable std::mutex mutex_;
-  BackendOrders orders_;  // guarded by mutex_, as is what follows
+  Orders orders_;  // guarded by mutex_, as is what follows
   std::vector<Leaving> leaving_;
   std::uint64_t changes_ = 0;  // how often leaving_ was made anew
   std::condition_variable_any news_;

@@ -82,7 +82,7 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
     chosen = UserTable::Decision{.backend = set.slots[*choice.backend].hash, .home = 0};
   }
   if (place == nullptr) {
-    if (chosen && home_at_once && !choice.pin) {
+    if (chosen && home_at_once && !choice.pin && !choice.only) {
       chosen->home = home_of(set, request, chosen->backend);
     }
     return chosen;

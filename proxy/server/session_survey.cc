@@ -117,6 +117,8 @@ SurveyPart::Visit SurveyPart::visit(Session& session) {
   const SessionSurvey::Order& order = survey_->order();
   const SessionGlance glance = session.glance();
   if ((order.after && glance.id <= *order.after) || glance.started_ms >= order.before_ms ||
+      (order.user && *order.user != session.lease().user) ||
+      (order.not_at && (glance.backend == nullptr || *order.not_at == *glance.backend)) ||
       !matches(order.filter, glance)) {
     return Visit::kSeen;
   }

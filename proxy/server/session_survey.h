@@ -58,11 +58,13 @@ class SessionSurvey {
     // Listing: the `rows` sessions with the lowest ids above `after`.
     std::size_t rows = 0;
     std::optional<std::uint64_t> after;
-    // Ending: with this reason, at most so many, of those accepted before.
+    // Ending: with this reason, at most so many, of those accepted before, and so on.
     std::optional<dialogue::CloseReason> reason;
     std::string detail;
     std::int64_t at_most = std::numeric_limits<std::int64_t>::max();
     std::uint64_t before_ms = std::numeric_limits<std::uint64_t>::max();
+    std::optional<std::uint64_t> user;  // of the user with this key in the user table
+    std::optional<HostPort> not_at;     // that are somewhere else than at this backend
   };
   using Rows = std::map<std::uint64_t, admin::SessionView>;
   struct Outcome {

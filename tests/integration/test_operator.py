@@ -83,6 +83,14 @@ def test_every_answer_is_as_the_description_says(proxied, start):
     for body in ({}, {"users": "alice"}, b"{", {"session": "1"}, {"client": "x"}):
         assert api.raw("POST", "kick", body)[0] == 400
     assert api.raw("POST", "kick", {"user": "alice"}, token=READER)[0] == 403
+    pin = {"user": "carol", "pool": "main", "backend": first.address}
+    for path, body in (("pin", pin), ("move", pin), ("unpin", {"user": "carol"})):
+        assert api.raw("POST", path, body)[0] == 200
+        assert api.raw("POST", path, {})[0] == 400
+        assert api.raw("POST", path, body, token="")[0] == 401
+        assert api.raw("POST", path, body, token=READER)[0] == 403
+    assert api.raw("POST", "pin", {**pin, "backend": "nowhere:1"})[0] == 404
+    assert api.get("pins") == {"pins": []}
     described = {(path, method.upper()) for path, methods in api.document["paths"].items() for method in methods}
     assert {(path, method) for path, method, _ in api.asked} == described
 
@@ -233,6 +241,33 @@ def test_a_weight_holds_over_the_configuration_until_it_is_taken_back(proxied, s
     assert api.backends()[first.address]["order"] is None
 
 
+def test_a_user_who_is_moved_lives_at_the_new_backend_from_then_on(proxied, start, tmp_path):
+    first, second = proxied.backend(), proxied.backend()
+    keep = {"state_file": str(tmp_path / "state.json")}
+    api = start(first, {"address": second.address, "weight": 0}, admin=keep)
+    old = [proxied.logged_in(name) for name in ("alice", "ALICE")]
+    other = proxied.logged_in("bob")
+    pin = {"user": "Alice", "pool": "main", "backend": second.address}
+    moved = api.post("move", pin)
+    assert (moved["user"], moved["moved"], moved["by"], moved["warning"]) == ("alice", 2, "alice", "")
+    for client in old:
+        assert client.rest_until_gone() == b""
+    assert other.command("NOOP")[1] == b"OK done"
+    assert proxied.logged_in("alice").command("NOOP")[1] == b"OK done"
+    assert users_at(second) == ["alice"]
+    assert api.post("move", pin)["moved"] == 0
+    proxied.gate.stop()
+    api = start(first, {"address": second.address, "weight": 0}, admin=keep)
+    assert [one["user"] for one in api.get("pins")["pins"]] == ["alice"]
+    client = proxied.logged_in("alice")
+    assert users_at(second) == ["alice"]
+    assert api.post("unpin", {"user": "ALICE"}) == {"unpinned": 1, "warning": ""}
+    client.close()
+    wait_until(lambda: api.get("status")["users"] == 0, "the session stays")
+    proxied.logged_in("alice")
+    assert users_at(first)[-1] == "alice"
+
+
 def test_what_was_ordered_survives_a_restart(proxied, start, tmp_path):
     first, second, third = (proxied.backend() for _ in range(3))
     keep = {"state_file": str(tmp_path / "state.json")}
@@ -321,6 +356,11 @@ def test_the_commands_do_what_the_api_does(proxied, start, tmp_path):
     assert " up " in run("enable", first.address)
     assert "7 (100)" in run("weight", first.address, "7")
     assert json.loads(run("weight", first.address, "default", "--json"))["weight"] == 100
+    assert run("pins") == "no pins\n"
+    assert run("pin", "carol", first.address).startswith(f"carol is pinned to {first.address}\n")
+    assert "carol" in run("pins")
+    assert json.loads(run("move", "carol", f"main/{second.address}", "--json"))["moved"] == 0
+    assert run("unpin", "carol").startswith("unpinned\n")
     proxied.logged_in("bob")
     assert run("kick", "--user", "bob") == "1 session ended\n"
     assert run("kick", "--user", "bob") == "0 sessions ended\n"

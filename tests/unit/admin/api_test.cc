@@ -43,6 +43,21 @@ class FakeControl final : public Control {
     return 3;
   }
 
+  std::vector<PinView> pins() override {
+    return {{.pool = "main", .user = "a", .backend = "b:1", .since = 1, .by = "bob"}};
+  }
+  std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
+                                     const HostPort& backend, bool move,
+                                     const std::string& by) override {
+    return Pinned{
+        .pin = {.pool = pool, .user = user, .backend = backend.to_string(), .since = 1, .by = by},
+        .moved = move ? 2U : 0U,
+        .warning = {}};
+  }
+  std::pair<std::size_t, std::string> unpin(const std::string& user) override {
+    return {user == "alice" ? 1 : 0, ""};
+  }
+
   static BackendView of(const std::string& pool) {
     BackendView view;
     view.pool = pool;
@@ -159,6 +174,24 @@ TEST_F(ApiTest, WhatIsWrongChangesNothingAndSaysWhy) {
 TEST_F(ApiTest, AKickSaysHowManyItEnded) {
   EXPECT_EQ(body_of(ask("POST", "/api/v1/kick", {}, R"({"user":"Alice"})"))["kicked"], 3);
   EXPECT_EQ(control_.kicked->user, "alice");
+}
+
+TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {
+  const char* body = R"({"user":"Alice","pool":"main","backend":"mail1:143"})";
+  const json pinned = body_of(ask("POST", "/api/v1/pin", {}, body));
+  EXPECT_EQ(pinned["user"], "alice");
+  EXPECT_EQ(pinned["by"], "alice");
+  EXPECT_EQ(pinned["moved"], 0);
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/move", {}, body))["moved"], 2);
+  EXPECT_EQ(body_of(ask("GET", "/api/v1/pins"))["pins"].size(), 1U);
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/unpin", {}, R"({"user":"ALICE"})"))["unpinned"], 1);
+  for (const char* wrong :
+       {"{}", R"({"user":"a"})", R"({"user":"a","pool":"main","backend":"x"})",
+        R"({"user":"","pool":"main","backend":"x:1"})", R"({"user":7,"pool":"a","backend":"x:1"})",
+        R"({"user":"a","pool":"main","backend":"x:1"})"}) {
+    EXPECT_EQ(ask("POST", "/api/v1/pin", {}, wrong).status, 400) << wrong;
+  }
+  EXPECT_EQ(ask("POST", "/api/v1/unpin", {}, "{}").status, 400);
 }
 
 }  // namespace
