@@ -70,6 +70,12 @@ std::vector<LabelInfo> label_infos() {
        values_of(kSourceResultNames)},
       {"headgate_source_cache_results_total", "result", "what the cache knew",
        values_of(kCacheResultNames)},
+      {"", "by", "failures of what", values_of(kGuessLimitNames)},
+      {"", "repeated", "whether it had been counted before", {"no", "yes"}},
+      {"",
+       "table",
+       "what is kept; known: users at addresses where they have logged in",
+       {"address", "network", "user", "pair", "known", "password"}},
       {"", "stage", "part of the login", values_of(kStageNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
@@ -148,11 +154,11 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
-                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
-                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
-                 bounds_line(kLagBounds));
+                 info(MetricId::kGuessDelay).name, bounds_line(kLoginBounds),
+                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
+                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
   return text;
 }
 

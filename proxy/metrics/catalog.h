@@ -24,6 +24,14 @@ namespace headgate::metrics {
   X(kLoginDuration, "headgate_login_duration_seconds", kHistogram, "stage",                       \
     "Time of successful logins by stage; total runs from the client's credentials to the answer " \
     "and includes lookup, connect and backend_login.")                                            \
+  X(kGuessesRefused, "headgate_guesses_refused_total", kCounter, "by",                            \
+    "Logins that were refused without a look at the password, since too many had failed.")        \
+  X(kGuessFailures, "headgate_guess_failures_total", kCounter, "repeated",                        \
+    "Wrong passwords by whether this user has had this very one before, which counts once.")      \
+  X(kGuessDelay, "headgate_guess_delay_seconds", kHistogram, "",                                  \
+    "Waits before the look at a password, since many had failed.")                                \
+  X(kGuessEntries, "headgate_guess_entries", kGauge, "table",                                     \
+    "Addresses, users and so on that the guard against guessing keeps.")                          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \

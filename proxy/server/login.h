@@ -13,6 +13,7 @@
 #include "server/backend_leg.h"
 #include "server/backend_search.h"
 #include "server/client_leg.h"
+#include "server/guess_guard.h"
 
 namespace headgate::server {
 
@@ -20,7 +21,7 @@ namespace headgate::server {
 struct Login {
   using Clock = std::chrono::steady_clock;
   // What the pause timer is armed for.
-  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt };
+  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt, kGuessDelay };
 
   Login(net::Transport& transport, ClientLegContext leg_context, void* session,
         net::Timer::Callback on_pause_over)
@@ -33,6 +34,7 @@ struct Login {
 
   // One try of the client to log in; begins anew with each.
   dialogue::Credentials credentials;
+  GuessGuard::Attempt guess;
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed

@@ -70,6 +70,7 @@ class Session final : public ListNode {
   // session_login.cc
   void after_client(ClientLeg::Status status);
   void look_up();
+  void ask_sources();
   void on_looked_up(auth::LookupResult result, std::size_t source);
   void route(auth::Route route, std::size_t source);
   void next_attempt();
@@ -80,6 +81,11 @@ class Session final : public ListNode {
   void fail_login(dialogue::LoginFailure failure, std::string_view detail);
   void answer_failure();
   void hand_over();
+
+  // session_guess.cc
+  bool pass_guess_guard();
+  void count_wrong_password();
+  void become_known();
 
   // session_place.cc
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);

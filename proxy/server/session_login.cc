@@ -83,6 +83,13 @@ void Session::look_up() {
     fail_login(*refused, {});
     return;
   }
+  if (pass_guess_guard()) {
+    ask_sources();
+  }
+}
+
+void Session::ask_sources() {
+  Login& login = *login_;
   const std::string session_id = id();
   const auth::LoginRequest request{
       .credentials = login.credentials,
@@ -256,6 +263,10 @@ void Session::pause_over() {
     case Login::Pause::kRetry:
       start_attempt();
       return;
+    case Login::Pause::kGuessDelay:
+      login.asked_at = Login::Clock::now();
+      ask_sources();
+      return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
       if (login.backend->heard() && now < login.deadline_ms) {
@@ -275,6 +286,9 @@ void Session::fail_login(LoginFailure failure, std::string_view detail) {
   Login& login = *login_;
   report_login_failed(failure, detail);
   worker_.users().leave(lease_);
+  if (failure == LoginFailure::kWrongCredentials) {
+    count_wrong_password();
+  }
   login.failure = failure;
   login.credentials = {};
   login.ticket.cancel();
@@ -294,6 +308,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail) {
 
 void Session::answer_failure() {
   login_->backend.reset();
+  worker_.guesses().end(login_->guess);
   after_client(login_->client.fail(login_->failure));
 }
 
@@ -310,6 +325,7 @@ void Session::hand_over() {
   note_stage(Stage::kBackendLogin, now - leg.logged_in_from());
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
+  become_known();
   balance::note_success(*pool_->backends[backend_index_].state);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());

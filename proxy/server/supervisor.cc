@@ -138,6 +138,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   users_.emplace(kMaxUsers, seed);
   limits_.emplace(snapshot_->config, seed);
+  guesses_.emplace(snapshot_->config.guessing, seed);
   std::vector<std::string> listeners;
   for (const config::Listener& listener : snapshot_->config.listeners) {
     listeners.push_back(listener.name);
@@ -153,7 +154,8 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                   .workers = &workers_,
                                   .waiting_room = &*waiting_room_,
                                   .users = &*users_,
-                                  .limits = &*limits_});
+                                  .limits = &*limits_,
+                                  .guesses = &*guesses_});
     if (!worker) {
       return std::unexpected(worker.error());
     }
@@ -172,6 +174,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
   sources.user_sources = [this] { return sources_->figures(); };
+  sources.guesses = [this] { return guesses_->figures(); };
   sources.config = [this] {
     return metrics::ConfigInfo{
         .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};

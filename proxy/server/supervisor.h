@@ -15,6 +15,7 @@
 #include "balance/user_table.h"
 #include "config/config.h"
 #include "metrics/collector.h"
+#include "server/guess_guard.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
 #include "server/snapshot.h"
@@ -60,6 +61,7 @@ class Supervisor {
   std::optional<WaitingRoom> waiting_room_;
   std::optional<balance::UserTable> users_;
   std::optional<SessionLimits> limits_;
+  std::optional<GuessGuard> guesses_;
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

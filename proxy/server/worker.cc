@@ -41,6 +41,7 @@ Worker::Worker(Options options)
       waiting_room_(*options.waiting_room),
       users_(*options.users),
       limits_(*options.limits),
+      guesses_(*options.guesses),
       buffers_(snapshot_->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);

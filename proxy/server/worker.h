@@ -24,6 +24,7 @@
 #include "net/timer_wheel.h"
 #include "net/tls.h"
 #include "net/transport.h"
+#include "server/guess_guard.h"
 #include "server/listener.h"
 #include "server/session.h"
 #include "server/session_limits.h"
@@ -60,6 +61,7 @@ class Worker {
     WaitingRoom* waiting_room = nullptr;
     balance::UserTable* users = nullptr;
     SessionLimits* limits = nullptr;
+    GuessGuard* guesses = nullptr;
   };
   // Makes the TLS contexts: their errors are start-up errors.
   static std::expected<std::unique_ptr<Worker>, std::string> create(Options options);
@@ -91,6 +93,7 @@ class Worker {
   std::uint64_t random() { return random_(); }
   balance::UserTable& users() { return users_; }
   SessionLimits& limits() { return limits_; }
+  GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
   // On its way out: memory goes at the end of the turn.
@@ -121,6 +124,7 @@ class Worker {
   WaitingRoom& waiting_room_;
   balance::UserTable& users_;
   SessionLimits& limits_;
+  GuessGuard& guesses_;
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;
