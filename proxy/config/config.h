@@ -45,6 +45,9 @@ enum class BackendLogin : std::uint8_t {
   kExternal,  // by Headgate's certificate (SASL EXTERNAL)
 };
 
+// 127.0.0.0/8 and ::1.
+std::vector<Network> loopback_networks();
+
 struct ProxyProtocol {
   std::vector<Network> trusted;
   milliseconds timeout{3000};
@@ -255,6 +258,27 @@ struct Login {
   std::string greeting = "Headgate ready.";  // human-readable text
 };
 
+// From how many failed logins on something happens.
+struct GuessLimit {
+  unsigned free = 0;   // without any consequence
+  unsigned limit = 0;  // then logins are refused; 0: never
+};
+
+// Against those who guess passwords.
+struct Guessing {
+  bool enabled = true;
+  GuessLimit address{.free = 20, .limit = 200};
+  GuessLimit user{.free = 10, .limit = 100};
+  GuessLimit pair{.free = 5, .limit = 20};
+  seconds forget{3600};             // a count falls from its limit to nothing
+  seconds remember{7 * 24 * 3600};  // after a login a user is known at an address
+  milliseconds max_delay{15000};
+  unsigned parallel = 1000;        // logins under way from one address
+  unsigned parallel_suspect = 10;  // the same once it has used up its free failures
+  std::vector<Network> exempt = loopback_networks();
+  std::size_t entries = 262'144;  // of each kind
+};
+
 // Limits on sessions that are logged in, each 0 for none. A network is a client's address cut to
 // the prefix.
 struct Limits {
@@ -306,6 +330,7 @@ struct Config {
   std::vector<Route> routes;
   Login login;
   Limits limits;
+  Guessing guessing;
   Relay relay;
   Admin admin;
   Log log;

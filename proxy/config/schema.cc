@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/admin.h"
+#include "config/guessing.h"
 #include "config/mechanisms.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
@@ -416,6 +417,8 @@ Type<Config> config_type() {
       key("login", &Config::login, login_type(), "Limits on clients before they are logged in."),
       key("limits", &Config::limits, limits_type(),
           "Limits on sessions that are logged in; who is above one is told so with [LIMIT]."),
+      key("guessing", &Config::guessing, guessing_type(),
+          "Against those who guess passwords: who fails too often waits, and then is refused."),
       key("relay", &Config::relay, relay_type(), "Sessions after login."),
       key("admin", &Config::admin, admin_type(), "HTTP for operators.", {.shown = true}),
       key("log", &Config::log, log, "Log lines, written to standard error."),

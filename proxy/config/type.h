@@ -183,6 +183,7 @@ Type<std::vector<T>> list_of(Type<T> item, std::string_view what, std::size_t mi
   }
   auto read = [info, minimum, item](Reader& reader, const Value& value, std::vector<T>& out) {
     bool ok = true;
+    out.clear();  // of a default
     ok = read_items(reader, value, info, minimum,
                     [&](const Value& entry) {
                       out.emplace_back();

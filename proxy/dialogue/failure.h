@@ -41,10 +41,12 @@ enum class LoginFailure : std::uint8_t {
   kListenerFull,          // the listener has
   kPoolFull,              // the pool has
   kBackendsFull,          // each backend that might take the user has
+  kGuessing,              // too many failed logins from there; nothing was looked up
+  kUserGuessed,           // too many failed logins of this user, from everywhere
   kShutdown,              // Headgate is stopping
   kInternal,              // a fault of Headgate's own
 };
-inline constexpr std::size_t kLoginFailureCount = 26;
+inline constexpr std::size_t kLoginFailureCount = 28;
 
 struct FailureInfo {
   LoginFailure failure;

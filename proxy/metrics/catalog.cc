@@ -75,6 +75,12 @@ std::vector<LabelInfo> label_infos() {
       {"", "server", "URL of the lookup server, without its query", {}},
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
+      {"", "by", "failures of what", values_of(kGuessLimitNames)},
+      {"", "repeated", "whether it had been counted before", {"no", "yes"}},
+      {"",
+       "table",
+       "what is kept; known: users at addresses where they have logged in",
+       {"address", "network", "user", "pair", "known", "password"}},
       {"", "stage", "part of the login", values_of(kStageNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
@@ -157,11 +163,12 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
-                 info(MetricId::kLookupDuration).name, bounds_line(kLoginBounds),
-                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
-                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
+                 info(MetricId::kLookupDuration).name, info(MetricId::kGuessDelay).name,
+                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
+                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
+                 bounds_line(kLagBounds));
   return text;
 }
 

@@ -32,6 +32,14 @@ namespace headgate::metrics {
     "Requests that went to the server because another one had not answered for hedge_after.")     \
   X(kLookupUp, "headgate_lookup_server_up", kGauge, "source,server",                              \
     "1: the server is asked in its turn; 0: it failed and gets probes.")                          \
+  X(kGuessesRefused, "headgate_guesses_refused_total", kCounter, "by",                            \
+    "Logins that were refused without a look at the password, since too many had failed.")        \
+  X(kGuessFailures, "headgate_guess_failures_total", kCounter, "repeated",                        \
+    "Wrong passwords by whether this user has had this very one before, which counts once.")      \
+  X(kGuessDelay, "headgate_guess_delay_seconds", kHistogram, "",                                  \
+    "Waits before the look at a password, since many had failed.")                                \
+  X(kGuessEntries, "headgate_guess_entries", kGauge, "table",                                     \
+    "Addresses, users and so on that the guard against guessing keeps.")                          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \

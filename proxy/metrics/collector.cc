@@ -209,6 +209,23 @@ void add_logins(Page& page, const Workers& workers) {
   }
 }
 
+void add_guesses(Page& page, const Workers& workers) {
+  for (std::size_t by = 0; by < kGuessLimitNames.size(); ++by) {
+    page.add(MetricId::kGuessesRefused, {kGuessLimitNames[by]},
+             sum(workers, [&](const auto& worker) -> auto& { return worker.guesses_refused[by]; }));
+  }
+  for (const std::size_t counted : {1U, 0U}) {
+    page.add(MetricId::kGuessFailures, {counted != 0 ? "no" : "yes"},
+             sum(workers,
+                 [&](const auto& worker) -> auto& { return worker.failures_counted[counted]; }));
+  }
+  HistogramSum delays(kLoginBounds);
+  for (const auto& worker : workers) {
+    delays.add(worker->guess_delay);
+  }
+  page.add(MetricId::kGuessDelay, {}, delays);
+}
+
 void add_sessions(Page& page, const Workers& workers) {
   for (const dialogue::CloseInfo& reason : dialogue::all_close_reasons()) {
     page.add(MetricId::kSessionEnds, {reason.name}, sum(workers, [&](const auto& worker) -> auto& {
@@ -362,6 +379,12 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_listeners(page, sources_.workers);
   add_handshakes(page, sources_.workers);
   add_logins(page, sources_.workers);
+  add_guesses(page, sources_.workers);
+  if (sources_.guesses) {
+    for (const GuessFigures& one : sources_.guesses()) {
+      page.add(MetricId::kGuessEntries, {one.table}, one.entries);
+    }
+  }
   add_sessions(page, sources_.workers);
   add_workers(page, sources_.workers);
   if (sources_.backends) {

@@ -47,6 +47,12 @@ struct LimitFigures {
   std::size_t near = 0;     // how many have four fifths of it or more
 };
 
+// One table of the guard against guessing.
+struct GuessFigures {
+  std::string_view table;  // "address"
+  std::size_t entries = 0;
+};
+
 struct BuildInfo {
   std::string version;
   std::string openssl;
@@ -77,6 +83,7 @@ struct Sources {
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;
   std::function<std::vector<LookupServerFigures>()> lookup_servers;
+  std::function<std::vector<GuessFigures>()> guesses;
   std::function<ConfigInfo()> config;
   BuildInfo build;
 };

@@ -102,6 +102,9 @@ class alignas(64) WorkerMetrics {
   std::array<std::array<std::array<std::array<Counter, 2>, 2>, kTlsVersionNames.size()>,
              kSideNames.size()>
       handshakes;
+  std::array<Counter, kGuessLimitNames.size()> guesses_refused;
+  std::array<Counter, 2> failures_counted;  // [0: seen before, 1: counted]
+  Histogram guess_delay{kLoginBounds};
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;
   std::array<Histogram, kStageNames.size()> login_duration;

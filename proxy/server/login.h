@@ -14,6 +14,7 @@
 #include "server/backend_search.h"
 #include "server/client_leg.h"
 #include "server/generation.h"
+#include "server/guess_guard.h"
 
 namespace headgate::server {
 
@@ -21,7 +22,14 @@ namespace headgate::server {
 struct Login {
   using Clock = std::chrono::steady_clock;
   // What the pause timer is armed for.
-  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt, kAskAgain };
+  enum class Pause : std::uint8_t {
+    kNone,
+    kFailureDelay,
+    kRetry,
+    kAttempt,
+    kAskAgain,
+    kGuessDelay,
+  };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
         std::shared_ptr<Generation> in_force, void* session, net::Timer::Callback on_pause_over)
@@ -37,6 +45,7 @@ struct Login {
   std::shared_ptr<Generation> generation;  // what it goes by
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
+  GuessGuard::Attempt guess;
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed

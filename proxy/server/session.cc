@@ -117,6 +117,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
   if (login_) {
     login_->pause.cancel();
     login_->client.farewell(reason);
+    worker_.guesses().end(login_->guess);
   }
   report_end(reason, detail);
   worker_.users().leave(lease_);

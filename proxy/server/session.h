@@ -97,6 +97,11 @@ class Session final : public ListNode {
   void answer_failure();
   void hand_over();
 
+  // session_guess.cc
+  bool pass_guess_guard();
+  void count_wrong_password();
+  void become_known();
+
   // session_place.cc
   [[nodiscard]] bool outrun_by_reload() const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);

@@ -74,7 +74,9 @@ void Session::look_up() {
   ++login.attempts;
   user_ = login.credentials.user;
   take_terms_in_force();
-  ask_sources();
+  if (pass_guess_guard()) {
+    ask_sources();
+  }
 }
 
 // An attempt to log in goes by the configuration in force when it begins; the dialogue with the
@@ -312,6 +314,10 @@ void Session::pause_over() {
     case Login::Pause::kAskAgain:
       ask_sources();
       return;
+    case Login::Pause::kGuessDelay:
+      login.asked_at = Login::Clock::now();
+      ask_sources();
+      return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
       if (login.backend->alive() && now < login.deadline_ms) {
@@ -340,6 +346,9 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   Login& login = *login_;
   report_login_failed(failure, detail);
   worker_.users().leave(lease_);
+  if (failure == LoginFailure::kWrongCredentials) {
+    count_wrong_password();
+  }
   login.failure = failure;
   login.credentials = {};
   login.route = {};
@@ -363,6 +372,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
 void Session::answer_failure() {
   Login& login = *login_;
   login.backend.reset();
+  worker_.guesses().end(login.guess);
   const std::string text = std::exchange(login.refusal, {});
   after_client(login.client.fail({login.failure, text, std::exchange(login.last, false)}));
 }
@@ -380,6 +390,7 @@ void Session::hand_over() {
   note_stage(Stage::kBackendLogin, now - leg.logged_in_from());
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
+  become_known();
   balance::note_success(*pool_->backends[backend_index_].state);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());

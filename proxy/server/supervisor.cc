@@ -79,6 +79,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   users_.emplace(kMaxUsers, seed);
   counts_ = std::make_shared<SessionCounts>(seed);
+  guesses_.emplace(first_config_.guessing, seed);
   waiting_room_.emplace(worker_count_, first_config_.login.max_sessions);
   auto candidate = prepare(std::move(first_config_));
   if (!candidate) {
@@ -107,7 +108,8 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                                  .metrics = metrics_.back(),
                                                  .workers = &workers_,
                                                  .waiting_room = &*waiting_room_,
-                                                 .users = &*users_}));
+                                                 .users = &*users_,
+                                                 .guesses = &*guesses_}));
   }
   return {};
 }
@@ -126,6 +128,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.user_sources = [this] { return in_force().sources->figures(); };
   sources.lookup_servers = [this] { return in_force().sources->lookup_server_figures(); };
   sources.config = [this] { return config_info(); };
+  sources.guesses = [this] { return guesses_->figures(); };
   sources.build = {.version = std::string(kVersion),
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};

@@ -17,6 +17,7 @@
 #include "config/difference.h"
 #include "metrics/collector.h"
 #include "server/generation.h"
+#include "server/guess_guard.h"
 #include "server/operations.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
@@ -109,6 +110,7 @@ class Supervisor {
   std::optional<WaitingRoom> waiting_room_;
   std::optional<balance::UserTable> users_;
   std::shared_ptr<SessionCounts> counts_;
+  std::optional<GuessGuard> guesses_;
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;

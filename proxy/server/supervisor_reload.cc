@@ -32,9 +32,10 @@ std::string digest(const std::string& path) {
   return fmt::format("{:02x}", fmt::join(hash.begin(), hash.begin() + 8, ""));
 }
 
-// Threads, their buffers and the admin server are made once.
+// Threads, their buffers, the admin server and the tables against guessing are made once.
 bool needs_restart(const std::string& key) {
-  return key == "workers" || key == "relay.buffer_size" || key.starts_with("admin");
+  return key == "workers" || key == "relay.buffer_size" || key.starts_with("admin") ||
+         key.starts_with("guessing");
 }
 
 // The listener among `before` whose sockets serve for `wanted` as well.

@@ -20,6 +20,7 @@ Worker::Worker(Options options)
       workers_(*options.workers),
       waiting_room_(*options.waiting_room),
       users_(*options.users),
+      guesses_(*options.guesses),
       buffers_(options.first.snapshot->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);

@@ -19,6 +19,7 @@
 #include "net/timer_wheel.h"
 #include "net/transport.h"
 #include "server/generation.h"
+#include "server/guess_guard.h"
 #include "server/listener.h"
 #include "server/ready_connections.h"
 #include "server/session.h"
@@ -55,6 +56,7 @@ class Worker {
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
     WaitingRoom* waiting_room = nullptr;
     balance::UserTable* users = nullptr;
+    GuessGuard* guesses = nullptr;
   };
   explicit Worker(Options options);
   ~Worker();
@@ -86,6 +88,7 @@ class Worker {
                                               const Endpoint& endpoint, void* owner,
                                               Connection::Callback callback);
   balance::UserTable& users() { return users_; }
+  GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
   // On its way out: memory goes at the end of the turn.
@@ -114,6 +117,7 @@ class Worker {
   std::vector<std::unique_ptr<Worker>>& workers_;
   WaitingRoom& waiting_room_;
   balance::UserTable& users_;
+  GuessGuard& guesses_;
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;

@@ -89,6 +89,7 @@ class CollectorTest : public testing::Test {
                                                      .durations = {1, 2},
                                                      .sum_us = 4000}};
           },
+      .guesses = [] { return std::vector<GuessFigures>{{.table = "address", .entries = 3}}; },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
@@ -108,6 +109,8 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
         "headgate_relayed_bytes_total{direction=\"to_client\"} 0\n",
         "headgate_session_ends_total{reason=\"client_closed\"} 0\n",
         "headgate_limit_hits_total{limit=\"total_bytes\"} 0\n", "headgate_bad_commands_total 0\n",
+        "headgate_guesses_refused_total{by=\"pair\"} 0\n",
+        "headgate_guess_failures_total{repeated=\"yes\"} 0\n",
         "headgate_accept_errors_total{listener=\"imaps\",error=\"EMFILE\"} 0\n",
         "headgate_buffers_in_use{worker=\"1\"} 0\n",
         "headgate_loop_lag_seconds_count{worker=\"0\"} 0\n",
