@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,7 +19,13 @@ struct alignas(64) BackendState {
   std::atomic<std::uint64_t> failures{0};  // connects and logins that failed by the backend's fault
   std::atomic<std::uint32_t> failures_in_a_row{0};
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
+  // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
+  std::atomic<std::uint32_t> tenths{10};
 };
+inline constexpr std::uint32_t kWholeTenths = 10;
+
+// retry_at_ms of a backend that health checks have taken out: tried last until they bring it back.
+inline constexpr std::int64_t kUntilChecked = std::numeric_limits<std::int64_t>::max();
 
 struct Backend {
   HostPort address;
@@ -49,7 +56,7 @@ struct Slot {
 
   std::uint64_t hash = 0;
   const BackendState* state = nullptr;  // never null once prepared
-  std::uint32_t weight = 0;             // at most kWeightLimit
+  std::uint32_t weight = 0;             // at most kWeightLimit; tenfold in sets where tenths count
   std::uint32_t max_sessions = 0;
   Kind kind = Kind::kNobody;
   std::uint8_t weight_class = 0;  // the same for the same weight
@@ -98,12 +105,23 @@ enum class HashInput : std::uint8_t {
 };
 std::uint64_t user_key(std::string_view user, HashInput input);
 
+// A backend with live sessions of a user has to fail twice in a row before the user leaves it
+// without having tried: one refused connect must not end sessions that work.
+inline constexpr std::uint32_t kFailuresToLeave = 2;
+
 // Passive health. Failed: tried last for `base_ms`, doubling with each failure in a row up to 30 s,
 // spread by ±20 % (`random`). Failures while it is tried last already are counted but do not double
 // again: a hundred sessions that fail together are one failure in a row. Succeeded: up again.
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
                   std::uint64_t random);
 void note_success(BackendState& state);
+
+// Active health checks took it out, or bring it back. A login that fails meanwhile is counted and
+// one that succeeds changes nothing: it is the checks' to say when. Users with live sessions there
+// leave it with their next login, as after two failed ones; back, its failures are forgotten.
+void note_taken_out(BackendState& state);
+void note_brought_back(BackendState& state);
+bool is_taken_out(const BackendState& state);
 
 // Whether it has an address and is not tried last at present.
 bool is_up(const Backend& backend, std::int64_t now_ms);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "config/pool_health.h"
 #include "config/schema.h"
 
 namespace headgate::config {
@@ -87,6 +88,7 @@ void check_pools(Reader& reader, const Config& config) {
   for (const Pool& pool : config.pools) {
     check_pins(reader, pool);
     check_shares(reader, pool);
+    check_health(reader, pool);
     const std::string bound = fmt::format("pools.{}.load_bound", pool.name);
     if (pool.load_bound != 0 && pool.policy != Policy::kUserHash) {
       reader.refuse(bound,

@@ -86,6 +86,24 @@ struct Master {
   Secret password;  // from `password` or the file `password_file`
 };
 
+// How far a health check goes: TCP (and TLS where it comes first), the greeting, a login, a
+// mailbox.
+enum class CheckLevel : std::uint8_t { kConnect, kGreeting, kLogin, kMailbox };
+
+// Health checks of a pool's backends and what follows from them.
+struct Health {
+  CheckLevel level = CheckLevel::kGreeting;
+  std::string user;  // the test account; its password is from `password` or `password_file`
+  Secret password;
+  milliseconds interval{5000};
+  milliseconds failed_interval{1000};  // the same after a check that failed
+  milliseconds timeout{3000};          // of a whole check
+  unsigned rise = 2;                   // checks passed in a row that bring a backend back
+  unsigned fall = 3;                   // checks failed in a row that take it out
+  milliseconds slow_start{30000};      // until a backend that is back has its whole weight
+  unsigned panic_below = 5000;         // hundredths of a per cent of the pool's weight; 0: never
+};
+
 struct Pool {
   std::string name;
   Policy policy = Policy::kUserHash;
@@ -103,6 +121,7 @@ struct Pool {
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
+  std::optional<Health> health;
 };
 
 enum class SourceKind : std::uint8_t { kBackend, kPasswdFile, kSql, kLdap, kMap };
@@ -283,6 +302,7 @@ std::string_view name(Policy policy);
 std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
+std::string_view name(CheckLevel level);
 std::string_view name(SqlDriver driver);
 
 }  // namespace headgate::config

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "config/pool_health.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -227,6 +228,8 @@ Type<Pool> pool_type() {
           "For how long a backend that failed is tried last; doubles with each failure in a row, "
           "up "
           "to 30s."),
+      key("health", &Pool::health, health_type(),
+          "Active health checks of the backends. Not set: none; failed logins alone decide."),
   });
 }
 

@@ -46,6 +46,16 @@ namespace headgate::metrics {
     "1: the backend gets no new users.")                                                          \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
+  X(kBackendState, "headgate_backend_state", kGauge, "pool,backend,state",                        \
+    "1 for the state that the backend is in, 0 for the others; for pools with health checks.")    \
+  X(kBackendStateSince, "headgate_backend_state_since_timestamp_seconds", kGauge, "pool,backend", \
+    "When the backend got into its state, as Unix time.")                                         \
+  X(kBackendWeightRatio, "headgate_backend_weight_ratio", kGauge, "pool,backend",                 \
+    "Part of the backend's weight that counts: below 1 while it starts slowly.")                  \
+  X(kBackendChecks, "headgate_backend_checks_total", kCounter, "pool,backend,result",             \
+    "Health checks that ended.")                                                                  \
+  X(kBackendCheckDuration, "headgate_backend_check_seconds", kGauge, "pool,backend,stage",        \
+    "Time of the last health check that passed, by stage; 0: a stage that it did not have.")      \
   X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
   X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
     "Users with sessions at another backend than before a failure.")                              \

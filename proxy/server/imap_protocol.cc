@@ -1,6 +1,7 @@
 #include <memory>
 #include <utility>
 
+#include "imap/backend_check.h"
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
 #include "server/protocol.h"
@@ -60,6 +61,10 @@ class ImapProtocol final : public Protocol {
 
 std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login) {
   return std::make_unique<ImapProtocol>(listener, login);
+}
+
+std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls) {
+  return std::make_unique<imap::BackendCheck>(level, starttls);
 }
 
 }  // namespace headgate::server

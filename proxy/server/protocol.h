@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "config/config.h"
+#include "dialogue/backend_check.h"
 #include "dialogue/backend_dialogue.h"
 #include "dialogue/client_dialogue.h"
 
@@ -25,5 +26,8 @@ class Protocol {
 };
 
 std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login);
+
+// A check of a backend's health.
+std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls);
 
 }  // namespace headgate::server

@@ -36,17 +36,6 @@ bool worth_another_round(LoginFailure failure) {
          failure == LoginFailure::kBackendUnavailable;
 }
 
-// Some backends repeat in their reply what they were sent.
-std::string without(std::string text, std::string_view secret) {
-  for (const std::string& form : {std::string(secret), printable(secret)}) {
-    for (std::size_t at = 0; !form.empty() && (at = text.find(form, at)) != std::string::npos;) {
-      text.replace(at, form.size(), "***");
-      at += 3;
-    }
-  }
-  return text;
-}
-
 }  // namespace
 
 using metrics::Phase;

@@ -69,8 +69,8 @@ Supervisor::~Supervisor() = default;
 
 std::expected<void, std::string> Supervisor::start() {
   raise_descriptor_limit();
-  for (const auto step :
-       {&Supervisor::make_snapshot, &Supervisor::make_workers, &Supervisor::start_admin}) {
+  for (const auto step : {&Supervisor::make_snapshot, &Supervisor::make_workers,
+                          &Supervisor::start_health, &Supervisor::start_admin}) {
     if (auto done = (this->*step)(); !done) {
       return done;
     }
@@ -169,6 +169,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.health = [this] { return health_figures(); };
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
   sources.user_sources = [this] { return sources_->figures(); };
@@ -193,13 +194,33 @@ std::expected<void, std::string> Supervisor::start_admin() {
   return {};
 }
 
+std::expected<void, std::string> Supervisor::start_health() {
+  if (HealthMonitor::is_wanted(snapshot_->config)) {
+    health_ = std::make_unique<HealthMonitor>(snapshot_, pools_, [this] { publish(std::nullopt); });
+  }
+  return {};
+}
+
 Pools Supervisor::pools() const {
   const std::lock_guard lock(pools_mutex_);
   return pools_;
 }
 
 std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
-  return figures(pools(), now_ms());
+  auto all = figures(pools(), now_ms());
+  for (const metrics::HealthFigures& checked : health_figures()) {
+    const auto found = std::ranges::find_if(all, [&](const auto& one) {
+      return one.pool == checked.pool && one.backend == checked.backend;
+    });
+    if (found != all.end()) {
+      found->up = found->up && checked.passes;
+    }
+  }
+  return all;
+}
+
+std::vector<metrics::HealthFigures> Supervisor::health_figures() const {
+  return health_ ? health_->figures() : std::vector<metrics::HealthFigures>();
 }
 
 metrics::UserFigures Supervisor::user_figures() const {
@@ -231,9 +252,10 @@ std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
 }
 
 admin::Readiness Supervisor::readiness() const {
+  const auto backends = backend_figures();
   for (const auto& set : pools()) {
-    const bool any = std::ranges::any_of(figures({set}, now_ms()),
-                                         [](const auto& backend) { return backend.up; });
+    const bool any = std::ranges::any_of(
+        backends, [&](const auto& backend) { return backend.up && backend.pool == set->pool; });
     if (!any) {
       return {.ready = false, .why = "pool " + set->pool + ": no backend is up"};
     }
@@ -256,32 +278,47 @@ void Supervisor::wait() {
 }
 
 void Supervisor::resolve_again() {
-  Pools fresh = make_pools(snapshot_->config, pools_);
+  const Pools known = pools();
+  Pools fresh = make_pools(snapshot_->config, known);
   for (std::size_t i = 0; i < fresh.size(); ++i) {
     auto set = std::make_shared<balance::BackendSet>(*fresh[i]);
     for (std::size_t j = 0; j < set->backends.size(); ++j) {
       // A resolver that fails for a moment must not take a backend away.
       if (set->backends[j].endpoints.empty()) {
-        set->backends[j].endpoints = pools_[i]->backends[j].endpoints;
+        set->backends[j].endpoints = known[i]->backends[j].endpoints;
       }
     }
-    balance::prepare(*set);
     fresh[i] = std::move(set);
   }
-  if (same_addresses(fresh, pools_)) {
+  if (same_addresses(fresh, known)) {
     return;
   }
-  {
-    const std::lock_guard lock(pools_mutex_);
-    pools_ = fresh;
-  }
-  for (const auto& worker : workers_) {
-    worker->post(NewPools{fresh});
+  publish(fresh);
+  if (health_) {
+    health_->update(snapshot_, std::move(fresh));
   }
   log::info("backend addresses changed");
 }
 
+// Gives the workers these sets, or those in force, with the weights as they count at this moment.
+void Supervisor::publish(std::optional<Pools> fresh) {
+  const std::lock_guard lock(pools_mutex_);
+  Pools sets = fresh ? std::move(*fresh) : pools_;
+  for (auto& set : sets) {
+    auto prepared = std::make_shared<balance::BackendSet>(*set);
+    balance::prepare(*prepared);
+    set = std::move(prepared);
+  }
+  pools_ = sets;
+  for (const auto& worker : workers_) {
+    worker->post(NewPools{sets});
+  }
+}
+
 void Supervisor::stop() {
+  if (health_) {
+    health_->stop();  // it talks to the workers; scrapes read its figures
+  }
   for (const auto& worker : workers_) {
     worker->post(Stop{});
   }

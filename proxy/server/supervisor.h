@@ -15,6 +15,7 @@
 #include "balance/user_table.h"
 #include "config/config.h"
 #include "metrics/collector.h"
+#include "server/health_monitor.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
 #include "server/snapshot.h"
@@ -41,10 +42,13 @@ class Supervisor {
   std::expected<void, std::string> make_snapshot();
   std::expected<std::vector<std::vector<UniqueFd>>, std::string> bind_listeners();
   std::expected<void, std::string> make_workers();
+  std::expected<void, std::string> start_health();
   std::expected<void, std::string> start_admin();
   void resolve_again();
+  void publish(std::optional<Pools> fresh);
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
+  [[nodiscard]] std::vector<metrics::HealthFigures> health_figures() const;
   [[nodiscard]] metrics::UserFigures user_figures() const;
   [[nodiscard]] std::vector<metrics::LimitFigures> limit_figures() const;
   [[nodiscard]] Pools pools() const;
@@ -55,7 +59,7 @@ class Supervisor {
   std::chrono::system_clock::time_point loaded_ = std::chrono::system_clock::now();
   std::shared_ptr<const Snapshot> snapshot_;
   std::optional<auth::SharedSources> sources_;
-  mutable std::mutex pools_mutex_;  // the admin threads read pools_
+  mutable std::mutex pools_mutex_;  // the admin threads read pools_, the health monitor republishes
   Pools pools_;
   std::optional<WaitingRoom> waiting_room_;
   std::optional<balance::UserTable> users_;
@@ -63,6 +67,7 @@ class Supervisor {
   std::vector<std::shared_ptr<metrics::WorkerMetrics>> metrics_;
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
+  std::unique_ptr<HealthMonitor> health_;
   std::unique_ptr<admin::Server> admin_;
   sigset_t signals_{};
 };
