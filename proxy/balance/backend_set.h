@@ -8,12 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "balance/latency.h"
 #include "base/address.h"
 
 namespace headgate::balance {
 
 // What all threads know of one backend; lives as long as anyone holds it and survives a reload by
-// its pool and address. One cache line of its own, since every worker writes to it.
+// its pool and address. On cache lines of its own, since every worker writes to it.
 struct alignas(64) BackendState {
   std::atomic<std::int64_t> sessions{0};   // logged in or logging in
   std::atomic<std::uint64_t> failures{0};  // connects and logins that failed by the backend's fault
@@ -21,6 +22,9 @@ struct alignas(64) BackendState {
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
   // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
   std::atomic<std::uint32_t> tenths{10};
+  // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
+  // line that decisions read.
+  alignas(64) LatencyCounter login_times;
 };
 inline constexpr std::uint32_t kWholeTenths = 10;
 

@@ -59,6 +59,18 @@ bool PoolHealth::note_check(std::size_t at, bool passed, std::int64_t now_ms) {
   return true;
 }
 
+void PoolHealth::note_login_times(std::span<const LoginTimes> times) {
+  std::vector<SlowShift::Measured> measured;
+  for (std::size_t at = 0; at < members_.size(); ++at) {
+    // A backup has few logins when it has any, and none to compare it with.
+    measured.push_back({.weight = members_[at].backup ? 0 : members_[at].weight,
+                        .up = members_[at].health.up(),
+                        .logins = times[at].logins,
+                        .p95_us = times[at].p95_us});
+  }
+  shift_.step(rules_.slow, measured);
+}
+
 bool PoolHealth::too_few() const {
   std::uint64_t passing = 0;
   std::uint64_t all = 0;
@@ -76,7 +88,7 @@ bool PoolHealth::too_few() const {
 }
 
 std::uint32_t PoolHealth::tenths(std::size_t at, std::int64_t now_ms) const {
-  return members_[at].health.tenths(rules_, now_ms);
+  return std::min(members_[at].health.tenths(rules_, now_ms), shift_.tenths(at));
 }
 
 HealthState PoolHealth::state(std::size_t at, bool login_failed, std::int64_t now_ms) const {
@@ -88,6 +100,9 @@ HealthState PoolHealth::state(std::size_t at, bool login_failed, std::int64_t no
   }
   if (login_failed) {
     return HealthState::kFailed;
+  }
+  if (shift_.tenths(at) < kWholeTenths) {
+    return HealthState::kSlow;
   }
   return tenths(at, now_ms) < kWholeTenths ? HealthState::kStarting : HealthState::kUp;
 }

@@ -3,8 +3,11 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
+
+#include "balance/slow_shift.h"
 
 // Health of a pool's backends by active checks: when one is taken out, when it is brought back, and
 // how much of its weight counts meanwhile. Pure: results and times come in, verdicts come out.
@@ -18,6 +21,7 @@ struct HealthRules {
   std::int64_t failed_interval_ms = 1000;  // after a check that failed
   std::int64_t slow_start_ms = 30'000;
   unsigned panic_below = 5000;  // hundredths of a per cent of the pool's weight; 0: never
+  SlowRules slow;
 };
 
 // One backend as its checks see it. Up until the first check, which decides by itself.
@@ -45,12 +49,13 @@ class BackendHealth {
 enum class HealthState : std::uint8_t {
   kUp,
   kStarting,  // back, with a growing part of its weight
+  kSlow,      // its logins take too long: part of its weight is away
   kFailed,    // a login failed by its fault: tried last for a moment
   kPanic,     // its checks fail, but so do too many others': counts as up
   kDown,      // its checks fail: tried last until they pass
 };
-inline constexpr std::array<std::string_view, 5> kHealthStateNames = {"up", "starting", "failed",
-                                                                      "panic", "down"};
+inline constexpr std::array<std::string_view, 6> kHealthStateNames = {"up",     "starting", "slow",
+                                                                      "failed", "panic",    "down"};
 constexpr std::string_view name(HealthState state) {
   return kHealthStateNames[static_cast<std::size_t>(state)];
 }
@@ -69,6 +74,15 @@ class PoolHealth {
 
   // Member `at` was checked. True: some verdict of the pool is another one.
   bool note_check(std::size_t at, bool passed, std::int64_t now_ms);
+
+  // How long logins took at a member, in a window of time that moves on by a step each time.
+  struct LoginTimes {
+    std::uint64_t logins = 0;
+    std::uint64_t p95_us = 0;
+  };
+  void note_login_times(std::span<const LoginTimes> times);
+  // What was shifted before a change of the members.
+  void take_shift_from(const PoolHealth& before) { shift_ = before.shift_; }
 
   // Too few pass: the checks themselves may be at fault (the test account is gone, a network is
   // cut between here and there), so they are not believed. Never while a backup passes, which is
@@ -90,6 +104,7 @@ class PoolHealth {
 
   HealthRules rules_;
   std::vector<Member> members_;
+  SlowShift shift_;
   bool panic_ = false;
 };
 

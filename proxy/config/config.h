@@ -90,6 +90,15 @@ struct Master {
 // mailbox.
 enum class CheckLevel : std::uint8_t { kConnect, kGreeting, kLogin, kMailbox };
 
+// Backends that are slow but not dead.
+struct Slow {
+  unsigned multiple = 3;       // of the median of the pool's other backends
+  milliseconds above{250};     // below that nothing is slow
+  seconds window{60};          // over which the logins are looked at
+  unsigned least_logins = 20;  // in the window; with fewer nothing is said
+  unsigned most_share = 3000;  // hundredths of a per cent of the pool's weight, away at once
+};
+
 // Health checks of a pool's backends and what follows from them.
 struct Health {
   CheckLevel level = CheckLevel::kGreeting;
@@ -102,6 +111,7 @@ struct Health {
   unsigned fall = 3;                   // checks failed in a row that take it out
   milliseconds slow_start{30000};      // until a backend that is back has its whole weight
   unsigned panic_below = 5000;         // hundredths of a per cent of the pool's weight; 0: never
+  std::optional<Slow> slow;
 };
 
 struct Pool {

@@ -43,6 +43,21 @@ std::vector<Key<Health>> check_keys() {
   };
 }
 
+Type<Slow> slow_type() {
+  return section<Slow>({
+      key("multiple", &Slow::multiple, number(2U, 100U),
+          "A backend is slow when the 95th percentile of its login times is above this many times "
+          "the median of that of the pool's other backends."),
+      key("above", &Slow::above, duration(1ms, 60s), "And above this time."),
+      key("window", &Slow::window, duration(1s, 1h), "Logins of this time are looked at."),
+      key("least_logins", &Slow::least_logins, number(1U, 1'000'000U),
+          "With fewer in the window nothing is said of a backend."),
+      key("most_share", &Slow::most_share, percentage(),
+          "The share of the pool's weight that may be away at once for slowness, the weight of "
+          "backends that are down included."),
+  });
+}
+
 std::vector<Key<Health>> consequence_keys() {
   return {
       key("slow_start", &Health::slow_start, duration(0ms, 24h),
@@ -52,6 +67,10 @@ std::vector<Key<Health>> consequence_keys() {
           "When the backends that pass their checks have less than this share of the pool's "
           "weight, the checks are not believed: all count as up, and only failed logins decide. "
           "0%: checks are always believed."),
+      key("slow", &Health::slow, slow_type(),
+          "Takes weight from backends that let users in much more slowly than the others, and "
+          "gives "
+          "it back as they get well. Not set: slow backends keep their weight."),
   };
 }
 

@@ -51,7 +51,10 @@ namespace headgate::metrics {
   X(kBackendStateSince, "headgate_backend_state_since_timestamp_seconds", kGauge, "pool,backend", \
     "When the backend got into its state, as Unix time.")                                         \
   X(kBackendWeightRatio, "headgate_backend_weight_ratio", kGauge, "pool,backend",                 \
-    "Part of the backend's weight that counts: below 1 while it starts slowly.")                  \
+    "Part of the backend's weight that counts: below 1 while it starts slowly or is slow.")       \
+  X(kBackendLoginP95, "headgate_backend_login_p95_seconds", kGauge, "pool,backend",               \
+    "95th percentile of the time that logins at the backend took, connect included, over the "    \
+    "window of health.slow; 0 without logins.")                                                   \
   X(kBackendChecks, "headgate_backend_checks_total", kCounter, "pool,backend,result",             \
     "Health checks that ended.")                                                                  \
   X(kBackendCheckDuration, "headgate_backend_check_seconds", kGauge, "pool,backend,stage",        \

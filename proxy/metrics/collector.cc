@@ -248,6 +248,8 @@ void add_health(Page& page, const std::vector<HealthFigures>& backends) {
     page.add(MetricId::kBackendStateSince, {one.pool, one.backend},
              std::chrono::duration<double>(one.since.time_since_epoch()).count());
     page.add(MetricId::kBackendWeightRatio, {one.pool, one.backend}, one.tenths / 10.0);
+    page.add(MetricId::kBackendLoginP95, {one.pool, one.backend},
+             std::chrono::duration<double>(one.login_p95).count());
     page.add(MetricId::kBackendChecks, {one.pool, one.backend, "passed"}, one.passed);
     page.add(MetricId::kBackendChecks, {one.pool, one.backend, "failed"}, one.failed);
     for (std::size_t at = 0; at < one.stages.size(); ++at) {

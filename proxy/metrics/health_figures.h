@@ -11,8 +11,8 @@
 namespace headgate::metrics {
 
 // What can be said of a backend: the balance room's HealthState, by its names.
-inline constexpr std::array<std::string_view, 5> kBackendStateNames = {"up", "starting", "failed",
-                                                                       "panic", "down"};
+inline constexpr std::array<std::string_view, 6> kBackendStateNames = {
+    "up", "starting", "slow", "failed", "panic", "down"};
 
 // One backend as its health checks see it, at one moment.
 struct HealthFigures {
@@ -20,8 +20,9 @@ struct HealthFigures {
   std::string backend;
   std::string_view state;  // one of kBackendStateNames
   std::chrono::system_clock::time_point since;
-  bool passes = true;         // the checks' verdict
-  std::uint32_t tenths = 10;  // of its weight that count
+  bool passes = true;                     // the checks' verdict
+  std::uint32_t tenths = 10;              // of its weight that count
+  std::chrono::microseconds login_p95{};  // over the window; zero: no login
   std::uint64_t passed = 0;
   std::uint64_t failed = 0;
   // Of the last check that passed, by dialogue::CheckStage; zero: there was nothing to do.

@@ -20,13 +20,25 @@ constexpr std::int64_t kFirstWithinMs = 1000;
 
 static_assert(metrics::kBackendStateNames == balance::kHealthStateNames);
 
+// The window of login times where none is configured: they are shown all the same.
+constexpr config::Slow kShownSlow;
+
+balance::SlowRules rules_of(const config::Slow& slow) {
+  return {.on = true,
+          .multiple = slow.multiple,
+          .above_us = static_cast<std::uint64_t>(std::chrono::microseconds(slow.above).count()),
+          .least_logins = slow.least_logins,
+          .most_share = slow.most_share};
+}
+
 balance::HealthRules rules_of(const config::Health& health) {
   return {.rise = health.rise,
           .fall = health.fall,
           .interval_ms = health.interval.count(),
           .failed_interval_ms = health.failed_interval.count(),
           .slow_start_ms = health.slow_start.count(),
-          .panic_below = health.panic_below};
+          .panic_below = health.panic_below,
+          .slow = health.slow ? rules_of(*health.slow) : balance::SlowRules()};
 }
 
 std::unique_ptr<net::ClientTls> make_tls(const config::Pool& pool) {
@@ -52,6 +64,7 @@ struct HealthMonitor::Watched {
         backend(std::move(what)),
         name(backend.address.to_string()),
         failures(backend.state->failures.load(std::memory_order_relaxed)),
+        window(backend.state->login_times.read()),
         due(this, &HealthMonitor::on_check_due) {}
 
   HealthMonitor& monitor;
@@ -60,6 +73,7 @@ struct HealthMonitor::Watched {
   const balance::Backend backend;
   const std::string name;
   std::uint64_t failures;  // of logins, when last looked at
+  balance::LatencyWindow window;
   net::Timer due;
   std::unique_ptr<HealthCheck> check;
   bool checking = false;
@@ -72,9 +86,14 @@ struct HealthMonitor::Watched {
 
 struct HealthMonitor::WatchedPool {
   WatchedPool(const config::Pool& pool, std::unique_ptr<net::ClientTls> client_tls)
-      : config(pool), tls(std::move(client_tls)) {}
+      : config(pool),
+        step_ms(std::chrono::milliseconds(pool.health->slow.value_or(kShownSlow).window).count() /
+                static_cast<std::int64_t>(balance::LatencyWindow::kSteps)),
+        tls(std::move(client_tls)) {}
 
   const config::Pool& config;  // in snapshot_
+  const std::int64_t step_ms;  // of the windows
+  std::int64_t step_at_ms = 0;
   std::unique_ptr<net::ClientTls> tls;
   balance::PoolHealth health;
   std::vector<std::unique_ptr<Watched>> backends;
@@ -208,6 +227,7 @@ void HealthMonitor::watch(const balance::BackendSet& set, const config::Pool& co
       for (const auto& old : old_pool->backends) {
         if (old->backend.state == backend.state) {
           member.health = old_pool->health.health(old->at);
+          watched.window = old->window;
           watched.last = old->last;
           watched.state = old->state;
           watched.since_ms = old->since_ms;
@@ -218,6 +238,15 @@ void HealthMonitor::watch(const balance::BackendSet& set, const config::Pool& co
     timers_->arm(watched.due, random_() % static_cast<std::uint64_t>(within));
   }
   pool.health = balance::PoolHealth(rules, std::move(members));
+  const auto same = std::ranges::find_if(before, [&](const auto& old) {
+    return std::ranges::equal(old->backends, pool.backends, [](const auto& a, const auto& b) {
+      return a->backend.state == b->backend.state;
+    });
+  });
+  if (same != before.end()) {
+    pool.health.take_shift_from((*same)->health);
+    pool.step_at_ms = (*same)->step_at_ms;
+  }
 }
 
 bool HealthMonitor::watches(const balance::BackendState& state) const {
@@ -307,6 +336,7 @@ void HealthMonitor::on_tick(void* self) noexcept {
     for (const auto& watched : pool->backends) {
       monitor.check_soon_after_failures(*watched);
     }
+    monitor.look_at_login_times(*pool);
     monitor.apply(*pool);
   }
   monitor.timers_->arm(*monitor.tick_, kTickMs);
@@ -320,6 +350,23 @@ void HealthMonitor::check_soon_after_failures(Watched& watched) {
     return;
   }
   timers_->arm(watched.due, 0);
+}
+
+void HealthMonitor::look_at_login_times(WatchedPool& pool) {
+  const std::int64_t now = clock_ms();
+  if (now < pool.step_at_ms) {
+    return;
+  }
+  pool.step_at_ms = now + pool.step_ms;
+  std::vector<balance::PoolHealth::LoginTimes> times;
+  for (const auto& watched : pool.backends) {
+    balance::LatencyWindow& window = watched->window;
+    window.step(watched->backend.state->login_times.read());
+    times.push_back({.logins = window.count(), .p95_us = window.percentile_us(95)});
+    const std::lock_guard lock(mutex_);
+    figures_[watched->figures_at].login_p95 = std::chrono::microseconds(times.back().p95_us);
+  }
+  pool.health.note_login_times(times);
 }
 
 void HealthMonitor::apply(WatchedPool& pool) {

@@ -65,6 +65,7 @@ class HealthMonitor {
   void check(Watched& watched);
   void checked(Watched& watched, CheckResult result);
   void check_soon_after_failures(Watched& watched);
+  void look_at_login_times(WatchedPool& pool);
   // Carries what is known of the pool to the states, the log and the figures.
   void apply(WatchedPool& pool);
   void apply(Watched& watched, std::int64_t now);

@@ -76,6 +76,7 @@ class Session final : public ListNode {
   void start_attempt();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
+  void note_login_time(Clock::time_point end);
   void pause_over();
   void fail_login(dialogue::LoginFailure failure, std::string_view detail);
   void answer_failure();

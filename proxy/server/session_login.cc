@@ -218,6 +218,9 @@ void Session::attempt_failed() {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
+  if (login.failure == LoginFailure::kBackendTimeout) {
+    note_login_time(Login::Clock::now());
+  }
   if (blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
@@ -230,6 +233,14 @@ void Session::attempt_failed() {
   report_attempt_failed();
   pool_ = nullptr;
   next_attempt();
+}
+
+// For the health monitor, which finds backends that are slow.
+void Session::note_login_time(Clock::time_point end) {
+  if (worker_.snapshot().config.pools[login_->pool].health) {
+    const auto us = std::chrono::duration_cast<metrics::Microseconds>(end - login_->attempted_at);
+    pool_->backends[backend_index_].state->login_times.add(static_cast<std::uint64_t>(us.count()));
+  }
 }
 
 void Session::pause_over() {
@@ -298,6 +309,7 @@ void Session::hand_over() {
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
   balance::note_success(*pool_->backends[backend_index_].state);
+  note_login_time(now);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
   over.to_client.append(leg.unread());

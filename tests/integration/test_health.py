@@ -191,6 +191,35 @@ def test_users_with_live_sessions_leave_a_backend_that_was_taken_out(proxied):
     assert old.rest() == b"", "never at two backends at once"
 
 
+def test_a_backend_that_lets_users_in_slowly_loses_weight_and_gets_it_back(proxied):
+    delay = {"seconds": 0.3}
+    slow = proxied.backend(Script(login=lambda c: [Pause(delay["seconds"]), b"{tag} OK in\r\n"]))
+    others = [proxied.backend(), proxied.backend()]
+    gate = start(proxied, slow, *others, policy="round_robin", health={"slow": {
+        "multiple": 3, "above": "100ms", "window": "1s", "least_logins": 1, "most_share": "40%"}})
+
+    def log_in_until(condition):
+        deadline = time.monotonic() + 15
+        number = 0
+        while not condition(gate.metrics()):
+            assert time.monotonic() < deadline, gate.metrics().text
+            proxied.logged_in(f"user{number}").close()
+            number += 1
+
+    def ratio(metrics):
+        return metrics.value("headgate_backend_weight_ratio", backend=slow.address)
+
+    log_in_until(lambda metrics: ratio(metrics) <= 0.3 and state(metrics, slow) == "slow")
+    metrics = gate.metrics()
+    assert metrics.value("headgate_backend_login_p95_seconds", backend=slow.address) >= 0.3
+    assert metrics.value("headgate_backend_up") == 3
+    for other in others:
+        assert metrics.value("headgate_backend_weight_ratio", backend=other.address) == 1
+    delay["seconds"] = 0
+    log_in_until(lambda metrics: ratio(metrics) == 1 and state(metrics, slow) == "up")
+    assert [line["state"] for line in gate.log.find("backend state")] == ["slow", "up"]
+
+
 def test_check_and_explain_say_what_is_checked(proxied):
     gate = start(proxied, proxied.backend(), health=ACCOUNT)
     words = ("level login as probe every 200ms, 100ms after a failure; "

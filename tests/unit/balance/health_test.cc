@@ -17,7 +17,8 @@ constexpr HealthRules kRules{.rise = 2,
                              .interval_ms = 5000,
                              .failed_interval_ms = 1000,
                              .slow_start_ms = 10'000,
-                             .panic_below = 5000};
+                             .panic_below = 5000,
+                             .slow = {}};
 
 TEST(BackendHealth, TheFirstCheckDecidesByItself) {
   BackendHealth bad;
@@ -160,6 +161,30 @@ TEST(PoolHealth, GoesOnWithWhatWasKnown) {
                                      {.weight = 100, .backup = false, .health = {}}});
   EXPECT_TRUE(pool.taken_out(0));
   EXPECT_FALSE(pool.taken_out(1));
+}
+
+TEST(PoolHealth, TakesWeightFromASlowBackend) {
+  HealthRules rules = kRules;
+  rules.slow = {
+      .on = true, .multiple = 3, .above_us = 100'000, .least_logins = 20, .most_share = 5000};
+  PoolHealth pool(
+      rules, std::vector<PoolHealth::Member>(4, {.weight = 100, .backup = false, .health = {}}));
+  std::vector<PoolHealth::LoginTimes> times(4, {.logins = 50, .p95_us = 10'000});
+  times[1].p95_us = 900'000;
+  pool.note_login_times(times);
+  EXPECT_EQ(pool.tenths(1, 0), 5U);
+  EXPECT_EQ(pool.state(1, false, 0), HealthState::kSlow);
+  EXPECT_EQ(pool.state(0, false, 0), HealthState::kUp);
+  PoolHealth fresh(
+      rules, std::vector<PoolHealth::Member>(4, {.weight = 100, .backup = false, .health = {}}));
+  fresh.take_shift_from(pool);
+  EXPECT_EQ(fresh.tenths(1, 0), 5U);
+  times[1].p95_us = 20'000;
+  for (int step = 0; step < 5; ++step) {
+    EXPECT_EQ(pool.state(1, false, 0), HealthState::kSlow);
+    pool.note_login_times(times);
+  }
+  EXPECT_EQ(pool.state(1, false, 0), HealthState::kUp);
 }
 
 // What the policies make of it.

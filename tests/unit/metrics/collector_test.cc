@@ -67,6 +67,7 @@ class CollectorTest : public testing::Test {
                                                .since = std::chrono::sys_seconds(1200s),
                                                .passes = true,
                                                .tenths = 3,
+                                               .login_p95 = 250ms,
                                                .passed = 17,
                                                .failed = 4,
                                                .stages = {250us, 0us, 1ms, 2ms, 0us}}};
@@ -126,6 +127,7 @@ TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
         "headgate_backend_state" + labels + ",state=\"up\"} 0\n",
         "headgate_backend_state_since_timestamp_seconds" + labels + "} 1200\n",
         "headgate_backend_weight_ratio" + labels + "} 0.3\n",
+        "headgate_backend_login_p95_seconds" + labels + "} 0.25\n",
         "headgate_backend_checks_total" + labels + ",result=\"passed\"} 17\n",
         "headgate_backend_checks_total" + labels + ",result=\"failed\"} 4\n",
         "headgate_backend_check_seconds" + labels + ",stage=\"connect\"} 0.00025\n"}) {
