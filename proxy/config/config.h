@@ -112,6 +112,7 @@ struct Health {
   milliseconds slow_start{30000};      // until a backend that is back has its whole weight
   unsigned panic_below = 5000;         // hundredths of a per cent of the pool's weight; 0: never
   std::optional<Slow> slow;
+  milliseconds end_sessions_over{0};  // of a backend that was taken out; 0: they go on
 };
 
 struct Pool {

@@ -67,6 +67,10 @@ std::vector<Key<Health>> consequence_keys() {
           "When the backends that pass their checks have less than this share of the pool's "
           "weight, the checks are not believed: all count as up, and only failed logins decide. "
           "0%: checks are always believed."),
+      key("end_sessions_over", &Health::end_sessions_over, duration(0ms, 24h),
+          "When checks take a backend out, its sessions end at random moments within this time, so "
+          "that their clients do not all come back in one second. 0ms: they go on until their "
+          "user's next login."),
       key("slow", &Health::slow, slow_type(),
           "Takes weight from backends that let users in much more slowly than the others, and "
           "gives "

@@ -105,8 +105,9 @@ bool HealthMonitor::is_wanted(const config::Config& config) {
 }
 
 HealthMonitor::HealthMonitor(std::shared_ptr<const Snapshot> snapshot, Pools pools,
-                             WeightsChanged changed)
+                             WeightsChanged changed, EndSessions end_sessions)
     : weights_changed_(std::move(changed)),
+      end_sessions_(std::move(end_sessions)),
       next_snapshot_(std::move(snapshot)),
       next_pools_(std::move(pools)) {
   timers_.emplace(loop_);
@@ -402,6 +403,10 @@ void HealthMonitor::apply(Watched& watched, std::int64_t now) {
     report(watched, reached, now);
     watched.state = reached;
     watched.since_ms = now;
+    const auto over = watched.pool.config.health->end_sessions_over;
+    if (take_out && over.count() > 0) {
+      end_sessions_(watched.backend.state, over);
+    }
   }
   const std::lock_guard lock(mutex_);
   metrics::HealthFigures& figures = figures_[watched.figures_at];

@@ -31,8 +31,13 @@ class HealthMonitor {
   // Called on the monitor's thread after BackendState::tenths of some backend has changed: new sets
   // are due.
   using WeightsChanged = std::function<void()>;
+  // Likewise after a backend of a pool with `end_sessions_over` was taken out: its sessions are to
+  // end within that time.
+  using EndSessions = std::function<void(
+      const std::shared_ptr<const balance::BackendState>& backend, std::chrono::milliseconds over)>;
 
-  HealthMonitor(std::shared_ptr<const Snapshot> snapshot, Pools pools, WeightsChanged changed);
+  HealthMonitor(std::shared_ptr<const Snapshot> snapshot, Pools pools, WeightsChanged changed,
+                EndSessions end_sessions);
   ~HealthMonitor();
   HealthMonitor(const HealthMonitor&) = delete;
   HealthMonitor& operator=(const HealthMonitor&) = delete;
@@ -73,6 +78,7 @@ class HealthMonitor {
   [[nodiscard]] std::int64_t clock_ms() const { return static_cast<std::int64_t>(loop_.now_ms()); }
 
   WeightsChanged weights_changed_;
+  EndSessions end_sessions_;
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;
   net::IoScratch scratch_;

@@ -196,7 +196,13 @@ std::expected<void, std::string> Supervisor::start_admin() {
 
 std::expected<void, std::string> Supervisor::start_health() {
   if (HealthMonitor::is_wanted(snapshot_->config)) {
-    health_ = std::make_unique<HealthMonitor>(snapshot_, pools_, [this] { publish(std::nullopt); });
+    health_ = std::make_unique<HealthMonitor>(
+        snapshot_, pools_, [this] { publish(std::nullopt); },
+        [this](const auto& backend, std::chrono::milliseconds over) {
+          for (const auto& worker : workers_) {
+            worker->post(EndSessionsAt{backend, over});
+          }
+        });
   }
   return {};
 }

@@ -123,6 +123,7 @@ void Worker::on_mail() {
                    [this](NewPools& news) { pools_ = std::move(news.pools); },
                    [this](DropOldest) { drop_oldest(); },
                    [this](const EndLeftBehind& left) { on_left_behind(left); },
+                   [this](const EndSessionsAt& end) { on_end_sessions(end); },
                    [this](Stop) { stop(); },
                },
                message);
@@ -181,6 +182,15 @@ void Worker::on_left_behind(const EndLeftBehind& left) {
   }
   for (Session* session : ending) {
     session->close(dialogue::CloseReason::kMoved);
+  }
+}
+
+void Worker::on_end_sessions(const EndSessionsAt& end) {
+  for (Session* session = relaying_.front(); session != nullptr;
+       session = relaying_.after(*session)) {
+    if (session->backend_state() == end.backend.get()) {
+      session->leave_within(end.over);
+    }
   }
 }
 

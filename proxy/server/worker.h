@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <expected>
@@ -42,8 +43,13 @@ struct EndLeftBehind {
   std::uint64_t user = 0;
   std::uint32_t epoch = 0;
 };
+// Sessions at a backend that was taken out end, spread over a time.
+struct EndSessionsAt {
+  std::shared_ptr<const balance::BackendState> backend;
+  std::chrono::milliseconds over{};
+};
 struct Stop {};  // no new sessions; those there are end now
-using Message = std::variant<NewPools, DropOldest, EndLeftBehind, Stop>;
+using Message = std::variant<NewPools, DropOldest, EndLeftBehind, EndSessionsAt, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -109,6 +115,7 @@ class Worker {
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
+  void on_end_sessions(const EndSessionsAt& end);
   void note_oldest();
   void stop();
   void close_loop();

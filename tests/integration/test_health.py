@@ -220,6 +220,39 @@ def test_a_backend_that_lets_users_in_slowly_loses_weight_and_gets_it_back(proxi
     assert [line["state"] for line in gate.log.find("backend state")] == ["slow", "up"]
 
 
+def test_sessions_at_a_backend_that_was_taken_out_end_spread_over_a_time(proxied):
+    first, second = proxied.backend(strict=False), proxied.backend()
+    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+                 health={"panic_below": "0%", "end_sessions_over": "1500ms"})
+    for number in range(24):
+        proxied.logged_in(f"user{number}")
+    there = len(users_of(first))
+    assert there >= 20
+    first.scripts = (Script(greeting=[End.HANG]),)
+    wait_for_state(gate, first, "down")
+    began = time.monotonic()
+    ends = gate.session_ends(there, reason="backend_down")
+    assert 0.5 < time.monotonic() - began < 3
+    assert {end["backend"] for end in ends} == {first.address}
+    assert len({end["time"][:22] for end in ends}) > 6, "in tenths of a second"
+    for client in proxied.clients:
+        if client.stream.local[1] in {int(end["client"].rsplit(":", 1)[1]) for end in ends}:
+            assert client.rest() == b""
+    assert gate.metrics().value("headgate_backend_sessions", backend=first.address) == 0
+
+
+def test_sessions_stay_when_the_backend_is_back_before_their_time(proxied):
+    first, second = proxied.backend(strict=False), proxied.backend()
+    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+                 health={"panic_below": "0%", "end_sessions_over": "1h"})
+    client = proxied.logged_in("alice")
+    good, first.scripts = first.scripts, (Script(greeting=[End.HANG]),)
+    wait_for_state(gate, first, "down")
+    first.scripts = good
+    wait_for_state(gate, first, "up")
+    assert client.command("NOOP")[1] == b"OK done"
+
+
 def test_check_and_explain_say_what_is_checked(proxied):
     gate = start(proxied, proxied.backend(), health=ACCOUNT)
     words = ("level login as probe every 200ms, 100ms after a failure; "

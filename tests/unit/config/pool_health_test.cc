@@ -39,7 +39,7 @@ TEST(PoolHealth, every_key_reaches_its_member) {
       with_health("level: mailbox, user: probe, password: \"12 34\", interval: 10s, "
                   "failed_interval: 500ms, timeout: 1s, rise: 4, fall: 5, slow_start: 2m, "
                   "panic_below: 12.5%, slow: {multiple: 6, above: 700ms, window: 8s, "
-                  "least_logins: 9, most_share: 10%}"),
+                  "least_logins: 9, most_share: 10%}, end_sessions_over: 45s"),
       Files::kIgnore);
   ASSERT_TRUE(config.has_value()) << config.error().front().to_string();
   const Health& health = config->pools.at(0).health.value();
@@ -53,6 +53,7 @@ TEST(PoolHealth, every_key_reaches_its_member) {
   EXPECT_EQ(health.fall, 5U);
   EXPECT_EQ(health.slow_start, 2min);
   EXPECT_EQ(health.panic_below, 1250U);
+  EXPECT_EQ(health.end_sessions_over, 45s);
   EXPECT_EQ(health.slow->multiple, 6U);
   EXPECT_EQ(health.slow->above, 700ms);
   EXPECT_EQ(health.slow->window, 8s);
