@@ -2,24 +2,35 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
 
+#include "balance/latency.h"
 #include "base/address.h"
 
 namespace headgate::balance {
 
 // What all threads know of one backend; lives as long as anyone holds it and survives a reload by
-// its pool and address. One cache line of its own, since every worker writes to it.
+// its pool and address. On cache lines of its own, since every worker writes to it.
 struct alignas(64) BackendState {
   std::atomic<std::int64_t> sessions{0};   // logged in or logging in
   std::atomic<std::uint64_t> failures{0};  // connects and logins that failed by the backend's fault
   std::atomic<std::uint32_t> failures_in_a_row{0};
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
+  // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
+  std::atomic<std::uint32_t> tenths{10};
+  // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
+  // line that decisions read.
+  alignas(64) LatencyCounter login_times;
 };
+inline constexpr std::uint32_t kWholeTenths = 10;
+
+// retry_at_ms of a backend that health checks have taken out: tried last until they bring it back.
+inline constexpr std::int64_t kUntilChecked = std::numeric_limits<std::int64_t>::max();
 
 // What operators want of a backend.
 enum class Service : std::uint8_t {
@@ -59,7 +70,7 @@ struct Slot {
 
   std::uint64_t hash = 0;
   const BackendState* state = nullptr;  // never null once prepared
-  std::uint32_t weight = 0;             // at most kWeightLimit
+  std::uint32_t weight = 0;             // at most kWeightLimit; tenfold in sets where tenths count
   std::uint32_t max_sessions = 0;
   Kind kind = Kind::kNobody;
   std::uint8_t weight_class = 0;  // the same for the same weight
@@ -112,12 +123,23 @@ enum class HashInput : std::uint8_t {
 };
 std::uint64_t user_key(std::string_view user, HashInput input);
 
+// A backend with live sessions of a user has to fail twice in a row before the user leaves it
+// without having tried: one refused connect must not end sessions that work.
+inline constexpr std::uint32_t kFailuresToLeave = 2;
+
 // Passive health. Failed: tried last for `base_ms`, doubling with each failure in a row up to 30 s,
 // spread by ±20 % (`random`). Failures while it is tried last already are counted but do not double
 // again: a hundred sessions that fail together are one failure in a row. Succeeded: up again.
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
                   std::uint64_t random);
 void note_success(BackendState& state);
+
+// Active health checks took it out, or bring it back. A login that fails meanwhile is counted and
+// one that succeeds changes nothing: it is the checks' to say when. Users with live sessions there
+// leave it with their next login, as after two failed ones; back, its failures are forgotten.
+void note_taken_out(BackendState& state);
+void note_brought_back(BackendState& state);
+bool is_taken_out(const BackendState& state);
 
 // Whether it has an address and is not tried last at present.
 bool is_up(const Backend& backend, std::int64_t now_ms);

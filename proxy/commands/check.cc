@@ -6,6 +6,7 @@
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "net/tls.h"
+#include "server/health_words.h"
 #include "server/tls_contexts.h"
 
 namespace headgate::commands {
@@ -46,6 +47,11 @@ int check(const std::string& config_file) {
   fmt::print("{}: OK\n{}, {}, {}, {}\n", config_file, counted(config->listeners.size(), "listener"),
              counted(config->pools.size(), "pool"), counted(backends, "backend"),
              counted(config->users.size(), "user source"));
+  for (const config::Pool& pool : config->pools) {
+    if (pool.health) {
+      fmt::print("pool {}: health checks: {}\n", pool.name, server::health_in_words(pool));
+    }
+  }
   return kSuccess;
 }
 

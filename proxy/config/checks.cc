@@ -4,6 +4,7 @@
 #include <map>
 
 #include "config/mechanisms.h"
+#include "config/pool_health.h"
 #include "config/schema.h"
 
 namespace headgate::config {
@@ -124,6 +125,7 @@ void check_pools(Reader& reader, const Config& config) {
     }
     check_pins(reader, pool);
     check_shares(reader, pool);
+    check_health(reader, pool);
     const std::string bound = fmt::format("pools.{}.load_bound", pool.name);
     if (pool.load_bound != 0 && pool.policy != Policy::kUserHash) {
       reader.refuse(bound,

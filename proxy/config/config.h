@@ -101,6 +101,35 @@ struct Master {
   Secret password;  // from `password` or the file `password_file`
 };
 
+// How far a health check goes: TCP (and TLS where it comes first), the greeting, a login, a
+// mailbox.
+enum class CheckLevel : std::uint8_t { kConnect, kGreeting, kLogin, kMailbox };
+
+// Backends that are slow but not dead.
+struct Slow {
+  unsigned multiple = 3;       // of the median of the pool's other backends
+  milliseconds above{250};     // below that nothing is slow
+  seconds window{60};          // over which the logins are looked at
+  unsigned least_logins = 20;  // in the window; with fewer nothing is said
+  unsigned most_share = 3000;  // hundredths of a per cent of the pool's weight, away at once
+};
+
+// Health checks of a pool's backends and what follows from them.
+struct Health {
+  CheckLevel level = CheckLevel::kGreeting;
+  std::string user;  // the test account; its password is from `password` or `password_file`
+  Secret password;
+  milliseconds interval{5000};
+  milliseconds failed_interval{1000};  // the same after a check that failed
+  milliseconds timeout{3000};          // of a whole check
+  unsigned rise = 2;                   // checks passed in a row that bring a backend back
+  unsigned fall = 3;                   // checks failed in a row that take it out
+  milliseconds slow_start{30000};      // until a backend that is back has its whole weight
+  unsigned panic_below = 5000;         // hundredths of a per cent of the pool's weight; 0: never
+  std::optional<Slow> slow;
+  milliseconds end_sessions_over{0};  // of a backend that was taken out; 0: they go on
+};
+
 struct Pool {
   std::string name;
   Policy policy = Policy::kUserHash;
@@ -123,6 +152,7 @@ struct Pool {
   unsigned ready_connections = 0;     // each worker, for each backend
   milliseconds ready_for{45000};      // how long one of them waits for a user
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
+  std::optional<Health> health;
 
   // Whether the backends let in anybody whom Headgate lets in.
   [[nodiscard]] bool trusts_headgate() const {
@@ -363,6 +393,7 @@ std::string_view name(Policy policy);
 std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
+std::string_view name(CheckLevel level);
 std::string_view name(SqlDriver driver);
 
 }  // namespace headgate::config

@@ -5,6 +5,7 @@
 #include "config/admin.h"
 #include "config/guessing.h"
 #include "config/mechanisms.h"
+#include "config/pool_health.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -293,6 +294,8 @@ Type<Pool> pool_type() {
               "row, "
               "up "
               "to 30s."),
+          key("health", &Pool::health, health_type(),
+              "Active health checks of the backends. Not set: none; failed logins alone decide."),
       },
       check_pool);
 }

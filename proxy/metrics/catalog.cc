@@ -6,9 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "dialogue/backend_check.h"
 #include "dialogue/close_reason.h"
 #include "dialogue/failure.h"
 #include "dialogue/limit.h"
+#include "metrics/health_figures.h"
 #include "metrics/instruments.h"
 #include "metrics/labels.h"
 
@@ -81,7 +83,12 @@ std::vector<LabelInfo> label_infos() {
        "table",
        "what is kept; known: users at addresses where they have logged in",
        {"address", "network", "user", "pair", "known", "password"}},
-      {"", "stage", "part of the login", values_of(kStageNames)},
+      {"headgate_login_duration_seconds", "stage", "part of the login", values_of(kStageNames)},
+      {"headgate_backend_check_seconds", "stage", "part of the check",
+       values_of(dialogue::kCheckStageNames)},
+      {"headgate_backend_checks_total", "result", "how the check ended", {"passed", "failed"}},
+      {"headgate_backend_state", "state", "what is known of the backend",
+       values_of(kBackendStateNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
       {"", "reason", "why the session ended", close_reasons()},

@@ -68,6 +68,19 @@ namespace headgate::metrics {
     "Connections to backends that wait for a user behind the greeting.")                          \
   X(kReadyConnectionsTotal, "headgate_ready_connections_total", kCounter, "result",               \
     "What became of such connections, and logins that found none.")                               \
+  X(kBackendState, "headgate_backend_state", kGauge, "pool,backend,state",                        \
+    "1 for the state that the backend is in, 0 for the others; for pools with health checks.")    \
+  X(kBackendStateSince, "headgate_backend_state_since_timestamp_seconds", kGauge, "pool,backend", \
+    "When the backend got into its state, as Unix time.")                                         \
+  X(kBackendWeightRatio, "headgate_backend_weight_ratio", kGauge, "pool,backend",                 \
+    "Part of the backend's weight that counts: below 1 while it starts slowly or is slow.")       \
+  X(kBackendLoginP95, "headgate_backend_login_p95_seconds", kGauge, "pool,backend",               \
+    "95th percentile of the time that logins at the backend took, connect included, over the "    \
+    "window of health.slow; 0 without logins.")                                                   \
+  X(kBackendChecks, "headgate_backend_checks_total", kCounter, "pool,backend,result",             \
+    "Health checks that ended.")                                                                  \
+  X(kBackendCheckDuration, "headgate_backend_check_seconds", kGauge, "pool,backend,stage",        \
+    "Time of the last health check that passed, by stage; 0: a stage that it did not have.")      \
   X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
   X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
     "Users with sessions at another backend than before a failure.")                              \

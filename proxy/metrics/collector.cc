@@ -271,6 +271,26 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
   }
 }
 
+void add_health(Page& page, const std::vector<HealthFigures>& backends) {
+  for (const HealthFigures& one : backends) {
+    for (const std::string_view state : kBackendStateNames) {
+      page.add(MetricId::kBackendState, {one.pool, one.backend, state}, one.state == state ? 1 : 0);
+    }
+    page.add(MetricId::kBackendStateSince, {one.pool, one.backend},
+             std::chrono::duration<double>(one.since.time_since_epoch()).count());
+    page.add(MetricId::kBackendWeightRatio, {one.pool, one.backend}, one.tenths / 10.0);
+    page.add(MetricId::kBackendLoginP95, {one.pool, one.backend},
+             std::chrono::duration<double>(one.login_p95).count());
+    page.add(MetricId::kBackendChecks, {one.pool, one.backend, "passed"}, one.passed);
+    page.add(MetricId::kBackendChecks, {one.pool, one.backend, "failed"}, one.failed);
+    for (std::size_t at = 0; at < one.stages.size(); ++at) {
+      page.add(MetricId::kBackendCheckDuration,
+               {one.pool, one.backend, dialogue::kCheckStageNames[at]},
+               std::chrono::duration<double>(one.stages[at]).count());
+    }
+  }
+}
+
 void add_users(Page& page, const UserFigures& users) {
   page.add(MetricId::kUsers, {}, users.users);
   page.add(MetricId::kUsersAway, {}, users.away);
@@ -389,6 +409,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_workers(page, sources_.workers);
   if (sources_.backends) {
     add_backends(page, sources_.backends());
+  }
+  if (sources_.health) {
+    add_health(page, sources_.health());
   }
   if (sources_.users) {
     add_users(page, sources_.users());

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/health_figures.h"
 #include "metrics/source_figures.h"
 #include "metrics/worker_metrics.h"
 
@@ -79,6 +80,7 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<std::vector<HealthFigures>()> health;
   std::function<UserFigures()> users;
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "config/mechanisms.h"
+#include "imap/backend_check.h"
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
 #include "server/protocol.h"
@@ -93,6 +94,10 @@ class ImapProtocol final : public Protocol {
 std::unique_ptr<Protocol> make_imap(const config::Listener& listener,
                                     const config::Config& config) {
   return std::make_unique<ImapProtocol>(listener, config);
+}
+
+std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls) {
+  return std::make_unique<imap::BackendCheck>(level, starttls);
 }
 
 }  // namespace headgate::server

@@ -59,11 +59,16 @@ class Session final : public ListNode {
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
   [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
   [[nodiscard]] SessionGlance glance() const;
+  // Of a session that is logged in: whose state it is.
+  [[nodiscard]] const balance::BackendState* backend_state() const;
+  // The same: ends at a random moment within that time if its backend is still taken out then, so
+  // that the clients of a backend do not all come back in one second.
+  void leave_within(std::chrono::milliseconds time);
 
  private:
   using Clock = std::chrono::steady_clock;
   // Why the deadline of a relaying session is armed.
-  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose };
+  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose, kLeave };
 
   static void on_client_ready(void* self, unsigned mask) noexcept;
   static void on_backend_ready(void* self, unsigned mask) noexcept;
@@ -89,6 +94,7 @@ class Session final : public ListNode {
   dialogue::BackendLoginRequest backend_request();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
+  void note_login_time(Clock::time_point end);
   void pause_over();
   void reject(auth::Rejected rejected);
   // `own_delay`: before the reply, instead of the usual one.

@@ -31,17 +31,6 @@ bool worth_another_round(LoginFailure failure) {
          failure == LoginFailure::kBackendUnavailable;
 }
 
-// Some backends repeat in their reply what they were sent.
-std::string without(std::string text, std::string_view secret) {
-  for (const std::string& form : {std::string(secret), printable(secret)}) {
-    for (std::size_t at = 0; !form.empty() && (at = text.find(form, at)) != std::string::npos;) {
-      text.replace(at, form.size(), "***");
-      at += 3;
-    }
-  }
-  return text;
-}
-
 }  // namespace
 
 using metrics::Phase;
@@ -286,6 +275,9 @@ void Session::attempt_failed() {
   }
   login.detail = without(std::move(login.detail), pool.secret.view());
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
+  if (login.failure == LoginFailure::kBackendTimeout) {
+    note_login_time(Login::Clock::now());
+  }
   if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
@@ -298,6 +290,14 @@ void Session::attempt_failed() {
   report_attempt_failed();
   pool_ = nullptr;
   next_attempt();
+}
+
+// For the health monitor, which finds backends that are slow.
+void Session::note_login_time(Clock::time_point end) {
+  if (worker_.snapshot().config.pools[login_->pool].health) {
+    const auto us = std::chrono::duration_cast<metrics::Microseconds>(end - login_->attempted_at);
+    pool_->backends[backend_index_].state->login_times.add(static_cast<std::uint64_t>(us.count()));
+  }
 }
 
 void Session::pause_over() {
@@ -392,6 +392,7 @@ void Session::hand_over() {
   worker_.metrics().count_login_ok();
   become_known();
   balance::note_success(*pool_->backends[backend_index_].state);
+  note_login_time(now);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
   over.to_client.append(leg.unread());

@@ -14,10 +14,6 @@ using balance::BackendSet;
 using balance::UserTable;
 using dialogue::LoginFailure;
 
-// A backend with live sessions of a user has to fail twice in a row before the user leaves it
-// without having tried: one refused connect must not end sessions that work.
-constexpr std::uint32_t kFailuresToLeave = 2;
-
 std::optional<std::uint32_t> index_of(const BackendSet& set, std::uint64_t backend) {
   const auto found = std::ranges::find(set.slots, backend, &balance::Slot::hash);
   if (found == set.slots.end()) {
@@ -99,10 +95,10 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
     }
   }
   const auto here = index_of(set, place->backend);
-  const bool stays =
-      here && balance::keeps_users(set.backends[*here]) &&
-      (balance::is_up(set.backends[*here], request.now_ms) ||
-       (place->established != 0 && failures_in_a_row(set.backends[*here]) < kFailuresToLeave));
+  const bool stays = here && balance::keeps_users(set.backends[*here]) &&
+                     (balance::is_up(set.backends[*here], request.now_ms) ||
+                      (place->established != 0 &&
+                       failures_in_a_row(set.backends[*here]) < balance::kFailuresToLeave));
   if (!stays && chosen) {
     return chosen;
   }

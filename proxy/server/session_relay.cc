@@ -59,7 +59,7 @@ void Session::watch_limits() {
   const Limit limit = relay_->half_closed() ? Limit::kHalfClose
                       : relay_->stalled()   ? Limit::kStall
                                             : Limit::kIdle;
-  if (limit == limit_) {
+  if (limit == limit_ || limit_ == Limit::kLeave) {
     return;
   }
   limit_ = limit;
@@ -75,13 +75,33 @@ std::uint64_t Session::limit_ms() const {
     case Limit::kStall:
       return ms(relay.stall_timeout);
     case Limit::kIdle:
+    case Limit::kLeave:
       break;
   }
   const bool waits = snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
   return ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout) : relay.idle_timeout);
 }
 
+const balance::BackendState* Session::backend_state() const {
+  return pool_->backends[backend_index_].state.get();
+}
+
+void Session::leave_within(std::chrono::milliseconds time) {
+  limit_ = Limit::kLeave;
+  worker_.timers().arm(deadline_, worker_.random() % (ms(time) + 1));
+}
+
 void Session::relay_deadline() {
+  if (limit_ == Limit::kLeave) {
+    if (balance::is_taken_out(*backend_state())) {
+      close(dialogue::CloseReason::kBackendDown);
+      return;
+    }
+    limit_ = Limit::kIdle;  // it is back: all is as before
+    worker_.timers().arm(deadline_, limit_ms());
+    watch_limits();
+    return;
+  }
   if (limit_ == Limit::kStall) {
     // Only the side that is waited for counts; the other one may talk as it likes.
     if (relay_->stalled_bytes() == stalled_at_) {

@@ -58,7 +58,8 @@ Supervisor::~Supervisor() = default;
 
 std::expected<void, std::string> Supervisor::start() {
   raise_descriptor_limit();
-  for (const auto step : {&Supervisor::make_workers, &Supervisor::start_admin}) {
+  for (const auto step :
+       {&Supervisor::make_workers, &Supervisor::start_health, &Supervisor::start_admin}) {
     if (auto done = (this->*step)(); !done) {
       return done;
     }
@@ -115,14 +116,15 @@ std::expected<void, std::string> Supervisor::make_workers() {
 }
 
 std::expected<void, std::string> Supervisor::start_admin() {
-  const auto snapshot = in_force().snapshot;
-  const config::Admin& wanted = snapshot->config.admin;
+  admin_terms_ = in_force().snapshot;
+  const config::Admin& wanted = admin_terms_->config.admin;
   if (!wanted.address) {
     return {};
   }
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.health = [this] { return health_figures(); };
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
   sources.user_sources = [this] { return in_force().sources->figures(); };
@@ -143,6 +145,18 @@ std::expected<void, std::string> Supervisor::start_admin() {
   admin_ = std::move(*server);
   const std::string address = admin_->endpoint().to_string();
   log::info("admin listening", {{"address", address}});
+  return {};
+}
+
+std::expected<void, std::string> Supervisor::start_health() {
+  const InForce now = in_force();
+  health_ = std::make_unique<HealthMonitor>(
+      now.snapshot, now.resolved, [this] { publish(std::nullopt); },
+      [this](const auto& backend, std::chrono::milliseconds over) {
+        for (const auto& worker : workers_) {
+          worker->post(EndSessionsAt{backend, over});
+        }
+      });
   return {};
 }
 
@@ -197,7 +211,19 @@ std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
   const InForce now = in_force();
   std::vector<metrics::BackendFigures> all = figures(now.pools, now_ms());
   std::ranges::move(figures(departed(now.departed, now.pools), now_ms()), std::back_inserter(all));
+  for (const metrics::HealthFigures& checked : health_figures()) {
+    const auto found = std::ranges::find_if(all, [&](const auto& one) {
+      return one.pool == checked.pool && one.backend == checked.backend;
+    });
+    if (found != all.end()) {
+      found->up = found->up && checked.passes;
+    }
+  }
   return all;
+}
+
+std::vector<metrics::HealthFigures> Supervisor::health_figures() const {
+  return health_ ? health_->figures() : std::vector<metrics::HealthFigures>();
 }
 
 metrics::UserFigures Supervisor::user_figures() const {
@@ -231,12 +257,13 @@ std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
 }
 
 admin::Readiness Supervisor::readiness() const {
+  const auto backends = backend_figures();
   for (const auto& set : in_force().pools) {
     if (set->backends.empty()) {
       continue;  // the user sources name them
     }
-    const bool any = std::ranges::any_of(figures({set}, now_ms()),
-                                         [](const auto& backend) { return backend.up; });
+    const bool any = std::ranges::any_of(
+        backends, [&](const auto& backend) { return backend.up && backend.pool == set->pool; });
     if (!any) {
       return {.ready = false, .why = "pool " + set->pool + ": no backend is up"};
     }
@@ -269,7 +296,8 @@ void Supervisor::resolve_again() {
   now.sources->resolve();
   Pools fresh = fresh_pools(now.snapshot->config);
   if (!same_addresses(fresh, now.resolved)) {
-    publish(std::move(fresh));
+    publish(fresh);
+    health_->update(now.snapshot, std::move(fresh));
     log::info("backend addresses changed");
   }
 }
@@ -284,6 +312,9 @@ void Supervisor::stop() {
   {
     const std::lock_guard lock(changes_mutex_);  // a reload under way ends first
     stopping_ = true;
+  }
+  if (health_) {
+    health_->stop();  // it talks to the workers; scrapes read its figures
   }
   for (const auto& worker : workers_) {
     worker->post(Stop{});

@@ -18,6 +18,7 @@
 #include "metrics/collector.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/health_monitor.h"
 #include "server/operations.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
@@ -70,6 +71,7 @@ class Supervisor {
   };
 
   std::expected<void, std::string> make_workers();
+  std::expected<void, std::string> start_health();
   std::expected<void, std::string> start_admin();
   void resolve_again();
   void let_go_of_old_sources();
@@ -77,6 +79,7 @@ class Supervisor {
   [[nodiscard]] admin::StatusView status() const;
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
+  [[nodiscard]] std::vector<metrics::HealthFigures> health_figures() const;
   [[nodiscard]] metrics::UserFigures user_figures() const;
   [[nodiscard]] std::vector<metrics::LimitFigures> limit_figures() const;
   [[nodiscard]] InForce in_force() const;
@@ -115,6 +118,9 @@ class Supervisor {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Operations> operations_;
+  std::unique_ptr<HealthMonitor> health_;
+  std::shared_ptr<const Snapshot>
+      admin_terms_;  // whose tokens it goes by: only a restart changes them
   std::unique_ptr<admin::Server> admin_;
   sigset_t signals_{};
 };

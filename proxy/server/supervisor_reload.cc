@@ -70,6 +70,16 @@ void log_listeners_gone(const config::Config& before, const std::vector<Listener
   }
 }
 
+// The sets with the parts of their weights that health checks leave at this moment.
+Pools as_it_counts(Pools pools) {
+  for (auto& set : pools) {
+    auto prepared = std::make_shared<balance::BackendSet>(*set);
+    balance::prepare(*prepared);
+    set = std::move(prepared);
+  }
+  return pools;
+}
+
 void log_each(log::Level level, std::string_view event, std::string_view key,
               const std::vector<std::string>& lines) {
   for (std::size_t i = 0; i < lines.size() && i < kMostLogLines; ++i) {
@@ -173,7 +183,7 @@ void Supervisor::put_in_force(Candidate candidate) {
     const std::lock_guard one_at_a_time(publish_mutex_);
     Pools gone = before.pools;
     gone.insert(gone.end(), before.departed.begin(), before.departed.end());
-    candidate.next.pools = operations_->apply(candidate.next.resolved);
+    candidate.next.pools = as_it_counts(operations_->apply(candidate.next.resolved));
     candidate.next.departed = departed(gone, candidate.next.pools);
     {
       const std::lock_guard lock(in_force_mutex_);
@@ -185,6 +195,7 @@ void Supervisor::put_in_force(Candidate candidate) {
       workers_[i]->post(std::move(part));
     }
   }
+  health_->update(candidate.next.snapshot, candidate.next.resolved);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     taken->try_acquire_until(deadline);
@@ -198,7 +209,7 @@ void Supervisor::publish(std::optional<Pools> resolved) {
   if (!resolved) {
     resolved = in_force().resolved;
   }
-  const Pools fresh = operations_->apply(*resolved);
+  const Pools fresh = as_it_counts(operations_->apply(*resolved));
   {
     const std::lock_guard lock(in_force_mutex_);
     in_force_.resolved = *std::move(resolved);

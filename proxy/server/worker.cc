@@ -161,6 +161,7 @@ void Worker::on_mail() {
                      survey_.begin(std::move(asked.part));
                      turn_end_->set_busy(true);
                    },
+                   [this](const EndSessionsAt& end) { on_end_sessions(end); },
                    [this](Stop) { stop(); },
                },
                message);
@@ -219,6 +220,15 @@ void Worker::on_left_behind(const EndLeftBehind& left) {
   }
   for (Session* session : ending) {
     session->close(dialogue::CloseReason::kMoved);
+  }
+}
+
+void Worker::on_end_sessions(const EndSessionsAt& end) {
+  for (Session* session = relaying_.front(); session != nullptr;
+       session = relaying_.after(*session)) {
+    if (session->backend_state() == end.backend.get()) {
+      session->leave_within(end.over);
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,9 +42,14 @@ struct EndLeftBehind {
 struct AnswerSurvey {
   std::unique_ptr<SurveyPart> part;
 };
+// Sessions at a backend that was taken out end, spread over a time.
+struct EndSessionsAt {
+  std::shared_ptr<const balance::BackendState> backend;
+  std::chrono::milliseconds over{};
+};
 struct Stop {};  // no new sessions; those there are end now
-using Message =
-    std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey, Stop>;
+using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
+                             EndSessionsAt, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -108,6 +114,7 @@ class Worker {
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
+  void on_end_sessions(const EndSessionsAt& end);
   void note_oldest();
   void stop();
   void close_loop();

@@ -57,6 +57,7 @@ class ServerTest : public testing::Test {
     options_.metrics = std::make_shared<metrics::Collector>(metrics::Sources{
         .workers = {std::make_shared<metrics::WorkerMetrics>(std::vector<std::string>{"imaps"})},
         .backends = {},
+        .health = {},
         .users = {},
         .limits = {},
         .user_sources = {},

@@ -61,6 +61,19 @@ class CollectorTest : public testing::Test {
                                                 .draining = true,
                                                 .disabled = true}};
           },
+      .health =
+          [] {
+            return std::vector<HealthFigures>{{.pool = "main",
+                                               .backend = "127.0.1.1:10143",
+                                               .state = "starting",
+                                               .since = std::chrono::sys_seconds(1200s),
+                                               .passes = true,
+                                               .tenths = 3,
+                                               .login_p95 = 250ms,
+                                               .passed = 17,
+                                               .failed = 4,
+                                               .stages = {250us, 0us, 1ms, 2ms, 0us}}};
+          },
       .users =
           [] {
             return UserFigures{
@@ -119,6 +132,22 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
     EXPECT_THAT(text, HasSubstr(line));
   }
   EXPECT_THAT(text, HasSubstr("headgate_build_info{version=\"0.1.0\",openssl=\"3.0.17\","));
+}
+
+TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
+  const std::string text = page();
+  const std::string labels = "{pool=\"main\",backend=\"127.0.1.1:10143\"";
+  for (const std::string line :
+       {"headgate_backend_state" + labels + ",state=\"starting\"} 1\n",
+        "headgate_backend_state" + labels + ",state=\"up\"} 0\n",
+        "headgate_backend_state_since_timestamp_seconds" + labels + "} 1200\n",
+        "headgate_backend_weight_ratio" + labels + "} 0.3\n",
+        "headgate_backend_login_p95_seconds" + labels + "} 0.25\n",
+        "headgate_backend_checks_total" + labels + ",result=\"passed\"} 17\n",
+        "headgate_backend_checks_total" + labels + ",result=\"failed\"} 4\n",
+        "headgate_backend_check_seconds" + labels + ",stage=\"connect\"} 0.00025\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
 }
 
 TEST_F(CollectorTest, WorkersAreAddedUp) {
