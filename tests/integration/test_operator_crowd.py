@@ -24,7 +24,8 @@ def start_crowd(proxied, crowd, tmp_path):
     def run():
         proxied.secrets += [OPERATOR, READER]
         backend = proxied.keep(CrowdBackend())
-        gate = proxied.start(backend, workers=2, admin=admin_section(tmp_path), log={"level": "info", "format": "json"})
+        gate = proxied.start(backend, workers=2, admin=admin_section(tmp_path),
+                             pool={"connect_timeout": "30s", "login_timeout": "60s"}, log={"level": "info", "format": "json"})
         names = [f"user{n}" for n in range(SESSIONS - KICKED)] + [f"guest{n}" for n in range(KICKED)]
         crowd.log_in(gate.address("plain"), names)
         return Api(gate), names
