@@ -137,7 +137,7 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
 TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
   const std::string text = page();
   const std::string labels = "{pool=\"main\",backend=\"127.0.1.1:10143\"";
-  for (const std::string line :
+  for (const std::string& line :
        {"headgate_backend_state" + labels + ",state=\"starting\"} 1\n",
         "headgate_backend_state" + labels + ",state=\"up\"} 0\n",
         "headgate_backend_state_since_timestamp_seconds" + labels + "} 1200\n",
@@ -282,7 +282,7 @@ TEST_F(CollectorTest, ExactlyTheCatalogueIsExposedEachSeriesOnceWithItsLabels) {
 }
 
 TEST_F(CollectorTest, EveryLineIsWellFormedAndEveryMetricHasHelpAndType) {
-  const std::regex sample(R"re(([a-z_]+)(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? [0-9.e+-]+)re");
+  const std::regex sample(R"re(([a-z0-9_]+)(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? [0-9.e+-]+)re");
   std::set<std::string> typed;
   std::istringstream lines(page());
   for (std::string line; std::getline(lines, line);) {
