@@ -80,13 +80,14 @@ std::expected<void, std::string> Supervisor::make_workers() {
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   users_.emplace(kMaxUsers, seed);
   counts_ = std::make_shared<SessionCounts>(seed);
-  guesses_.emplace(first_config_.guessing, seed);
   waiting_room_.emplace(worker_count_, first_config_.login.max_sessions);
   auto candidate = prepare(std::move(first_config_));
   if (!candidate) {
     return std::unexpected(fmt::format("{}", fmt::join(candidate.error(), "\n")));
   }
   in_force_ = candidate->next;
+  first_ = in_force_.snapshot;
+  guesses_.emplace(first_->config.guessing, seed);
   auto operations = Operations::create({.snapshot = [this] { return in_force().snapshot; },
                                         .pools = [this] { return in_force().pools; },
                                         .orders_changed = [this] { publish(std::nullopt); },
@@ -116,8 +117,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
 }
 
 std::expected<void, std::string> Supervisor::start_admin() {
-  admin_terms_ = in_force().snapshot;
-  const config::Admin& wanted = admin_terms_->config.admin;
+  const config::Admin& wanted = first_->config.admin;
   if (!wanted.address) {
     return {};
   }

@@ -110,6 +110,8 @@ class Supervisor {
   InForce in_force_;
   metrics::ReloadFigures reloads_;
 
+  // What only a restart changes goes by this one to the end.
+  std::shared_ptr<const Snapshot> first_;
   std::optional<WaitingRoom> waiting_room_;
   std::optional<balance::UserTable> users_;
   std::shared_ptr<SessionCounts> counts_;
@@ -119,8 +121,6 @@ class Supervisor {
   std::vector<std::thread> threads_;
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<HealthMonitor> health_;
-  std::shared_ptr<const Snapshot>
-      admin_terms_;  // whose tokens it goes by: only a restart changes them
   std::unique_ptr<admin::Server> admin_;
   sigset_t signals_{};
 };
