@@ -158,11 +158,10 @@ void Operations::begin() {
   pacer_ = std::jthread([this](const std::stop_token& stop) { pace(stop); });
 }
 
-Pools Operations::apply(const Pools& resolved) const {
-  const auto snapshot = around_.snapshot();
+Pools Operations::apply(const Snapshot& snapshot, const Pools& resolved) const {
   const std::lock_guard lock(mutex_);
   return orders_.apply(resolved, [&](std::size_t pool, std::string_view user) {
-    return snapshot->placement->identity(pool, user);
+    return snapshot.placement.identity(pool, user);
   });
 }
 
@@ -374,8 +373,8 @@ std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
     SessionSurvey::Order order;
     order.filter.pool = pool;
     order.filter.phase = metrics::name(metrics::Phase::kRelay);
-    order.user = around_.snapshot()->placement->identity(
-        static_cast<std::size_t>(set - pools.begin()), user);
+    order.user =
+        around_.snapshot()->placement.identity(static_cast<std::size_t>(set - pools.begin()), user);
     order.not_at = backend;
     order.reason = dialogue::CloseReason::kMoved;
     order.detail = "by " + by;

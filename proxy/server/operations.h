@@ -44,7 +44,7 @@ class Operations final : public admin::Control {
   void begin();
 
   // The pools as names resolve, with what operators have ordered.
-  [[nodiscard]] Pools apply(const Pools& resolved) const;
+  [[nodiscard]] Pools apply(const Snapshot& snapshot, const Pools& resolved) const;
 
   [[nodiscard]] admin::StatusView status() override;
   [[nodiscard]] std::vector<admin::BackendView> backends() override;

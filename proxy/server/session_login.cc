@@ -294,7 +294,7 @@ void Session::attempt_failed() {
 
 // For the health monitor, which finds backends that are slow.
 void Session::note_login_time(Clock::time_point end) {
-  if (worker_.snapshot().config.pools[login_->pool].health) {
+  if (snapshot().config.pools[login_->pool].health) {
     const auto us = std::chrono::duration_cast<metrics::Microseconds>(end - login_->attempted_at);
     pool_->backends[backend_index_].state->login_times.add(static_cast<std::uint64_t>(us.count()));
   }

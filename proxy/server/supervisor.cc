@@ -97,7 +97,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
     return std::unexpected(operations.error());
   }
   operations_ = std::move(*operations);
-  in_force_.pools = candidate->next.pools = operations_->apply(in_force_.resolved);
+  in_force_.pools = candidate->next.pools = operations_->apply(*first_, in_force_.resolved);
   std::vector<std::string> listeners;
   for (const config::Listener& listener : candidate->next.snapshot->config.listeners) {
     listeners.push_back(listener.name);

@@ -183,7 +183,8 @@ void Supervisor::put_in_force(Candidate candidate) {
     const std::lock_guard one_at_a_time(publish_mutex_);
     Pools gone = before.pools;
     gone.insert(gone.end(), before.departed.begin(), before.departed.end());
-    candidate.next.pools = as_it_counts(operations_->apply(candidate.next.resolved));
+    candidate.next.pools =
+        as_it_counts(operations_->apply(*candidate.next.snapshot, candidate.next.resolved));
     candidate.next.departed = departed(gone, candidate.next.pools);
     {
       const std::lock_guard lock(in_force_mutex_);
@@ -209,7 +210,7 @@ void Supervisor::publish(std::optional<Pools> resolved) {
   if (!resolved) {
     resolved = in_force().resolved;
   }
-  const Pools fresh = as_it_counts(operations_->apply(*resolved));
+  const Pools fresh = as_it_counts(operations_->apply(*in_force().snapshot, *resolved));
   {
     const std::lock_guard lock(in_force_mutex_);
     in_force_.resolved = *std::move(resolved);

@@ -282,6 +282,7 @@ void Worker::on_turn_end() {
     std::erase_if(closing_listeners_, [](const auto& listener) { return listener->closed(); });
   }
   metrics_->buffers_in_use.set(static_cast<std::int64_t>(buffers_.in_use()));
+  metrics_->loop_lag.observe(std::chrono::duration_cast<metrics::Microseconds>(loop_.awake_for()));
   if (stopping_ && waiting_.empty() && relaying_.empty()) {
     loop_.stop();
   }
