@@ -61,6 +61,8 @@ class ServerTest : public testing::Test {
         .users = {},
         .limits = {},
         .user_sources = {},
+        .lookup_servers = {},
+        .guesses = {},
         .config = {},
         .build = {}});
     options_.readiness = [this] {
