@@ -51,6 +51,12 @@ struct BuildInfo {
   std::string libuv;
 };
 
+// A certificate that clients are shown.
+struct CertificateFigures {
+  std::string file;
+  std::chrono::system_clock::time_point not_after;
+};
+
 // The configuration read again while the process runs.
 struct ReloadFigures {
   std::uint64_t applied = 0;
@@ -75,6 +81,7 @@ struct Sources {
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;
   std::function<ConfigInfo()> config;
+  std::function<std::vector<CertificateFigures>()> certificates = {};
   BuildInfo build;
 };
 

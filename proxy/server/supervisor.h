@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "config/difference.h"
 #include "metrics/collector.h"
+#include "server/certificates.h"
 #include "server/generation.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
@@ -55,7 +56,8 @@ class Supervisor {
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const auth::SharedSources> sources;
     Pools pools;
-    Pools departed;    // backends that a reload took away while sessions were there
+    Pools departed;  // backends that a reload took away while sessions were there
+    Certificates certificates;
     std::string hash;  // of the file
     std::chrono::system_clock::time_point loaded;
   };
@@ -70,7 +72,9 @@ class Supervisor {
   std::expected<void, std::string> start_admin();
   void resolve_again();
   void let_go_of_old_sources();
+  void warn_of_expiry() const;
   [[nodiscard]] metrics::ConfigInfo config_info() const;
+  [[nodiscard]] std::vector<metrics::CertificateFigures> certificate_figures() const;
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
   [[nodiscard]] metrics::UserFigures user_figures() const;
