@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "net/tls.h"
+#include "server/certificates.h"
 #include "server/health_words.h"
 #include "server/tls_contexts.h"
 
@@ -24,6 +26,16 @@ bool check_tls(const config::Config& config) {
   return contexts.has_value();
 }
 
+// What is no error today and will be one.
+void warn_of_expiry(const config::Config& config) {
+  if (const auto certificates = server::read_certificates(config.tls)) {
+    for (const std::string& line :
+         server::expiry_warnings(*certificates, std::chrono::system_clock::now())) {
+      fmt::print(stderr, "{}: warning: certificate {}\n", config.file, line);
+    }
+  }
+}
+
 std::string counted(std::size_t count, std::string_view thing) {
   return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
@@ -40,6 +52,7 @@ int check(const std::string& config_file) {
   if (!tls || !sources) {
     return kFailure;
   }
+  warn_of_expiry(*config);
   std::size_t backends = 0;
   for (const config::Pool& pool : config->pools) {
     backends += pool.backends.size();

@@ -105,6 +105,7 @@ std::vector<LabelInfo> label_infos() {
       {"", "compiler", "what it was built with", {}},
       {"", "file", "configuration file", {}},
       {"", "hash", "hash of the configuration file's bytes", {}},
+      {"", "certificate", "the certificate's file", {}},
       {"headgate_config_reloads_total",
        "result",
        "whether it was put in force",

@@ -130,6 +130,8 @@ namespace headgate::metrics {
     "is older than the file.")                                                                    \
   X(kConfigReloadTime, "headgate_config_last_reload_success_timestamp_seconds", kGauge, "",       \
     "When a reload was last applied, as Unix time; 0: never.")                                    \
+  X(kCertificateExpiry, "headgate_certificate_expiry_timestamp_seconds", kGauge, "certificate",   \
+    "When a certificate that clients are shown ends, as Unix time.")                              \
   X(kProcessCpu, "headgate_process_cpu_seconds_total", kCounter, "",                              \
     "Processor time used, user and system.")                                                      \
   X(kProcessResident, "headgate_process_resident_memory_bytes", kGauge, "", "Resident memory.")   \

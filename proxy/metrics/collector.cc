@@ -432,6 +432,11 @@ std::vector<MetricFamily> Collector::Collect() const {
   if (sources_.config) {
     add_config(page, sources_.config());
   }
+  if (sources_.certificates) {
+    for (const CertificateFigures& one : sources_.certificates()) {
+      page.add(MetricId::kCertificateExpiry, {one.file}, unix_time(one.not_after));
+    }
+  }
   add_process(page);
   page.add(MetricId::kScrapeDuration, {},
            std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());

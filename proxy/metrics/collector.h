@@ -60,6 +60,12 @@ struct BuildInfo {
   std::string libuv;
 };
 
+// A certificate that clients are shown.
+struct CertificateFigures {
+  std::string file;
+  std::chrono::system_clock::time_point not_after;
+};
+
 // The configuration read again while the process runs.
 struct ReloadFigures {
   std::uint64_t applied = 0;
@@ -87,6 +93,7 @@ struct Sources {
   std::function<std::vector<LookupServerFigures>()> lookup_servers;
   std::function<std::vector<GuessFigures>()> guesses;
   std::function<ConfigInfo()> config;
+  std::function<std::vector<CertificateFigures>()> certificates = {};
   BuildInfo build;
 };
 

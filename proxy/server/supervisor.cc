@@ -22,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kResolveEvery{30};
+constexpr std::chrono::hours kWarnEvery{24};
 // Users with sessions at one time that are kept together; 40 bytes each in the worst of times
 // twice.
 constexpr std::size_t kMaxUsers = 4'000'000;
@@ -113,6 +114,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                                  .users = &*users_,
                                                  .guesses = &*guesses_}));
   }
+  warn_of_expiry();
   return {};
 }
 
@@ -131,6 +133,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.lookup_servers = [this] { return in_force().sources->lookup_server_figures(); };
   sources.config = [this] { return config_info(); };
   sources.guesses = [this] { return guesses_->figures(); };
+  sources.certificates = [this] { return certificate_figures(); };
   sources.build = {.version = std::string(kVersion),
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};
@@ -207,6 +210,14 @@ metrics::ConfigInfo Supervisor::config_info() const {
           .reloads = reloads_};
 }
 
+std::vector<metrics::CertificateFigures> Supervisor::certificate_figures() const {
+  std::vector<metrics::CertificateFigures> all;
+  for (const net::CertificateFacts& one : in_force().certificates) {
+    all.push_back({.file = one.file, .not_after = one.not_after});
+  }
+  return all;
+}
+
 std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
   const InForce now = in_force();
   std::vector<metrics::BackendFigures> all = figures(now.pools, now_ms());
@@ -274,6 +285,7 @@ admin::Readiness Supervisor::readiness() const {
 void Supervisor::wait() {
   const timespec tick{.tv_sec = kTick.count(), .tv_nsec = 0};
   auto resolve_at = Clock::now() + kResolveEvery;
+  auto warn_at = Clock::now() + kWarnEvery;
   for (;;) {
     const int signal = sigtimedwait(&signals_, nullptr, &tick);
     if (signal == SIGHUP) {
@@ -287,6 +299,17 @@ void Supervisor::wait() {
       resolve_at = Clock::now() + kResolveEvery;
       resolve_again();
     }
+    if (Clock::now() >= warn_at) {
+      warn_of_expiry();
+      warn_at = Clock::now() + kWarnEvery;
+    }
+  }
+}
+
+void Supervisor::warn_of_expiry() const {
+  for (const std::string& line :
+       expiry_warnings(in_force().certificates, std::chrono::system_clock::now())) {
+    log::warning("certificate near its end", {{"certificate", line}});
   }
 }
 

@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "config/difference.h"
 #include "metrics/collector.h"
+#include "server/certificates.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
 #include "server/health_monitor.h"
@@ -57,9 +58,10 @@ class Supervisor {
   struct InForce {
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const auth::SharedSources> sources;
-    Pools resolved;    // as the names resolve
-    Pools pools;       // what the workers go by: with what operators have ordered
-    Pools departed;    // backends that a reload took away while sessions were there
+    Pools resolved;  // as the names resolve
+    Pools pools;     // what the workers go by: with what operators have ordered
+    Pools departed;  // backends that a reload took away while sessions were there
+    Certificates certificates;
     std::string hash;  // of the file
     std::chrono::system_clock::time_point loaded;
   };
@@ -75,8 +77,10 @@ class Supervisor {
   std::expected<void, std::string> start_admin();
   void resolve_again();
   void let_go_of_old_sources();
+  void warn_of_expiry() const;
   [[nodiscard]] metrics::ConfigInfo config_info() const;
   [[nodiscard]] admin::StatusView status() const;
+  [[nodiscard]] std::vector<metrics::CertificateFigures> certificate_figures() const;
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;
   [[nodiscard]] std::vector<metrics::HealthFigures> health_figures() const;

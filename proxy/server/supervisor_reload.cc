@@ -113,6 +113,11 @@ std::expected<Supervisor::Candidate, Supervisor::Errors> Supervisor::prepare(
     }
     candidate.tls.push_back(*std::move(tls));
   }
+  auto certificates = read_certificates(config.tls);
+  if (!certificates) {
+    return std::unexpected(std::move(certificates.error()));
+  }
+  next.certificates = *std::move(certificates);
   auto sockets = bind_listeners(config);
   if (!sockets) {
     return std::unexpected(Errors{std::move(sockets.error())});
@@ -241,6 +246,7 @@ std::expected<config::Difference, Supervisor::Errors> Supervisor::reload() {
     log::info(
         "reloaded",
         {{"config", file}, {"changes", std::uint64_t{lines.size()}}, {"hash", in_force().hash}});
+    warn_of_expiry();
   } else {
     log_each(log::Level::kError, "reload refused, the configuration stays as it was", "error",
              done.error());
@@ -252,8 +258,9 @@ std::expected<config::Difference, Supervisor::Errors> Supervisor::try_reload() {
   if (stopping_) {
     return std::unexpected(Errors{"the process is stopping"});
   }
-  const auto before = in_force().snapshot;
-  auto loaded = config::load(before->config.file);
+  const InForce now = in_force();
+  const config::Config& before = now.snapshot->config;
+  auto loaded = config::load(before.file);
   if (!loaded) {
     Errors errors;
     for (const config::Error& error : loaded.error()) {
@@ -261,7 +268,7 @@ std::expected<config::Difference, Supervisor::Errors> Supervisor::try_reload() {
     }
     return std::unexpected(std::move(errors));
   }
-  const config::Difference difference = config::difference(before->config, *loaded);
+  config::Difference difference = config::difference(before, *loaded);
   Errors fixed;
   for (const config::Change& change : difference) {
     if (needs_restart(change.key)) {
@@ -276,6 +283,8 @@ std::expected<config::Difference, Supervisor::Errors> Supervisor::try_reload() {
   if (!candidate) {
     return std::unexpected(std::move(candidate.error()));
   }
+  std::ranges::move(replaced(now.certificates, candidate->next.certificates),
+                    std::back_inserter(difference));
   put_in_force(*std::move(candidate));
   return difference;
 }

@@ -62,7 +62,7 @@ def certificates(tmp_path_factory):
     folder = tmp_path_factory.mktemp("certificates")
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-         "-nodes", "-days", "2", "-subj", "/CN=localhost",
+         "-nodes", "-days", "30", "-subj", "/CN=localhost",
          "-keyout", folder / "privkey.pem", "-out", folder / "fullchain.pem"],
         check=True, capture_output=True,
     )

@@ -267,7 +267,8 @@ def test_keys_that_need_a_restart_are_named_and_nothing_else_is_changed(proxied)
     gate.config["relay"] = {"buffer_size": "64KiB"}
     gate.config["admin"] = {"address": "127.0.0.2:0"}
     gate.config["pools"]["main"]["backends"] = [{"address": second.address}]
-    errors = [entry["error"] for entry in gate.reload(REFUSED)]
+    gate.reload(REFUSED)
+    errors = [entry["error"] for entry in gate.log.wait_for(REFUSED, 3)]
     assert [error.split("only a restart changes this: ")[1] for error in errors] == [
         "workers: 1 -> 2",
         "relay.buffer_size: 256KiB -> 64KiB",
@@ -448,7 +449,8 @@ def test_a_replaced_certificate_is_shown_to_the_next_client_and_tickets_go_on(
         path.write_bytes(getattr(second, name).read_bytes())
     with TlsClient(gate, authority.ca) as client:
         assert client.serial == serial, "files count when a reload reads them"
-    gate.reload()
+    line, = changes(gate.reload())
+    assert line.startswith(f"tls.certificates[0], what {files['certificate']} holds: until 20")
     for _ in range(4):  # whichever worker
         with TlsClient(gate, authority.ca) as client:
             assert client.serial != serial
@@ -460,6 +462,26 @@ def test_a_replaced_certificate_is_shown_to_the_next_client_and_tickets_go_on(
     assert "is not the key" in gate.reload(REFUSED)[0]["error"]
     with TlsClient(gate, authority.ca) as client:
         assert client.serial != serial
+
+
+def test_a_certificate_near_its_end_is_warned_of(proxied, authority):
+    gate = proxied.start()
+    ends, = [value for _, value in
+             gate.metrics().matching("headgate_certificate_expiry_timestamp_seconds")]
+    assert 29 < (ends - time.time()) / 86400 < 31
+    assert not gate.log.find("certificate near its end")
+    over = authority.issue("over", expired=True)
+    gate.config["tls"]["certificates"] = [
+        {"certificate": str(over.certificate), "key": str(over.key)}]
+    gate.reload()
+    warning = gate.log.wait_for("certificate near its end")[0]
+    assert warning["certificate"].startswith(f"{over.certificate}: ended on 20")
+    ends, = [value for _, value in gate.metrics().matching(
+        "headgate_certificate_expiry_timestamp_seconds", certificate=str(over.certificate))]
+    assert ends < time.time()
+    checked = gate.check()
+    assert checked.returncode == 0
+    assert f"warning: certificate {over.certificate}: ended on 20" in checked.stderr
 
 
 def test_a_reload_asked_for_many_times_at_once_ends_in_the_last_file(proxied):

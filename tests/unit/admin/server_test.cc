@@ -63,6 +63,7 @@ class ServerTest : public testing::Test {
         .user_sources = {},
         .lookup_servers = {},
         .guesses = {},
+        .certificates = {},
         .config = {},
         .build = {}});
     options_.readiness = [this] {
