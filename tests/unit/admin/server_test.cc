@@ -63,8 +63,8 @@ class ServerTest : public testing::Test {
         .user_sources = {},
         .lookup_servers = {},
         .guesses = {},
-        .certificates = {},
         .config = {},
+        .certificates = {},
         .build = {}});
     options_.readiness = [this] {
       return ready_ ? Readiness{} : Readiness{false, "pool \"main\""};
