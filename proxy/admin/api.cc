@@ -1,6 +1,7 @@
 #include "admin/api.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <functional>
 #include <nlohmann/json.hpp>
@@ -188,6 +189,18 @@ Response post_unpin(Control& control, const Request& request, const Caller& call
   return json_response({{"unpinned", unpinned}, {"warning", warning}});
 }
 
+Response post_reload(Control& control, const Request&, const Caller& caller) {
+  const auto changes = control.reload();
+  log::info("operator", {{"action", "reload"},
+                         {"token", caller.token},
+                         {"client", caller.address},
+                         {"result", changes ? "done" : "refused"}});
+  if (!changes) {
+    return json_error(422, fmt::format("{}", fmt::join(changes.error(), "\n")));
+  }
+  return json_response({{"changes", *changes}});
+}
+
 }  // namespace
 
 std::vector<Route> api_routes(Control& control, const Access& access) {
@@ -221,6 +234,7 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
   post("pin", [](auto& of, auto& request, auto& by) { return post_pin(of, false, request, by); });
   post("move", [](auto& of, auto& request, auto& by) { return post_pin(of, true, request, by); });
   post("unpin", post_unpin);
+  post("reload", post_reload);
   return routes;
 }
 

@@ -170,6 +170,10 @@ class Control {
                                              const std::string& by) = 0;
   // In all pools; how many pins there were. The text is a warning, or empty.
   virtual std::pair<std::size_t, std::string> unpin(const std::string& user) = 0;
+
+  // Reads the configuration again: a line for each key that has changed, or one for each error, and
+  // then all is as before.
+  virtual std::expected<std::vector<std::string>, std::vector<std::string>> reload() = 0;
 };
 
 }  // namespace headgate::admin

@@ -312,6 +312,15 @@ void add_operator_commands(CLI::App& app, std::function<int()>& run) {
   add_pin(app, run, "pin", "Keep a user's further sessions at one backend");
   add_pin(app, run, "move", "Pin a user and end the sessions elsewhere");
 
+  on(
+      add_command(app, "reload", "Read the configuration again and put it in force",
+                  options = make()),
+      options, run,
+      [](const AdminClient& client, const Options&) {
+        return client.post("reload", json::object());
+      },
+      reloaded_text);
+
   add_change(app, run, "drain", "Give a backend no new users; those with sessions stay");
   add_change(app, run, "disable", "Take a backend out: no logins, and its sessions are ended");
   add_change(app, run, "enable", "Take a backend back in");

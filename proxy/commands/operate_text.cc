@@ -150,6 +150,14 @@ std::string kicked_text(const json& kicked) {
   return sessions_of(number_of(kicked, "kicked")) + " ended\n";
 }
 
+std::string reloaded_text(const json& reloaded) {
+  std::string text;
+  for (const json& change : list_in(reloaded, "changes")) {
+    text += printable(change.get<std::string>()) + '\n';
+  }
+  return text.empty() ? "reloaded; nothing has changed\n" : text;
+}
+
 std::string pins_text(const json& pins) {
   Table table({"USER", "POOL", "BACKEND", "BY"});
   for (const json& pin : list_in(pins, "pins")) {

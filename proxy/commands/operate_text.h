@@ -12,6 +12,7 @@ std::string kicked_text(const nlohmann::json& kicked);
 std::string pins_text(const nlohmann::json& pins);
 std::string pinned_text(const nlohmann::json& pinned);
 std::string unpinned_text(const nlohmann::json& unpinned);
+std::string reloaded_text(const nlohmann::json& reloaded);
 std::string changed_text(const nlohmann::json& changed);
 
 }  // namespace headgate::commands

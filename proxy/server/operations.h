@@ -31,6 +31,7 @@ class Operations final : public admin::Control {
     std::function<Pools()> pools;               // as the workers go by them
     std::function<void()> orders_changed;       // apply() has another result now
     std::function<admin::StatusView()> status;  // what does not concern pools and orders
+    std::function<std::expected<std::vector<std::string>, std::vector<std::string>>()> reload;
     const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
   };
 
@@ -61,6 +62,9 @@ class Operations final : public admin::Control {
                                                    const HostPort& backend, bool move,
                                                    const std::string& by) override;
   std::pair<std::size_t, std::string> unpin(const std::string& user) override;
+  std::expected<std::vector<std::string>, std::vector<std::string>> reload() override {
+    return around_.reload();
+  }
 
  private:
   // A backend whose sessions are being ended.

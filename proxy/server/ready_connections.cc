@@ -29,6 +29,17 @@ bool deserves(const balance::Backend& backend, std::int64_t now_ms) {
 
 }  // namespace
 
+struct ReadyConnections::Waiting {
+  Waiting(ReadyConnections& all, Shelf& its_shelf)
+      : home(all), shelf(its_shelf), timer(this, &ReadyConnections::on_timer) {}
+
+  ReadyConnections& home;
+  Shelf& shelf;
+  std::unique_ptr<BackendLeg> leg;
+  net::Timer timer;  // until it must be ready, then until it has waited long enough
+  bool ready = false;
+};
+
 struct ReadyConnections::Shelf {
   Shelf(std::size_t its_pool, balance::Backend its_backend)
       : pool(its_pool), backend(std::move(its_backend)) {}
@@ -39,17 +50,6 @@ struct ReadyConnections::Shelf {
   bool taken_from = false;
   std::uint64_t pause_ms = 0;  // 0: the last one became ready
   std::uint64_t next_at_ms = 0;
-};
-
-struct ReadyConnections::Waiting {
-  Waiting(ReadyConnections& all, Shelf& its_shelf)
-      : home(all), shelf(its_shelf), timer(this, &ReadyConnections::on_timer) {}
-
-  ReadyConnections& home;
-  Shelf& shelf;
-  std::unique_ptr<BackendLeg> leg;
-  net::Timer timer;  // until it must be ready, then until it has waited long enough
-  bool ready = false;
 };
 
 ReadyConnections::ReadyConnections(Worker& worker) : worker_(worker), round_(this, &on_round) {}

@@ -63,6 +63,7 @@ void Session::look_up() {
   ++login.attempts;
   user_ = login.credentials.user;
   take_terms_in_force();
+  enter(Phase::kLookUp);
   if (pass_guess_guard()) {
     ask_sources();
   }

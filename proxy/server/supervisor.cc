@@ -93,6 +93,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
                                         .pools = [this] { return in_force().pools; },
                                         .orders_changed = [this] { publish(std::nullopt); },
                                         .status = [this] { return status(); },
+                                        .reload = [this] { return reload_in_words(); },
                                         .workers = &workers_});
   if (!operations) {
     return std::unexpected(operations.error());

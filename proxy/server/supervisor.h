@@ -97,6 +97,7 @@ class Supervisor {
   void put_in_force(Candidate candidate);
   void publish(std::optional<Pools> resolved);
   std::expected<config::Difference, Errors> try_reload();
+  std::expected<std::vector<std::string>, Errors> reload_in_words();
 
   const std::chrono::system_clock::time_point started_ = std::chrono::system_clock::now();
   config::Config first_config_;  // until start()

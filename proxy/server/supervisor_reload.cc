@@ -254,6 +254,16 @@ std::expected<config::Difference, Supervisor::Errors> Supervisor::reload() {
   return done;
 }
 
+std::expected<std::vector<std::string>, Supervisor::Errors> Supervisor::reload_in_words() {
+  auto done = reload();
+  if (!done) {
+    return std::unexpected(std::move(done.error()));
+  }
+  std::vector<std::string> lines;
+  std::ranges::transform(*done, std::back_inserter(lines), &config::Change::to_string);
+  return lines;
+}
+
 std::expected<config::Difference, Supervisor::Errors> Supervisor::try_reload() {
   if (stopping_) {
     return std::unexpected(Errors{"the process is stopping"});

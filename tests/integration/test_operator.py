@@ -91,6 +91,11 @@ def test_every_answer_is_as_the_description_says(proxied, start):
         assert api.raw("POST", path, body, token=READER)[0] == 403
     assert api.raw("POST", "pin", {**pin, "backend": "nowhere:1"})[0] == 404
     assert api.get("pins") == {"pins": []}
+    assert api.post("reload", {}) == {"changes": []}
+    assert api.raw("POST", "reload", {}, token="")[0] == 401
+    assert api.raw("POST", "reload", {}, token=READER)[0] == 403
+    proxied.gate.config_file.write_text("pools: 7")
+    assert api.raw("POST", "reload", {})[0] == 422
     described = {(path, method.upper()) for path, methods in api.document["paths"].items() for method in methods}
     assert {(path, method) for path, method, _ in api.asked} == described
 
@@ -364,6 +369,10 @@ def test_the_commands_do_what_the_api_does(proxied, start, tmp_path):
     proxied.logged_in("bob")
     assert run("kick", "--user", "bob") == "1 session ended\n"
     assert run("kick", "--user", "bob") == "0 sessions ended\n"
+    assert run("reload") == "reloaded; nothing has changed\n"
+    proxied.gate.config["limits"] = {"sessions_per_user": 7}
+    proxied.gate.write_config()
+    assert "limits.sessions_per_user: 0 -> 7" in run("reload")
 
 
 def test_the_commands_say_what_is_wrong(proxied, start, tmp_path):

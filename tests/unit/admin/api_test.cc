@@ -54,6 +54,13 @@ class FakeControl final : public Control {
         .moved = move ? 2U : 0U,
         .warning = {}};
   }
+  std::expected<std::vector<std::string>, std::vector<std::string>> reload() override {
+    if (good_configuration) {
+      return std::vector<std::string>{"pools.main.policy: user_hash -> first"};
+    }
+    return std::unexpected(std::vector<std::string>{"headgate.yaml:1: no", "headgate.yaml:2: no"});
+  }
+  bool good_configuration = true;
   std::pair<std::size_t, std::string> unpin(const std::string& user) override {
     return {user == "alice" ? 1 : 0, ""};
   }
@@ -174,6 +181,15 @@ TEST_F(ApiTest, WhatIsWrongChangesNothingAndSaysWhy) {
 TEST_F(ApiTest, AKickSaysHowManyItEnded) {
   EXPECT_EQ(body_of(ask("POST", "/api/v1/kick", {}, R"({"user":"Alice"})"))["kicked"], 3);
   EXPECT_EQ(control_.kicked->user, "alice");
+}
+
+TEST_F(ApiTest, AReloadSaysWhatHasChangedOrWhyNothingHas) {
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/reload", {}, ""))["changes"],
+            json::array({"pools.main.policy: user_hash -> first"}));
+  control_.good_configuration = false;
+  const Response refused = ask("POST", "/api/v1/reload", {}, "");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(body_of(refused)["error"], "headgate.yaml:1: no\nheadgate.yaml:2: no");
 }
 
 TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {

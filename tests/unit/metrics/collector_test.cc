@@ -104,6 +104,11 @@ class CollectorTest : public testing::Test {
           },
       .guesses = [] { return std::vector<GuessFigures>{{.table = "address", .entries = 3}}; },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
+      .certificates =
+          [] {
+            return std::vector<CertificateFigures>{
+                {.file = "imap.pem", .not_after = std::chrono::sys_seconds(2000s)}};
+          },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
 
