@@ -57,8 +57,9 @@ void SlowShift::step(const SlowRules& rules, std::span<const Measured> backends)
   std::uint64_t left = most - std::min(most, down * kWhole);
   std::vector<std::size_t> slowest(backends.size());
   std::iota(slowest.begin(), slowest.end(), 0);
-  std::ranges::stable_sort(slowest, [&](std::size_t a, std::size_t b) {
-    return backends[a].p95_us > backends[b].p95_us;
+  std::ranges::sort(slowest, [&](std::size_t a, std::size_t b) {
+    return backends[a].p95_us != backends[b].p95_us ? backends[a].p95_us > backends[b].p95_us
+                                                    : a < b;
   });
   for (const std::size_t at : slowest) {
     const std::uint64_t weight = backends[at].weight;

@@ -132,7 +132,9 @@ std::string status_text(const json& status) {
 
 std::string sessions_text(const json& page) {
   std::vector<json> sessions = list_in(page, "sessions");
-  std::ranges::stable_sort(sessions, {}, [](const json& one) { return text_of(one, "user"); });
+  std::ranges::sort(sessions, {}, [](const json& one) {
+    return std::pair(text_of(one, "user"), text_of(one, "session"));
+  });
   Table table({"SESSION", "USER", "CLIENT", "LISTENER", "BACKEND", "PHASE", ">AGE", ">IDLE"});
   for (const json& one : sessions) {
     table.add({text_of(one, "session"), text_of(one, "user"), text_of(one, "client"),
