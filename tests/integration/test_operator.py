@@ -105,6 +105,8 @@ def test_status_and_backends_say_how_it_is(proxied, start):
     api = start(first, {"address": second.address, "weight": 0, "max_sessions": 9})
     proxied.logged_in("alice")
     proxied.enter()
+    # The greeting leaves with the handshake, so the client may have it a moment before.
+    wait_until(lambda: api.get("status")["sessions"]["client_login"] == 1, "the session is not there")
     status = api.get("status")
     assert status["ready"] and status["users"] == 1 and not status["state_is_kept"]
     assert status["sessions"]["relay"] == 1 and status["sessions"]["client_login"] == 1
