@@ -99,11 +99,6 @@ struct HealthMonitor::WatchedPool {
   std::vector<std::unique_ptr<Watched>> backends;
 };
 
-bool HealthMonitor::is_wanted(const config::Config& config) {
-  return std::ranges::any_of(config.pools,
-                             [](const config::Pool& pool) { return pool.health.has_value(); });
-}
-
 HealthMonitor::HealthMonitor(std::shared_ptr<const Snapshot> snapshot, Pools pools,
                              WeightsChanged changed, EndSessions end_sessions)
     : weights_changed_(std::move(changed)),

@@ -42,9 +42,6 @@ class HealthMonitor {
   HealthMonitor(const HealthMonitor&) = delete;
   HealthMonitor& operator=(const HealthMonitor&) = delete;
 
-  // Whether there is anything to do: some pool has `health`.
-  static bool is_wanted(const config::Config& config);
-
   // What is to be checked from now on; results so far stay, by BackendState. Any thread.
   void update(std::shared_ptr<const Snapshot> snapshot, Pools pools);
   // Ends the thread; figures() stay.
