@@ -15,6 +15,7 @@ from dovecot import Dovecot
 from fake_backend import PASSWORD, End, FakeBackend, Pause, Script
 from headgate_process import configuration
 from raw_client import RawClient
+from server_process import freeze_group
 from unreachable import Refusing, Unanswering
 
 # Quick enough for tests: out within fall × failed_interval + timeout, about 700 ms.
@@ -297,7 +298,7 @@ def test_a_real_server_that_stops_or_dies_is_out_at_once_and_comes_back(
             "headgate_backend_checks_total", backend=ends[one].address, result="passed") > 1)
     all_log_in(gate)
     group = first.process.pid
-    os.killpg(group, signal.SIGSTOP)
+    freeze_group(group)
     try:
         wait_for_state(gate, ends[first], "down", timeout=4)
         all_log_in(gate)
