@@ -22,7 +22,7 @@ struct Chain::Ticket::Search : std::enable_shared_from_this<Chain::Ticket::Searc
       finish(Rejected{dialogue::LoginFailure::kWrongCredentials});
       return;
     }
-    owner->timers_.arm(timer, static_cast<std::uint64_t>(owner->deadline_.count()));
+    owner->timers_.arm(timer, net::to_ms(owner->deadline_));
     owner->sources_[at]->look_up(request,
                                  [search = weak_from_this(), asked = at](LookupResult result) {
                                    if (const auto still = search.lock()) {

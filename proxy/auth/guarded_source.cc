@@ -71,7 +71,7 @@ void GuardedSource::look_up(const LoginRequest& request, Callback done) {
   if (!must_wait && !may_start(*question)) {
     return;
   }
-  timers_.arm(question->timer, static_cast<std::uint64_t>(options_.deadline.count()));
+  timers_.arm(question->timer, net::to_ms(options_.deadline));
   Questions& list = must_wait ? waiting_ : asked_;
   question->place = list.insert(list.end(), question);
   if (must_wait) {

@@ -9,14 +9,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-const Choices<CheckLevel> kLevels = {{"connect", CheckLevel::kConnect},
-                                     {"greeting", CheckLevel::kGreeting},
-                                     {"login", CheckLevel::kLogin},
-                                     {"mailbox", CheckLevel::kMailbox}};
+const Choices<CheckLevel> kCheckLevels = {{"connect", CheckLevel::kConnect},
+                                          {"greeting", CheckLevel::kGreeting},
+                                          {"login", CheckLevel::kLogin},
+                                          {"mailbox", CheckLevel::kMailbox}};
 
 std::vector<Key<Health>> check_keys() {
   return {
-      key("level", &Health::level, choice(kLevels),
+      key("level", &Health::level, choice(kCheckLevels),
           "How far a check goes. connect: TCP, and TLS where tls is implicit. greeting: also the "
           "greeting, and TLS where tls is starttls. login: also a login with the test account. "
           "mailbox: also SELECT INBOX, FETCH of a header of its last message, and NOOP."),
@@ -119,7 +119,7 @@ void check_health(Reader& reader, const Pool& pool) {
 }
 
 std::string_view name(CheckLevel level) {
-  for (const auto& [word, meaning] : kLevels) {
+  for (const auto& [word, meaning] : kCheckLevels) {
     if (meaning == level) {
       return word;
     }

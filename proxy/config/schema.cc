@@ -42,10 +42,10 @@ const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPasswo
                                               {"secret", BackendLogin::kSecret},
                                               {"external", BackendLogin::kExternal}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
-const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
-                                     {"info", log::Level::kInfo},
-                                     {"warning", log::Level::kWarning},
-                                     {"error", log::Level::kError}};
+const Choices<log::Level> kLogLevels = {{"debug", log::Level::kDebug},
+                                        {"info", log::Level::kInfo},
+                                        {"warning", log::Level::kWarning},
+                                        {"error", log::Level::kError}};
 const Choices<log::Format> kFormats = {{"text", log::Format::kText}, {"json", log::Format::kJson}};
 
 Type<Listener> listener_type() {
@@ -343,7 +343,7 @@ Type<Relay> relay_type() {
 
 Type<Config> config_type() {
   const auto log = section<Log>({
-      key("level", &Log::level, choice(kLevels), "The least level that is written."),
+      key("level", &Log::level, choice(kLogLevels), "The least level that is written."),
       key("format", &Log::format, choice(kFormats), "text for people, json for machines."),
   });
   return section<Config>({

@@ -53,6 +53,11 @@ struct SaslMechanism {
   std::string name;  // "PLAIN", upper case
   std::unique_ptr<SaslExchange> (*make)() = nullptr;
 };
+// A factory for SaslMechanism.
+template <typename Exchange>
+std::unique_ptr<SaslExchange> make_exchange() {
+  return std::make_unique<Exchange>();
+}
 
 SaslMechanism sasl_plain();  // RFC 4616
 SaslMechanism sasl_login();  // draft-murchison-sasl-login: user name and password, each asked for

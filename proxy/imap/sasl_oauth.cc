@@ -179,19 +179,14 @@ class OauthBearerExchange final : public TokenExchange {
   }
 };
 
-template <typename Exchange>
-std::unique_ptr<SaslExchange> make() {
-  return std::make_unique<Exchange>();
-}
-
 }  // namespace
 
 SaslMechanism sasl_xoauth2() {
-  return {"XOAUTH2", make<Xoauth2Exchange>};
+  return {"XOAUTH2", make_exchange<Xoauth2Exchange>};
 }
 
 SaslMechanism sasl_oauthbearer() {
-  return {"OAUTHBEARER", make<OauthBearerExchange>};
+  return {"OAUTHBEARER", make_exchange<OauthBearerExchange>};
 }
 
 }  // namespace headgate::imap

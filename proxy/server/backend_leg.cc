@@ -12,7 +12,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr std::size_t kReadSize = 8192;
+constexpr std::size_t kAnswerSize = 8192;
 
 }  // namespace
 
@@ -131,7 +131,7 @@ bool BackendLeg::transport_pending() const {
 
 // An answer takes a round trip: unless the poll says so there is nothing to read.
 BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
-  std::array<char, kReadSize> bytes;
+  std::array<char, kAnswerSize> bytes;
   net::Transport& transport = connection_->transport();
   for (;;) {
     if (!to_send_.empty() || transport.unsent() > 0) {

@@ -40,7 +40,7 @@ void HealthCheck::start() {
     fail(dialogue::LoginFailure::kConnectFailed, "the name does not resolve");
     return;
   }
-  thread_.timers.arm(timeout_, static_cast<std::uint64_t>(target_.pool.health->timeout.count()));
+  thread_.timers.arm(timeout_, net::to_ms(target_.pool.health->timeout));
   next_address();
 }
 

@@ -130,7 +130,7 @@ void ReadyConnections::fill(Shelf& shelf) {
     auto& waiting = *shelf.waiting.emplace_back(std::make_unique<Waiting>(*this, shelf));
     waiting.leg = worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend,
                                           shelf.backend.endpoints.front(), &waiting, &on_ready);
-    worker_.timers().arm(waiting.timer, static_cast<std::uint64_t>(pool.connect_timeout.count()));
+    worker_.timers().arm(waiting.timer, net::to_ms(pool.connect_timeout));
     after(waiting, waiting.leg->start(std::nullopt));
   }
 }
@@ -153,8 +153,7 @@ void ReadyConnections::after(Waiting& waiting, BackendLeg::Status status) {
     count(1);
     waiting.shelf.pause_ms = 0;
     const config::Pool& pool = config_of(waiting.shelf.pool);
-    worker_.timers().arm(waiting.timer, spread(static_cast<std::uint64_t>(pool.ready_for.count()),
-                                               worker_.random()));
+    worker_.timers().arm(waiting.timer, spread(net::to_ms(pool.ready_for), worker_.random()));
   }
 }
 

@@ -12,10 +12,6 @@ namespace {
 
 constexpr unsigned kAnything = net::kReadable | net::kWritable | net::kHangup;
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 }  // namespace
 
 using dialogue::CloseReason;
@@ -44,8 +40,9 @@ Session::~Session() = default;
 void Session::start() {
   const config::Config& config = snapshot().config;
   const config::Listener& listener = config.listeners[listener_];
-  worker_.timers().arm(deadline_, listener.proxy_protocol ? ms(listener.proxy_protocol->timeout)
-                                                          : ms(config.login.timeout));
+  worker_.timers().arm(deadline_, listener.proxy_protocol
+                                      ? net::to_ms(listener.proxy_protocol->timeout)
+                                      : net::to_ms(config.login.timeout));
   after_client(login_->client.on_ready(kAnything));
 }
 
@@ -82,7 +79,7 @@ void Session::on_deadline(void* self) noexcept {
     return;
   }
   const config::Config& config = session.snapshot().config;
-  const std::uint64_t end = session.started_ms_ + ms(config.login.timeout);
+  const std::uint64_t end = session.started_ms_ + net::to_ms(config.login.timeout);
   const std::uint64_t now = session.worker_.loop().now_ms();
   if (now < end) {  // that was the PROXY header's deadline
     session.worker_.timers().arm(session.deadline_, end - now);

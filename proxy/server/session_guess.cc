@@ -24,7 +24,7 @@ bool Session::pass_guess_guard() {
   }
   worker_.metrics().guess_delay.observe(verdict.delay);
   login.pause_for = Login::Pause::kGuessDelay;
-  worker_.timers().arm(login.pause, static_cast<std::uint64_t>(verdict.delay.count()));
+  worker_.timers().arm(login.pause, net::to_ms(verdict.delay));
   return false;
 }
 

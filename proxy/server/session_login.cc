@@ -19,10 +19,6 @@ namespace {
 
 constexpr std::uint64_t kRoundPauseMs = 1000;
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 // Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
 // stays: proxies in a row would multiply their attempts.
 bool worth_another_round(LoginFailure failure) {
@@ -131,7 +127,7 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
                  [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
                  [&](auth::AskAgain again) {
                    login_->pause_for = Login::Pause::kAskAgain;
-                   worker_.timers().arm(login_->pause, ms(again.after));
+                   worker_.timers().arm(login_->pause, net::to_ms(again.after));
                  },
              },
              result);
@@ -162,7 +158,7 @@ void Session::route(auth::Route route, std::size_t source) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
+  login.deadline_ms = worker_.loop().now_ms() + net::to_ms(pool.login_timeout);
   next_attempt();
 }
 
@@ -213,7 +209,7 @@ void Session::start_attempt(Connections which) {
   login.pause_for = Login::Pause::kAttempt;
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
-  worker_.timers().arm(login.pause, std::min(ms(pool.connect_timeout), left));
+  worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
   auto ready =
       which == Connections::kAny
           ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
@@ -360,7 +356,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   const auto delay = own_delay.value_or(usual);
   if (delay.count() > 0) {
     login.pause_for = Login::Pause::kFailureDelay;
-    worker_.timers().arm(login.pause, ms(delay));
+    worker_.timers().arm(login.pause, net::to_ms(delay));
     return;
   }
   // Not from here: the answer may lead to the client's next login, and so on, frame upon frame.

@@ -8,10 +8,6 @@
 namespace headgate::server {
 namespace {
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 dialogue::CloseReason reason_of(relay::End end) {
   switch (end) {
     case relay::End::kNot:
@@ -33,7 +29,7 @@ dialogue::CloseReason reason_of(relay::End end) {
 void Session::begin_relay() {
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
-  worker_.timers().arm(deadline_, ms(snapshot().config.relay.idle_timeout));
+  worker_.timers().arm(deadline_, net::to_ms(snapshot().config.relay.idle_timeout));
   // What waits in the kernel the poll tells of in a moment; mostly nothing does.
   run_relay(client_->transport().read_pending() ? net::kReadable : 0, 0);
 }
@@ -71,15 +67,16 @@ std::uint64_t Session::limit_ms() const {
   const config::Relay& relay = snapshot().config.relay;
   switch (limit_) {
     case Limit::kHalfClose:
-      return ms(relay.half_close_timeout);
+      return net::to_ms(relay.half_close_timeout);
     case Limit::kStall:
-      return ms(relay.stall_timeout);
+      return net::to_ms(relay.stall_timeout);
     case Limit::kIdle:
     case Limit::kLeave:
       break;
   }
   const bool waits = snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
-  return ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout) : relay.idle_timeout);
+  return net::to_ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout)
+                          : relay.idle_timeout);
 }
 
 const balance::BackendState* Session::backend_state() const {
@@ -88,7 +85,7 @@ const balance::BackendState* Session::backend_state() const {
 
 void Session::leave_within(std::chrono::milliseconds time) {
   limit_ = Limit::kLeave;
-  worker_.timers().arm(deadline_, worker_.random() % (ms(time) + 1));
+  worker_.timers().arm(deadline_, worker_.random() % (net::to_ms(time) + 1));
 }
 
 void Session::relay_deadline() {
