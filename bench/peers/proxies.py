@@ -8,6 +8,7 @@ from .process import Peer, free_port, output_of
 class Headgate(Peer):
     name = "Headgate"
     workers = 1
+    admin_port = None
 
     @classmethod
     def missing(cls):
@@ -17,8 +18,13 @@ class Headgate(Peer):
         found = re.search(r"\d+\.\d+[.\w-]*", output_of([str(self.bench.headgate), "--version"]))
         return found.group() if found else "unknown"
 
+    def backends(self):
+        return [f"127.0.0.1:{self.bench.backend_port}"]
+
     def command(self):
         bench = self.bench
+        self.admin_port = free_port()
+        backends = "".join(f'      - {{address: "{address}"}}\n' for address in self.backends())
         config = self.write("headgate.yaml", f"""\
 workers: {self.workers}
 log: {{level: warning, format: text}}
@@ -32,16 +38,17 @@ pools:
     policy: user_hash
     tls: none
     forward_client: {self.forward_client}
+    ready_connections: {self.ready_connections}
     backends:
-      - {{address: "127.0.0.1:{bench.backend_port}"}}
-users:
+{backends}users:
   - {{source: backend, pool: main}}
 admin:
-  address: "127.0.0.1:{free_port()}"
+  address: "127.0.0.1:{self.admin_port}"
 """)
         return [str(bench.headgate), "run", "--config", config]
 
     forward_client = "id"
+    ready_connections = 0
 
 
 class TwoWorkers(Headgate):
@@ -50,6 +57,13 @@ class TwoWorkers(Headgate):
     name = "Headgate, 2 workers"
     workers = 2
     both_cores = True
+
+
+class ReadyHeadgate(Headgate):
+    """What a login gains when a connection waits for it behind the backend's greeting."""
+
+    name = "Headgate, with ready_connections"
+    ready_connections = 8
 
 
 class NginxMail(Peer):

@@ -7,7 +7,7 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import churn, extras, latency, micro_check, simulation, syscalls, tables
+from . import churn, extras, latency, micro_check, profile, simulation, syscalls, tables
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -26,8 +26,8 @@ def parse():
         prog="scripts/bench", description="Measures Headgate and its peers; writes the tables of "
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
-                        choices=["table", "latency", "mixed", "growth", "syscalls", "simulation",
-                                 "all", "churn", "micro-check"])
+                        choices=["table", "latency", "mixed", "growth", "syscalls", "profile",
+                                 "simulation", "all", "churn", "micro-check"])
     parser.add_argument("--minutes", type=float, default=60, help="of churn")
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
     parser.add_argument("--only", metavar="WORK,…", help=", ".join(BY_NAME))
@@ -78,7 +78,7 @@ def main():
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
         tables.replace_between = lambda name, text: print(f"{name}:\n{text}")
-        for module in (latency, extras, syscalls, churn, simulation):
+        for module in (latency, extras, syscalls, profile, churn, simulation):
             module.replace_between = tables.replace_between
     if arguments.what in ("simulation", "all"):
         arguments.output.mkdir(parents=True, exist_ok=True)
@@ -96,6 +96,8 @@ def main():
             save(bench.directory, "latency", latency.run(bench, peers))
         if arguments.what in ("syscalls", "all"):
             save(bench.directory, "syscalls", syscalls.run(bench, peers))
+        if arguments.what in ("profile", "all"):
+            save(bench.directory, "profile", profile.run(bench, arguments.quick))
         if arguments.what in ("mixed", "all"):
             save(bench.directory, "mixed", extras.run_mixed(bench, peers, arguments.quick))
         if arguments.what in ("growth", "all"):

@@ -5,6 +5,7 @@ import statistics
 from peers.catalogue import PEERS
 from peers.proxies import Headgate, TwoWorkers
 
+from . import pools
 from .rotation import say
 from .tables import replace_between
 
@@ -64,7 +65,8 @@ def run_growth(bench, peers, quick):
     head = ("| µs CPU | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
             "| --- |" + " ---: |" * len(GROWTH) + "\n")
     worker_text, raw["workers"] = run_workers(bench, seconds)
-    replace_between("growth", head + "\n".join(lines) + "\n" + worker_text)
+    pool_text, raw["pools"] = pools.run(bench, quick)
+    replace_between("growth", head + "\n".join(lines) + "\n" + worker_text + pool_text)
     return raw
 
 

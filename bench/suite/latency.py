@@ -4,6 +4,7 @@ round trips and of what does not depend on the wire; two lengths tell them apart
 import asyncio
 
 from peers.catalogue import PEERS
+from peers.proxies import ReadyHeadgate
 
 from .delay_relay import DelayRelay
 from .rotation import say
@@ -50,11 +51,12 @@ def run(bench, peers):
     lines = ["| | client round trips, SYN to logged in | backend round trips |",
              "| --- | ---: | ---: |"]
     raw = {}
-    for name, kind in peers.items():
+    ready = {"ready": ReadyHeadgate} if "headgate" in peers else {}
+    for name, kind in {**peers, **ready}.items():
         client, backend = asyncio.run(round_trips(bench, kind))
         raw[name] = {"client_round_trips": client, "backend_round_trips": backend}
-        lines.append(f"| {PEERS[name].name} | {client:.1f} | {backend:.1f} |")
-        say(f"latency: {PEERS[name].name}: {client:.2f} client, {backend:.2f} backend round trips")
+        lines.append(f"| {kind.name} | {client:.1f} | {backend:.1f} |")
+        say(f"latency: {kind.name}: {client:.2f} client, {backend:.2f} backend round trips")
     text = ("Round trips of a login with a full TLS 1.3 handshake: what it takes longer when a relay makes "
             f"the wire {LONG * 1000:.0f} instead of {SHORT * 1000:.0f} ms long, on one side at a time. "
             "A connect counts as one.\n\n" + "\n".join(lines) + "\n\n")

@@ -79,6 +79,7 @@ def describe_machine():
         "megahertz": float(megahertz.group(1)) if megahertz else 0,
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
+        "codename": re.search(r"VERSION_CODENAME=(.*)", release).group(1),
         "system": re.search(r'PRETTY_NAME="(.*)"', release).group(1),
         "openssl": output_of(["openssl", "version"]).split()[1],
     }

@@ -68,10 +68,16 @@ def conditions(versions, rounds):
             "of the rounds.\n\n")
 
 
+def place_of_the_main_table():
+    """Debian 12 is what is published first; each other release has a place of its own."""
+    codename = describe_machine()["codename"]
+    return "table" if codename == "bookworm" else f"table {codename}"
+
+
 def write_main(results, versions, rounds):
     text = conditions(versions, rounds) + main_table(results)
     ratios = ratio_table(results)
     if ratios:
         text += "\nHeadgate's share of the others' cost (below 1: cheaper):\n\n" + ratios
-    replace_between("table", text)
+    replace_between(place_of_the_main_table(), text)
     return text

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "admin/json.h"
+#include "admin/request_parts.h"
 #include "base/log.h"
 #include "base/unique_fd.h"
 
@@ -32,13 +33,12 @@ std::string_view reason(int status) {
 }
 
 // One write for the whole answer, so that a small page leaves as one segment.
-void send(mg_connection* connection, const Response& response, bool with_body,
-          std::string_view more_headers = {}) {
+void send(mg_connection* connection, const Response& response, bool with_body) {
   std::string out = fmt::format(
       "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nCache-Control: no-store\r\n"
       "X-Content-Type-Options: nosniff\r\n{}Connection: close\r\n\r\n",
       response.status, reason(response.status), response.content_type, response.body.size(),
-      more_headers);
+      response.headers);
   if (with_body) {
     out += response.body;
   }
@@ -66,7 +66,10 @@ std::optional<std::string> read_body(mg_connection* connection, std::int64_t ann
 }
 
 Response text(int status, std::string body) {
-  return {.status = status, .content_type = "text/plain; charset=utf-8", .body = std::move(body)};
+  return {.status = status,
+          .content_type = "text/plain; charset=utf-8",
+          .body = std::move(body),
+          .headers = {}};
 }
 
 }  // namespace
@@ -74,7 +77,8 @@ Response text(int status, std::string body) {
 Response json_error(int status, std::string_view what) {
   return {.status = status,
           .content_type = "application/json",
-          .body = fmt::format("{{\"error\":{}}}\n", json_string(what))};
+          .body = fmt::format("{{\"error\":{}}}\n", json_string(what)),
+          .headers = {}};
 }
 
 struct Server::Impl {
@@ -84,7 +88,7 @@ struct Server::Impl {
   void add_own_routes();
   std::expected<void, std::string> start();
   void stop() const;
-  Response answer(mg_connection* connection, const mg_request_info& info, std::string& allow) const;
+  Response answer(mg_connection* connection, const mg_request_info& info) const;
 
   static Impl& of(const mg_connection* connection) {
     return *static_cast<Impl*>(::mg_get_user_data(::mg_get_context(connection)));
@@ -115,47 +119,55 @@ void Server::Impl::add_own_routes() {
            prometheus::TextSerializer().Serialize(page, options.metrics->Collect());
            return Response{.status = 200,
                            .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                           .body = std::move(page).str()};
+                           .body = std::move(page).str(),
+                           .headers = {}};
          }});
   }
 }
 
-Response Server::Impl::answer(mg_connection* connection, const mg_request_info& info,
-                              std::string& allow) const {
+Response Server::Impl::answer(mg_connection* connection, const mg_request_info& info) const {
   const std::string_view path = info.local_uri != nullptr ? info.local_uri : "";
   const std::string_view sent = info.request_method;
   const std::string_view method = sent == "HEAD" ? "GET" : sent;
   const Route* found = nullptr;
+  std::vector<std::string_view> segments;
+  std::string allow;
   for (const Route& route : options.routes) {
-    if (route.path == path) {
+    if (auto matched = match_path(route.path, path)) {
       if (route.method == method) {
         found = &route;
+        segments = std::move(*matched);
         break;
       }
       allow += (allow.empty() ? "" : ", ") + route.method + (route.method == "GET" ? ", HEAD" : "");
     }
   }
   if (found == nullptr) {
-    return allow.empty() ? json_error(404, "no such path")
-                         : json_error(405, "this path takes " + allow);
+    if (allow.empty()) {
+      return json_error(404, "no such path");
+    }
+    Response refused = json_error(405, "this path takes " + allow);
+    refused.headers = "Allow: " + allow + "\r\n";
+    return refused;
   }
-  allow.clear();
   const auto body = read_body(connection, info.content_length, options.max_body);
   if (!body) {
     return json_error(413, fmt::format("at most {} bytes are taken", options.max_body));
   }
+  const char* authorization = ::mg_get_header(connection, "Authorization");
   return found->handle({.method = method,
                         .path = path,
                         .query = info.query_string != nullptr ? info.query_string : "",
-                        .body = *body});
+                        .body = *body,
+                        .authorization = authorization != nullptr ? authorization : "",
+                        .peer = info.remote_addr,
+                        .segments = std::move(segments)});
 }
 
 int Server::Impl::on_request(mg_connection* connection) {
   const mg_request_info* info = ::mg_get_request_info(connection);
-  std::string allow;
-  const Response response = of(connection).answer(connection, *info, allow);
-  send(connection, response, std::string_view(info->request_method) != "HEAD",
-       allow.empty() ? "" : fmt::format("Allow: {}\r\n", allow));
+  const Response response = of(connection).answer(connection, *info);
+  send(connection, response, std::string_view(info->request_method) != "HEAD");
   return response.status;
 }
 

@@ -16,16 +16,20 @@
 namespace headgate::admin {
 
 struct Request {
-  std::string_view method;  // "GET"; HEAD comes as GET
-  std::string_view path;    // decoded, without query
-  std::string_view query;   // as sent, without '?'
-  std::string_view body;    // at most Options::max_body bytes
+  std::string_view method;                 // "GET"; HEAD comes as GET
+  std::string_view path;                   // decoded, without query
+  std::string_view query;                  // as sent, without '?'
+  std::string_view body;                   // at most Options::max_body bytes
+  std::string_view authorization;          // the header of that name; empty: none
+  std::string_view peer;                   // address of the caller
+  std::vector<std::string_view> segments;  // what stands for the segments in braces of Route::path
 };
 
 struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::string body;
+  std::string headers;  // further ones, each with its CRLF
 };
 
 // {"error":"…"} with the text escaped.
@@ -34,7 +38,7 @@ Response json_error(int status, std::string_view text);
 // One row of the table of what is served. A known path with another method is 405, else 404.
 struct Route {
   std::string method;                              // "GET" answers HEAD as well
-  std::string path;                                // exact
+  std::string path;                                // see match_path()
   std::function<Response(const Request&)> handle;  // called on a thread of the admin server
 };
 

@@ -65,8 +65,7 @@ class AuthHttpSource::LookUp {
         user_(request.credentials.user),
         headers_(question(request, options_)),
         done_(std::move(done)),
-        deadline_ms_(source.loop_.now_ms() + static_cast<std::uint64_t>(options_.timeout.count())) {
-  }
+        deadline_ms_(source.loop_.now_ms() + net::to_ms(options_.timeout)) {}
 
   // May destroy this object; so may all that is private, but for what is const.
   void start();
@@ -197,7 +196,7 @@ milliseconds AuthHttpSource::LookUp::time_left() const {
 void AuthHttpSource::LookUp::arm_hedge() {
   hedge_.cancel();
   if (options_.hedge_after.count() > 0 && !candidates_.empty()) {
-    source_.timers_.arm(hedge_, static_cast<std::uint64_t>(options_.hedge_after.count()));
+    source_.timers_.arm(hedge_, net::to_ms(options_.hedge_after));
   }
 }
 

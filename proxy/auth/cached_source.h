@@ -17,6 +17,9 @@ class CachedSource : public UserSource {
                metrics::SourceMetrics& metrics);
 
   void look_up(const LoginRequest& request, Callback done) override;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
+    return source_->takes(credentials);
+  }
   LookupResult explain(std::string_view user) override { return source_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return source_->name(); }
 

@@ -12,9 +12,17 @@ struct Chain::Ticket::Search : std::enable_shared_from_this<Chain::Ticket::Searc
   Search(Chain& chain, const LoginRequest& login, Callback callback)
       : owner(&chain), alive(chain.alive_), request(login), done(std::move(callback)) {}
 
-  // Asks the source at `at`; `at` is valid.
+  // Asks the source at `at`, or the next one that can judge such credentials.
   void ask() {
-    owner->timers_.arm(timer, static_cast<std::uint64_t>(owner->deadline_.count()));
+    while (at < owner->sources_.size() && !owner->sources_[at]->takes(request.credentials)) {
+      ++at;
+    }
+    if (at == owner->sources_.size()) {
+      --at;
+      finish(Rejected{dialogue::LoginFailure::kWrongCredentials});
+      return;
+    }
+    owner->timers_.arm(timer, net::to_ms(owner->deadline_));
     owner->sources_[at]->look_up(request,
                                  [search = weak_from_this(), asked = at](LookupResult result) {
                                    if (const auto still = search.lock()) {
@@ -29,11 +37,9 @@ struct Chain::Ticket::Search : std::enable_shared_from_this<Chain::Ticket::Searc
     }
     if (!std::holds_alternative<UnknownHere>(result)) {
       finish(std::move(result));
-    } else if (at + 1 < owner->sources_.size()) {
+    } else {
       ++at;
       ask();
-    } else {
-      finish(Rejected{dialogue::LoginFailure::kWrongCredentials});
     }
   }
 

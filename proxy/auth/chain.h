@@ -18,9 +18,9 @@ struct ChainResult {
   std::size_t source = 0;  // index of the deciding source
 };
 
-// Asks user sources in order until one knows the user. A source that cannot answer, or not within
-// the deadline, ends the search as Unavailable: the next one might send the user to the wrong
-// mailbox. One object per worker.
+// Asks user sources, those that can judge the credentials, in order until one knows the user. A
+// source that cannot answer, or not within the deadline, ends the search as Unavailable: the next
+// one might send the user to the wrong mailbox. One object per worker.
 class Chain {
  public:
   using Callback = std::function<void(ChainResult)>;

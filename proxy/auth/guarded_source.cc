@@ -57,6 +57,7 @@ GuardedSource::~GuardedSource() {
   for (const auto& question : asked_) {
     breaker_->abandoned(*question->pass);
   }
+  show(0, 0);
 }
 
 void GuardedSource::look_up(const LoginRequest& request, Callback done) {
@@ -70,7 +71,7 @@ void GuardedSource::look_up(const LoginRequest& request, Callback done) {
   if (!must_wait && !may_start(*question)) {
     return;
   }
-  timers_.arm(question->timer, static_cast<std::uint64_t>(options_.deadline.count()));
+  timers_.arm(question->timer, net::to_ms(options_.deadline));
   Questions& list = must_wait ? waiting_ : asked_;
   question->place = list.insert(list.end(), question);
   if (must_wait) {
@@ -166,8 +167,12 @@ void GuardedSource::end(Question& question, SourceResult result) {
 }
 
 void GuardedSource::update_gauges() {
-  metrics_.under_way.set(static_cast<std::int64_t>(asked_.size()));
-  metrics_.queued.set(static_cast<std::int64_t>(waiting_.size()));
+  show(static_cast<std::int64_t>(asked_.size()), static_cast<std::int64_t>(waiting_.size()));
+}
+
+void GuardedSource::show(std::int64_t under_way, std::int64_t queued) {
+  metrics_.under_way.add(under_way - std::exchange(shown_under_way_, under_way));
+  metrics_.queued.add(queued - std::exchange(shown_queued_, queued));
 }
 
 }  // namespace headgate::auth

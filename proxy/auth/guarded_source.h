@@ -22,6 +22,8 @@ struct GuardOptions {
   std::size_t max_parallel = 64;              // questions under way, by each worker
   std::size_t max_queue = 1000;               // questions that wait for those, by each worker
   BreakerOptions breaker = {};
+  // The backend judges, tokens as well as passwords, where the client says whose the token is.
+  bool passes_tokens = false;
 };
 
 // Stands before a source that may be slow, hang or fail, so that it can hurt nobody else: every
@@ -36,6 +38,9 @@ class GuardedSource : public UserSource {
   ~GuardedSource() override;
 
   void look_up(const LoginRequest& request, Callback done) override;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
+    return source_->takes(credentials) || (options_.passes_tokens && !credentials.user.empty());
+  }
   LookupResult explain(std::string_view user) override { return source_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return source_->name(); }
 
@@ -50,6 +55,7 @@ class GuardedSource : public UserSource {
   void timed_out(Question& question);
   void end(Question& question, metrics::SourceResult result);
   void update_gauges();
+  void show(std::int64_t under_way, std::int64_t queued);
 
   net::TimerWheel& timers_;
   std::unique_ptr<UserSource> source_;
@@ -58,7 +64,9 @@ class GuardedSource : public UserSource {
   metrics::SourceMetrics& metrics_;
   std::minstd_rand random_{std::random_device{}()};
   Questions asked_;
-  Questions waiting_;  // oldest first
+  Questions waiting_;                 // oldest first
+  std::int64_t shown_under_way_ = 0;  // what of the gauges is this object's: for a while after a
+  std::int64_t shown_queued_ = 0;     // reload there are two of one name
   bool starting_ = false;
 };
 

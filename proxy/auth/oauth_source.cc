@@ -1,19 +1,14 @@
 #include "auth/oauth_source.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 #include <vector>
 
 #include "base/base64.h"
 #include "base/log.h"
-#include "base/unique_fd.h"
+#include "base/whole_file.h"
 
 namespace headgate::auth {
 namespace {
@@ -30,11 +25,6 @@ std::int64_t unix_time() {
   return std::chrono::duration_cast<std::chrono::seconds>(
              std::chrono::system_clock::now().time_since_epoch())
       .count();
-}
-
-std::string error_text(int error) {
-  char buffer[128];
-  return ::strerror_r(error, buffer, sizeof buffer);
 }
 
 // application/x-www-form-urlencoded.
@@ -94,32 +84,13 @@ void OauthServers::resolve() {
 }
 
 std::expected<Secret, std::string> read_keys_file(const std::string& path) {
-  // O_NONBLOCK: a FIFO in the file's place must not hang the open.
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  struct stat status{};
-  if (!fd || ::fstat(fd.get(), &status) != 0) {
-    return std::unexpected(fmt::format("{}: {}", path, error_text(errno)));
+  const auto file = open_regular(path);
+  auto text =
+      file ? read_whole(file->fd.get(), JsonWebKeySet::kLargest) : std::unexpected(file.error());
+  if (!text) {
+    text.error() = fmt::format("{}: {}", path, text.error());
   }
-  if (!S_ISREG(status.st_mode)) {
-    return std::unexpected(fmt::format("{}: expected a regular file", path));
-  }
-  Secret text;
-  char chunk[16384];
-  while (text.size() <= JsonWebKeySet::kLargest) {
-    const ssize_t length = ::read(fd.get(), chunk, sizeof chunk);
-    if (length < 0 && errno == EINTR) {
-      continue;
-    }
-    if (length < 0) {
-      return std::unexpected(fmt::format("{}: {}", path, error_text(errno)));
-    }
-    if (length == 0) {
-      return text;
-    }
-    text.append({chunk, static_cast<std::size_t>(length)});
-  }
-  return std::unexpected(
-      fmt::format("{}: expected at most {} bytes", path, JsonWebKeySet::kLargest));
+  return text;
 }
 
 // One login. Held by the callbacks of whatever it waits for.
@@ -319,9 +290,9 @@ struct OauthSource::Call {
 
 // Asks one address of the server after the other until one answers; each has a share of the time.
 void OauthSource::ask(LookupServer& server, std::function<net::HttpRequest()> request, Asked done) {
-  auto call = std::make_shared<Call>(
-      Call{server, std::move(request), std::move(done), server.addresses(),
-           loop_.now_ms() + static_cast<std::uint64_t>(options_.timeout.count())});
+  auto call =
+      std::make_shared<Call>(Call{server, std::move(request), std::move(done), server.addresses(),
+                                  loop_.now_ms() + net::to_ms(options_.timeout)});
   std::ranges::reverse(call->addresses);
   if (call->addresses.empty()) {
     call->done(std::unexpected(fmt::format("{}: no address is known", server.name())));

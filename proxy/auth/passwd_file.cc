@@ -1,54 +1,19 @@
 #include "auth/passwd_file.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/log.h"
-#include "base/unique_fd.h"
+#include "base/whole_file.h"
 
 namespace headgate::auth {
 namespace {
 
 std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
-}
-
-std::string error_text(int error) {
-  char buffer[128];
-  return ::strerror_r(error, buffer, sizeof buffer);
-}
-
-// The whole file; it holds hashes, perhaps passwords, so the copy is wiped when it goes.
-std::expected<Secret, std::string> read_whole(int fd) {
-  Secret text;
-  char chunk[65536];
-  for (;;) {
-    const ssize_t length = ::read(fd, chunk, sizeof chunk);
-    if (length > 0) {
-      text.append({chunk, static_cast<std::size_t>(length)});
-      if (text.size() <= PasswdFile::kLargestFile) {
-        continue;
-      }
-    }
-    const int error = errno;
-    wipe(chunk, sizeof chunk);
-    if (length == 0) {
-      return text;
-    }
-    if (length > 0) {
-      return std::unexpected(fmt::format("expected at most {} bytes", PasswdFile::kLargestFile));
-    }
-    if (error != EINTR) {
-      return std::unexpected(error_text(error));
-    }
-  }
 }
 
 }  // namespace
@@ -70,17 +35,12 @@ PasswdFile::Version PasswdFile::read() const {
   const auto failed = [this](Stamp stamp, std::string_view what) {
     return Version{stamp, std::unexpected(std::vector{fmt::format("{}: {}", path_, what)})};
   };
-  // O_NONBLOCK: a FIFO in the file's place must not hang the open.
-  const UniqueFd fd(::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) {
-    return failed(stamp_now(), error_text(errno));
+  const auto file = open_regular(path_);
+  if (!file) {
+    return failed(stamp_now(), file.error());
   }
-  struct stat status{};
-  if (::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) {
-    return failed(stamp_now(), "expected a regular file");
-  }
-  const Stamp stamp = stamp_of(status);
-  auto text = read_whole(fd.get());
+  const Stamp stamp = stamp_of(file->status);
+  const auto text = read_whole(file->fd.get(), kLargestFile);
   if (!text) {
     return failed(stamp, text.error());
   }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <span>
 #include <utility>
 
 #include "auth/backend_source.h"
@@ -97,19 +98,33 @@ std::expected<void, Errors> check_keys_file(const SourceOptions& options) {
   return {};
 }
 
+// Whether none behind this one can know the user whom it does not: those that take tokens alone are
+// never asked about one who comes with a password.
+bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
+  const auto behind = std::span(all).subspan(at + 1);
+  return all[at].kind == SourceKind::kOauth
+             ? behind.empty()
+             : std::ranges::all_of(behind, [](const SourceOptions& source) {
+                 return source.kind == SourceKind::kOauth;
+               });
+}
+
 }  // namespace
 
-std::expected<SharedSources, Errors> SharedSources::load(
-    const std::vector<SourceOptions>& options) {
+std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
+                                                         const SharedSources* before) {
   SharedSources shared;
   Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
     source.options = option;
-    source.last = &option == &options.back();
+    source.last = is_last(options, shared.sources_.size() - 1);
     source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
     if (option.cache) {
       source.cache = std::make_shared<LookupCache>(*option.cache);
+    }
+    if (option.unchanged && before != nullptr) {
+      before->take_over(source);
     }
     if (auto opened = open(source); !opened) {
       std::ranges::move(opened.error(), std::back_inserter(errors));
@@ -124,6 +139,22 @@ std::expected<SharedSources, Errors> SharedSources::load(
   return shared;
 }
 
+void SharedSources::take_over(Source& source) const {
+  for (const Source& known : sources_) {
+    // Who comes last answers for users whom nobody knows; its connections have to know that.
+    if (known.options.name == source.options.name && known.last == source.last) {
+      source.pool = known.pool;
+      source.breaker = known.breaker;
+      source.cache = known.cache;
+      if (known.auth_http &&
+          known.auth_http->options->known_backends == source.options.auth_http->known_backends) {
+        source.auth_http = known.auth_http;
+      }
+      source.oauth = known.oauth;
+    }
+  }
+}
+
 std::expected<void, Errors> SharedSources::open(Source& source) {
   if (source.options.kind == SourceKind::kPasswdFile) {
     auto file = PasswdFile::open(source.options.path);
@@ -131,6 +162,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       return std::unexpected(std::move(file.error()));
     }
     source.file = *std::move(file);
+  } else if (source.pool) {
+    return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap) {
     auto pool = source.options.kind == SourceKind::kSql ? open_sql(source.options, source.last)
                                                         : open_ldap(source.options, source.last);
@@ -140,10 +173,12 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     source.pool = *std::move(pool);
   } else if (source.options.kind == SourceKind::kMap) {
     return check_map(source.options);
-  } else if (source.options.kind == SourceKind::kAuthHttp) {
+  } else if (source.options.kind == SourceKind::kAuthHttp && !source.auth_http) {
     source.auth_http = std::make_shared<AuthHttpServers>(source.options.auth_http);
   } else if (source.options.kind == SourceKind::kOauth) {
-    source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
+    if (!source.oauth) {
+      source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
+    }
     return check_keys_file(source.options);
   }
   return {};

@@ -46,21 +46,25 @@ struct SourceOptions {
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
+  // The source of this name among those before has the very same options: see load().
+  bool unchanged = false;
 };
 
 class DirectoryPool;
 class PasswdFile;
 
 // What the workers' sources share: the files' contents, the connections, the state of servers, the
-// breakers, the caches. Made once, before the workers.
+// breakers, the caches. Made before the workers, and anew with each reload. Its end may wait for
+// look-ups under way, so the last one to let go of it must not be a worker.
 class SharedSources {
  public:
-  // All errors of all files, each "FILE:LINE: what was expected". Blocks.
+  // All errors of all files, each "FILE:LINE: what was expected". Blocks. Connections, breaker and
+  // cache of a source that is unchanged since `before` go on; files are read in any case.
   static std::expected<SharedSources, std::vector<std::string>> load(
-      const std::vector<SourceOptions>& options);
+      const std::vector<SourceOptions>& options, const SharedSources* before = nullptr);
 
-  // A worker's own sources, in the order of the options; they must go before `timers` and
-  // `metrics`, which are the worker's.
+  // A worker's own sources, in the order of the options; they must go before this object and before
+  // `timers` and `metrics`, which are the worker's.
   [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
       net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
 
@@ -93,6 +97,8 @@ class SharedSources {
   static std::expected<void, std::vector<std::string>> open(Source& source);
   static std::unique_ptr<UserSource> make_source(const Source& source, net::Loop& loop,
                                                  net::TimerWheel& timers);
+  // What an unchanged source has of connections, breaker and cache.
+  void take_over(Source& source) const;
 
   std::vector<Source> sources_;
 };

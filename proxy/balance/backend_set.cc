@@ -14,6 +14,18 @@ namespace {
 constexpr std::size_t kLongestName = 512;
 constexpr std::size_t kIpv6Prefix = 8;  // bytes
 
+std::uint32_t tenths_of(const Backend& backend) {
+  return backend.state ? backend.state->tenths.load(std::memory_order_relaxed) : kWholeTenths;
+}
+
+// With part of one backend's weight, all weights of the set are taken tenfold: nothing is lost by
+// rounding, and whom nothing has changed for stays where it was.
+std::uint32_t counted_weight(const Backend& backend, bool in_tenths) {
+  static_assert(10'000 * kWholeTenths <= kWeightLimit, "the largest weight of a configuration");
+  const std::uint64_t times = in_tenths ? tenths_of(backend) : 1;
+  return static_cast<std::uint32_t>(std::min<std::uint64_t>(backend.weight * times, kWeightLimit));
+}
+
 }  // namespace
 
 std::uint64_t user_key(std::string_view user) {
@@ -51,15 +63,16 @@ void prepare(BackendSet& set) {
   std::vector<std::uint32_t> weights;
   set.slots.clear();
   set.has_shares = false;
+  const bool in_tenths = std::ranges::any_of(
+      set.backends, [](const Backend& backend) { return tenths_of(backend) != kWholeTenths; });
   for (const Backend& backend : set.backends) {
-    Slot slot{
-        .hash = backend.hash,
-        .state = backend.state ? backend.state.get() : &kUnknown,
-        .weight = static_cast<std::uint32_t>(std::min<std::uint64_t>(backend.weight, kWeightLimit)),
-        .max_sessions = backend.max_sessions,
-        .kind = backend.backup ? Slot::Kind::kBackup : Slot::Kind::kOrdinary,
-        .resolved = !backend.endpoints.empty()};
-    if (slot.weight == 0) {
+    Slot slot{.hash = backend.hash,
+              .state = backend.state ? backend.state.get() : &kUnknown,
+              .weight = counted_weight(backend, in_tenths),
+              .max_sessions = backend.max_sessions,
+              .kind = backend.backup ? Slot::Kind::kBackup : Slot::Kind::kOrdinary,
+              .resolved = !backend.endpoints.empty()};
+    if (slot.weight == 0 || backend.service != Service::kIn) {
       slot.kind = Slot::Kind::kNobody;
     } else if (backend.share != 0) {
       slot.kind = Slot::Kind::kShare;
@@ -81,6 +94,10 @@ bool is_up(const Backend& backend, std::int64_t now_ms) {
   return !backend.endpoints.empty() &&
          (backend.state == nullptr ||
           backend.state->retry_at_ms.load(std::memory_order_relaxed) <= now_ms);
+}
+
+bool keeps_users(const Backend& backend) {
+  return backend.service == Service::kIn || backend.service == Service::kDraining;
 }
 
 std::int64_t sessions_of(const Backend& backend) {
@@ -119,12 +136,33 @@ void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms
 
 void note_success(BackendState& state) {
   // Nearly every login comes here: a line that all workers share is not written for nothing.
+  if (is_taken_out(state)) {
+    return;
+  }
   if (state.failures_in_a_row.load(std::memory_order_relaxed) != 0) {
     state.failures_in_a_row.store(0, std::memory_order_relaxed);
   }
-  if (state.retry_at_ms.load(std::memory_order_relaxed) != 0) {
-    state.retry_at_ms.store(0, std::memory_order_relaxed);
+  std::int64_t retry_at = state.retry_at_ms.load(std::memory_order_relaxed);
+  if (retry_at != 0 && retry_at != kUntilChecked) {
+    // Not what the checks may have written since.
+    state.retry_at_ms.compare_exchange_strong(retry_at, 0, std::memory_order_relaxed);
   }
+}
+
+void note_taken_out(BackendState& state) {
+  if (state.failures_in_a_row.load(std::memory_order_relaxed) < kFailuresToLeave) {
+    state.failures_in_a_row.store(kFailuresToLeave, std::memory_order_relaxed);
+  }
+  state.retry_at_ms.store(kUntilChecked, std::memory_order_relaxed);
+}
+
+void note_brought_back(BackendState& state) {
+  state.failures_in_a_row.store(0, std::memory_order_relaxed);
+  state.retry_at_ms.store(0, std::memory_order_relaxed);
+}
+
+bool is_taken_out(const BackendState& state) {
+  return state.retry_at_ms.load(std::memory_order_relaxed) == kUntilChecked;
 }
 
 }  // namespace headgate::balance

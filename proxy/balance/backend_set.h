@@ -2,22 +2,42 @@
 
 #include <atomic>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
+#include "balance/latency.h"
 #include "base/address.h"
 
 namespace headgate::balance {
 
 // What all threads know of one backend; lives as long as anyone holds it and survives a reload by
-// its pool and address. One cache line of its own, since every worker writes to it.
+// its pool and address. On cache lines of its own, since every worker writes to it.
 struct alignas(64) BackendState {
   std::atomic<std::int64_t> sessions{0};   // logged in or logging in
   std::atomic<std::uint64_t> failures{0};  // connects and logins that failed by the backend's fault
   std::atomic<std::uint32_t> failures_in_a_row{0};
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
+  // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
+  std::atomic<std::uint32_t> tenths{10};
+  // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
+  // line that decisions read.
+  alignas(64) LatencyCounter login_times;
+};
+inline constexpr std::uint32_t kWholeTenths = 10;
+
+// retry_at_ms of a backend that health checks have taken out: tried last until they bring it back.
+inline constexpr std::int64_t kUntilChecked = std::numeric_limits<std::int64_t>::max();
+
+// What operators want of a backend.
+enum class Service : std::uint8_t {
+  kIn,        // users come by policy
+  kDraining,  // no new users; those with sessions there stay until their last one has ended
+  kMoving,    // no new users; those with sessions there go elsewhere with their next login
+  kDisabled,  // nobody, not even who is pinned to it; endpoints are empty
 };
 
 struct Backend {
@@ -29,6 +49,7 @@ struct Backend {
   bool backup = false;  // used only while no other backend is up
   unsigned share = 0;   // hundredths of a per cent of the pool's users, and nobody else; 0: off
   unsigned max_sessions = 0;  // takes no more sessions than these; 0: any number
+  Service service = Service::kIn;
 };
 
 enum class Policy : std::uint8_t {
@@ -44,12 +65,12 @@ enum class Policy : std::uint8_t {
 // What the policies look at, closely packed: a decision between hundreds of backends is a walk over
 // these.
 struct Slot {
-  // kNobody: weight 0. kShare: for the users of its share alone.
+  // kNobody: weight 0, or not in service. kShare: for the users of its share alone.
   enum class Kind : std::uint8_t { kOrdinary, kBackup, kNobody, kShare };
 
   std::uint64_t hash = 0;
   const BackendState* state = nullptr;  // never null once prepared
-  std::uint32_t weight = 0;             // at most kWeightLimit
+  std::uint32_t weight = 0;             // at most kWeightLimit; tenfold in sets where tenths count
   std::uint32_t max_sessions = 0;
   Kind kind = Kind::kNobody;
   std::uint8_t weight_class = 0;  // the same for the same weight
@@ -58,6 +79,9 @@ struct Slot {
 
 // Sets with more different weights than these are decided more slowly.
 inline constexpr std::size_t kWeightClasses = 16;
+
+// Users that live at one backend, by their keys in the user table: Backend::hash.
+using PinTable = std::unordered_map<std::uint64_t, std::uint64_t>;
 
 // The backends of a pool at one moment, and how one of them is chosen; immutable, shared by
 // pointer.
@@ -70,6 +94,7 @@ struct BackendSet {
   unsigned load_bound = 0;
   // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
   std::shared_ptr<std::atomic<std::uint64_t>> turns;
+  std::shared_ptr<const PinTable> pins;  // by operators, before those of the configuration; or null
 
   // What follows from the backends; see prepare().
   std::vector<Slot> slots;
@@ -98,6 +123,10 @@ enum class HashInput : std::uint8_t {
 };
 std::uint64_t user_key(std::string_view user, HashInput input);
 
+// A backend with live sessions of a user has to fail twice in a row before the user leaves it
+// without having tried: one refused connect must not end sessions that work.
+inline constexpr std::uint32_t kFailuresToLeave = 2;
+
 // Passive health. Failed: tried last for `base_ms`, doubling with each failure in a row up to 30 s,
 // spread by ±20 % (`random`). Failures while it is tried last already are counted but do not double
 // again: a hundred sessions that fail together are one failure in a row. Succeeded: up again.
@@ -105,8 +134,17 @@ void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms
                   std::uint64_t random);
 void note_success(BackendState& state);
 
+// Active health checks took it out, or bring it back. A login that fails meanwhile is counted and
+// one that succeeds changes nothing: it is the checks' to say when. Users with live sessions there
+// leave it with their next login, as after two failed ones; back, its failures are forgotten.
+void note_taken_out(BackendState& state);
+void note_brought_back(BackendState& state);
+bool is_taken_out(const BackendState& state);
+
 // Whether it has an address and is not tried last at present.
 bool is_up(const Backend& backend, std::int64_t now_ms);
+// Whether a user with sessions there may go on to log in there.
+bool keeps_users(const Backend& backend);
 // Whether it has as many sessions as it may have.
 bool is_full(const Backend& backend);
 std::int64_t sessions_of(const Backend& backend);

@@ -11,7 +11,7 @@ namespace {
 std::uint64_t total_weight(const BackendSet& set, const Backend& chosen) {
   std::uint64_t total = 0;
   for (const Backend& backend : set.backends) {
-    if (backend.share == 0 && backend.backup == chosen.backup) {
+    if (backend.share == 0 && backend.backup == chosen.backup && backend.service == Service::kIn) {
       total += backend.weight;
     }
   }

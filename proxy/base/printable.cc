@@ -61,4 +61,14 @@ std::string printable(std::string_view text, std::size_t limit) {
   return out;
 }
 
+std::string without(std::string text, std::string_view secret) {
+  for (const std::string& form : {std::string(secret), printable(secret)}) {
+    for (std::size_t at = 0; !form.empty() && (at = text.find(form, at)) != std::string::npos;) {
+      text.replace(at, form.size(), "***");
+      at += 3;
+    }
+  }
+  return text;
+}
+
 }  // namespace headgate

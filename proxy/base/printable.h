@@ -10,4 +10,8 @@ namespace headgate {
 // UTF-8, quotes and backslashes become \xNN, and what is longer than `limit` bytes ends in "…".
 std::string printable(std::string_view text, std::size_t limit = 256);
 
+// `text` with "***" in the place of every `secret`, also where that stands as printable() shows it:
+// some servers repeat in their reply what they were sent.
+std::string without(std::string text, std::string_view secret);
+
 }  // namespace headgate

@@ -1,52 +1,39 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <string>
 
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "net/tls.h"
+#include "server/certificates.h"
+#include "server/health_words.h"
+#include "server/tls_contexts.h"
 
 namespace headgate::commands {
 namespace {
 
-net::TlsPolicy policy_of(const config::Tls& tls) {
-  return {tls.minimum_version, tls.ciphers, tls.cipher_suites, tls.groups};
-}
-
-bool report(const config::Config& config, std::string_view key, std::string_view error) {
-  fmt::print(stderr, "{}: {}: {}\n", config.file, key, error);
-  return false;
-}
-
 // What only OpenSSL can judge: whether certificates and keys are such and belong together, and
 // whether it knows the ciphers. Reports all errors.
 bool check_tls(const config::Config& config) {
-  bool good = true;
-  if (!config.tls.certificates.empty()) {
-    net::ServerTlsOptions options;
-    options.policy = policy_of(config.tls);
-    for (const config::Certificate& each : config.tls.certificates) {
-      options.certificates.push_back({each.certificate, each.key});
-    }
-    options.ticket_keys = net::make_ticket_keys();
-    options.tickets = config.tls.session_tickets;
-    if (const auto tls = net::ServerTls::create(options); !tls) {
-      good = report(config, "tls", tls.error());
+  const auto contexts = server::make_tls_contexts(config, net::make_ticket_keys());
+  if (!contexts) {
+    for (const std::string& error : contexts.error()) {
+      fmt::print(stderr, "{}: {}\n", config.file, error);
     }
   }
-  for (const config::Pool& pool : config.pools) {
-    if (pool.tls != config::TlsMode::kNone) {
-      net::ClientTlsOptions options;
-      options.policy = policy_of(config.tls);
-      options.verify = pool.verify;
-      options.ca_file = pool.ca;
-      if (const auto tls = net::ClientTls::create(options); !tls) {
-        good = report(config, "pools." + pool.name, tls.error());
-      }
+  return contexts.has_value();
+}
+
+// What is no error today and will be one.
+void warn_of_expiry(const config::Config& config) {
+  if (const auto certificates = server::read_certificates(config.tls)) {
+    for (const std::string& line :
+         server::expiry_warnings(*certificates, std::chrono::system_clock::now())) {
+      fmt::print(stderr, "{}: warning: certificate {}\n", config.file, line);
     }
   }
-  return good;
 }
 
 std::string counted(std::size_t count, std::string_view thing) {
@@ -65,6 +52,7 @@ int check(const std::string& config_file) {
   if (!tls || !sources) {
     return kFailure;
   }
+  warn_of_expiry(*config);
   std::size_t backends = 0;
   for (const config::Pool& pool : config->pools) {
     backends += pool.backends.size();
@@ -72,6 +60,11 @@ int check(const std::string& config_file) {
   fmt::print("{}: OK\n{}, {}, {}, {}\n", config_file, counted(config->listeners.size(), "listener"),
              counted(config->pools.size(), "pool"), counted(backends, "backend"),
              counted(config->users.size(), "user source"));
+  for (const config::Pool& pool : config->pools) {
+    if (pool.health) {
+      fmt::print("pool {}: health checks: {}\n", pool.name, server::health_in_words(pool));
+    }
+  }
   return kSuccess;
 }
 

@@ -14,6 +14,7 @@
 #include "commands/loading.h"
 #include "config/scalars.h"
 #include "dialogue/failure.h"
+#include "server/health_words.h"
 #include "server/placement.h"
 #include "server/pools.h"
 #include "server/routing.h"
@@ -29,6 +30,7 @@ struct Answer {
   std::string pool_reason;
   std::string backend_reason;
   std::vector<std::string> candidates;  // best first
+  std::string health;                   // what the pool's checks do; empty: there are none
 };
 
 std::string source_name(const config::Config& config, std::size_t index) {
@@ -105,7 +107,8 @@ std::expected<Answer, std::string> find_answer(const config::Config& config,
                 config.pools[routed->pool].name,
                 routing.explain(*routed),
                 "",
-                {}};
+                {},
+                server::health_in_words(config.pools[routed->pool])};
   if (routed->backend) {
     answer.candidates.push_back(routed->backend->to_string());
     answer.backend_reason = "the user source names it; there is no other choice";
@@ -124,6 +127,9 @@ void print_text(const Answer& answer) {
   for (std::size_t i = 1; i < answer.candidates.size(); ++i) {
     fmt::print("then {}\n", answer.candidates[i]);
   }
+  if (!answer.health.empty()) {
+    fmt::print("health checks: {}\n", answer.health);
+  }
 }
 
 void print_json(const Answer& answer) {
@@ -138,6 +144,9 @@ void print_json(const Answer& answer) {
   field("pool_reason", answer.pool_reason);
   field("backend", answer.candidates.front());
   field("backend_reason", answer.backend_reason);
+  if (!answer.health.empty()) {
+    field("health_checks", answer.health);
+  }
   fmt::print("\"candidates\": [");
   for (std::size_t i = 0; i < answer.candidates.size(); ++i) {
     fmt::print("{}{}", i == 0 ? "" : ", ", config::json_text(answer.candidates[i]));

@@ -1,6 +1,7 @@
 #include <CLI/CLI.hpp>
 
 #include "commands/commands.h"
+#include "commands/operate.h"
 
 namespace headgate::commands {
 namespace {
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "headgate " HEADGATE_VERSION);
   app.require_subcommand(1);
   app.footer("Exit codes: 0 success, 1 wrong configuration or failure, 2 wrong usage.");
+  std::function<int()> operator_command;
 
   std::string file;
   std::string user;
@@ -45,10 +47,15 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"configuration", "schema", "example", "metrics"}));
 
+  add_operator_commands(app, operator_command);
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kSuccess : kUsage;
+  }
+  if (operator_command) {
+    return operator_command();
   }
   if (run_command->parsed()) {
     return run(file);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "config/mechanisms.h"
+#include "config/pool_health.h"
 #include "config/schema.h"
 
 namespace headgate::config {
@@ -123,6 +125,7 @@ void check_pools(Reader& reader, const Config& config) {
     }
     check_pins(reader, pool);
     check_shares(reader, pool);
+    check_health(reader, pool);
     const std::string bound = fmt::format("pools.{}.load_bound", pool.name);
     if (pool.load_bound != 0 && pool.policy != Policy::kUserHash) {
       reader.refuse(bound,
@@ -164,9 +167,9 @@ const Pool* find_pool(Reader& reader, const Config& config, const std::string& p
 void check_users(Reader& reader, const Config& config) {
   constexpr std::string_view kNeedsCheck =
       "another pool: with source backend or map, or without check_password, only the backend "
-      "checks the "
-      "user's password, and a master "
-      "user lets anyone pass there; a pool with a master user needs a source that checks passwords";
+      "checks the user's password, and a master user, a secret or Headgate's certificate lets "
+      "anyone pass there; a pool with a master user needs a source that checks passwords, and so "
+      "does one with login secret or external";
   Once names(reader, "name");
   bool backend_checks = false;
   for (std::size_t i = 0; i < config.users.size(); ++i) {
@@ -177,16 +180,22 @@ void check_users(Reader& reader, const Config& config) {
     }
     if (config.users[i].trusts_backend() && reader.good(fmt::format("users[{}].source", i))) {
       backend_checks = true;
-      if (pool != nullptr && pool->master) {
+      if (pool != nullptr && pool->trusts_headgate()) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
       }
+    }
+    if (config.users[i].kind == SourceKind::kOauth && pool != nullptr && !pool->trusts_headgate() &&
+        pool->login == BackendLogin::kPassword) {
+      reader.refuse(path, fmt::format("a pool with a master user, or with login token, secret or "
+                                      "external, since a token is no password, found '{}'",
+                                      pool->name));
     }
   }
   for (std::size_t i = 0; i < config.users.size(); ++i) {
     for (std::size_t j = 0; j < config.users[i].map.size(); ++j) {
       const std::string path = fmt::format("users[{}].map[{}].pool", i, j);
       const Pool* pool = find_pool(reader, config, config.users[i].map[j].pool, path);
-      if (pool != nullptr && pool->master) {
+      if (pool != nullptr && pool->trusts_headgate()) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
       }
     }
@@ -194,7 +203,7 @@ void check_users(Reader& reader, const Config& config) {
   for (std::size_t i = 0; i < config.routes.size(); ++i) {
     const std::string path = fmt::format("routes[{}].pool", i);
     const Pool* pool = find_pool(reader, config, config.routes[i].pool, path);
-    if (backend_checks && pool != nullptr && pool->master) {
+    if (backend_checks && pool != nullptr && pool->trusts_headgate()) {
       reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
     }
   }
@@ -227,6 +236,7 @@ void check_whole(Reader& reader, const Config& config) {
   check_pools(reader, config);
   check_users(reader, config);
   check_login(reader, config);
+  check_mechanisms(reader, config);
 }
 
 }  // namespace headgate::config

@@ -35,6 +35,19 @@ enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
 enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
+// SASL mechanisms that clients may be offered.
+enum class Mechanism : std::uint8_t { kPlain, kLogin, kXoauth2, kOauthbearer };
+// How users are logged in at a pool's backends.
+enum class BackendLogin : std::uint8_t {
+  kPassword,  // with the client's password
+  kToken,     // with the client's password or token
+  kSecret,    // with one secret for all users
+  kExternal,  // by Headgate's certificate (SASL EXTERNAL)
+};
+
+// 127.0.0.0/8 and ::1.
+std::vector<Network> loopback_networks();
+
 struct ProxyProtocol {
   std::vector<Network> trusted;
   milliseconds timeout{3000};
@@ -46,7 +59,8 @@ struct Listener {
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
   int backlog = 4096;
-  unsigned max_sessions = 0;  // logged in; 0: no limit
+  unsigned max_sessions = 0;    // logged in; 0: no limit
+  std::vector<Mechanism> sasl;  // empty: all that the user sources can serve
 };
 
 struct Certificate {
@@ -87,6 +101,35 @@ struct Master {
   Secret password;  // from `password` or the file `password_file`
 };
 
+// How far a health check goes: TCP (and TLS where it comes first), the greeting, a login, a
+// mailbox.
+enum class CheckLevel : std::uint8_t { kConnect, kGreeting, kLogin, kMailbox };
+
+// Backends that are slow but not dead.
+struct Slow {
+  unsigned multiple = 3;       // of the median of the pool's other backends
+  milliseconds above{250};     // below that nothing is slow
+  seconds window{60};          // over which the logins are looked at
+  unsigned least_logins = 20;  // in the window; with fewer nothing is said
+  unsigned most_share = 3000;  // hundredths of a per cent of the pool's weight, away at once
+};
+
+// Health checks of a pool's backends and what follows from them.
+struct Health {
+  CheckLevel level = CheckLevel::kGreeting;
+  std::string user;  // the test account; its password is from `password` or `password_file`
+  Secret password;
+  milliseconds interval{5000};
+  milliseconds failed_interval{1000};  // the same after a check that failed
+  milliseconds timeout{3000};          // of a whole check
+  unsigned rise = 2;                   // checks passed in a row that bring a backend back
+  unsigned fall = 3;                   // checks failed in a row that take it out
+  milliseconds slow_start{30000};      // until a backend that is back has its whole weight
+  unsigned panic_below = 5000;         // hundredths of a per cent of the pool's weight; 0: never
+  std::optional<Slow> slow;
+  milliseconds end_sessions_over{0};  // of a backend that was taken out; 0: they go on
+};
+
 struct Pool {
   std::string name;
   Policy policy = Policy::kUserHash;
@@ -98,12 +141,23 @@ struct Pool {
   bool verify = true;
   std::string ca;  // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
+  BackendLogin login = BackendLogin::kPassword;  // where there is no master user
+  Secret secret;                                 // kSecret, from `secret` or `secret_file`
+  std::optional<Certificate> client_certificate;
   std::optional<Master> master;
   std::vector<Backend> backends;  // none: the user sources name them
   unsigned max_sessions = 0;      // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
+  unsigned ready_connections = 0;     // each worker, for each backend
+  milliseconds ready_for{45000};      // how long one of them waits for a user
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
+  std::optional<Health> health;
+
+  // Whether the backends let in anybody whom Headgate lets in.
+  [[nodiscard]] bool trusts_headgate() const {
+    return master || login == BackendLogin::kSecret || login == BackendLogin::kExternal;
+  }
 };
 
 enum class SourceKind : std::uint8_t {
@@ -255,6 +309,7 @@ struct Login {
   seconds timeout{60};                        // whole time before login, whatever the client sends
   std::size_t max_line = 8192;                // bytes of a command line without its literals
   std::size_t max_literal = 4096;             // bytes of one literal
+  std::size_t max_sasl = 16384;               // bytes of a line with a token
   std::size_t max_total = 65536;              // bytes before login in all
   std::size_t max_sessions = 10000;           // sessions before login in all; the oldest gives way
   unsigned max_failures = 3;                  // failed logins, then BYE
@@ -263,6 +318,27 @@ struct Login {
   std::vector<std::string> capabilities_add;  // `capabilities: {add: […], remove: […]}`
   std::vector<std::string> capabilities_remove;
   std::string greeting = "Headgate ready.";  // human-readable text
+};
+
+// From how many failed logins on something happens.
+struct GuessLimit {
+  unsigned free = 0;   // without any consequence
+  unsigned limit = 0;  // then logins are refused; 0: never
+};
+
+// Against those who guess passwords.
+struct Guessing {
+  bool enabled = true;
+  GuessLimit address{.free = 20, .limit = 200};
+  GuessLimit user{.free = 10, .limit = 100};
+  GuessLimit pair{.free = 5, .limit = 20};
+  seconds forget{3600};             // a count falls from its limit to nothing
+  seconds remember{7 * 24 * 3600};  // after a login a user is known at an address
+  milliseconds max_delay{15000};
+  unsigned parallel = 1000;        // logins under way from one address
+  unsigned parallel_suspect = 10;  // the same once it has used up its free failures
+  std::vector<Network> exempt = loopback_networks();
+  std::size_t entries = 262'144;  // of each kind
 };
 
 // Limits on sessions that are logged in, each 0 for none. A network is a client's address cut to
@@ -285,8 +361,20 @@ struct Relay {
   std::size_t buffer_size = 262144;
 };
 
+enum class TokenRole : std::uint8_t { kRead, kOperator };
+
+// Lets its holder use the JSON API.
+struct AdminToken {
+  std::string name;
+  TokenRole role = TokenRole::kRead;
+  Secret token;  // from `token_file`
+};
+
 struct Admin {
   std::optional<Endpoint> address;
+  std::vector<AdminToken> tokens;
+  std::string state_file;   // empty: what operators have set ends with the process
+  unsigned move_rate = 50;  // sessions a second
 };
 
 struct Log {
@@ -304,6 +392,7 @@ struct Config {
   std::vector<Route> routes;
   Login login;
   Limits limits;
+  Guessing guessing;
   Relay relay;
   Admin admin;
   Log log;
@@ -336,6 +425,7 @@ std::string_view name(Policy policy);
 std::string_view name(HashInput input);
 std::string_view name(ForwardClient forward);
 std::string_view name(SourceKind kind);
+std::string_view name(CheckLevel level);
 std::string_view name(SqlDriver driver);
 
 }  // namespace headgate::config

@@ -5,6 +5,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 
 #include "base/printable.h"
 #include "base/unique_fd.h"
@@ -92,6 +93,27 @@ Type<std::string> file(std::string_view what) {
           [](const std::string& path) { return path.empty() ? "" : yaml_text(path); }};
 }
 
+Type<std::string> file_to_write(std::string_view what) {
+  std::string expected(what);
+  auto read = [expected](Reader& reader, const Value& value, std::string& out) {
+    auto path = read_path(reader, value, expected);
+    if (!path) {
+      return false;
+    }
+    const std::string folder = std::filesystem::path(*path).parent_path();
+    if (reader.checks_files() &&
+        ::access(folder.empty() ? "." : folder.c_str(), W_OK | X_OK) != 0) {
+      reader.expected(value, expected, "'" + printable(folder) + "': " + std::strerror(errno));
+      return false;
+    }
+    out = std::move(*path);
+    return true;
+  };
+  return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
+          std::move(read),
+          [](const std::string& path) { return path.empty() ? "" : yaml_text(path); }};
+}
+
 Type<Secret> secret(std::string_view what) {
   const std::string expected = std::string(what) + " of 1 to 1023 bytes without line ends";
   auto read = [expected](Reader& reader, const Value& value, Secret& out) {
@@ -109,7 +131,13 @@ Type<Secret> secret(std::string_view what) {
   };
   return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
           std::move(read),
-          [](const Secret&) { return std::string(); }};
+          [](const Secret&) { return std::string(); },
+          [](const Secret& value) {
+            TextNode node;
+            node.kind = TextNode::Kind::kSecret;
+            node.secret = value.clone();
+            return node;
+          }};
 }
 
 Type<Secret> secret_file() {

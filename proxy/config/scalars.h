@@ -60,6 +60,8 @@ Type<std::string> header_name();
 // A file that exists and can be read; kept as a path that does not depend on the folder of the
 // configuration.
 Type<std::string> file(std::string_view what);
+// A file that need not exist, in a folder that can be written to; kept likewise.
+Type<std::string> file_to_write(std::string_view what);
 // The value itself, and the first line of a file that holds it.
 Type<Secret> secret(std::string_view what = "a password");
 Type<Secret> secret_file();

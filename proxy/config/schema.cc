@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include "config/admin.h"
+#include "config/guessing.h"
+#include "config/login.h"
+#include "config/mechanisms.h"
+#include "config/pool_health.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -12,7 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr unsigned kMostSessions = 10'000'000;
+constexpr unsigned kMostReadyConnections = 1000;
 
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
@@ -28,11 +33,19 @@ const Choices<Failback> kFailbacks = {{"when_idle", Failback::kWhenIdle},
                                       {"at_once", Failback::kAtOnce}};
 const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
                                           {"id", ForwardClient::kId}};
+const Choices<Mechanism> kMechanisms = {{"PLAIN", Mechanism::kPlain},
+                                        {"LOGIN", Mechanism::kLogin},
+                                        {"XOAUTH2", Mechanism::kXoauth2},
+                                        {"OAUTHBEARER", Mechanism::kOauthbearer}};
+const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPassword},
+                                              {"token", BackendLogin::kToken},
+                                              {"secret", BackendLogin::kSecret},
+                                              {"external", BackendLogin::kExternal}};
 const Choices<std::string> kTlsVersions = {{"1.2", "1.2"}, {"1.3", "1.3"}};
-const Choices<log::Level> kLevels = {{"debug", log::Level::kDebug},
-                                     {"info", log::Level::kInfo},
-                                     {"warning", log::Level::kWarning},
-                                     {"error", log::Level::kError}};
+const Choices<log::Level> kLogLevels = {{"debug", log::Level::kDebug},
+                                        {"info", log::Level::kInfo},
+                                        {"warning", log::Level::kWarning},
+                                        {"error", log::Level::kError}};
 const Choices<log::Format> kFormats = {{"text", log::Format::kText}, {"json", log::Format::kJson}};
 
 Type<Listener> listener_type() {
@@ -64,11 +77,17 @@ Type<Listener> listener_type() {
           "as well."),
       key("max_sessions", &Listener::max_sessions, number(0U, kMostSessions),
           "Sessions that are logged in by this listener; further logins are refused. 0: no limit."),
+      key("sasl", &Listener::sasl,
+          list_of(choice(kMechanisms), "a list of at least one SASL mechanism", 1),
+          "SASL mechanisms to offer, in this order; without PLAIN and LOGIN the command LOGIN is "
+          "off "
+          "as well. Not set: all that the user sources can serve.",
+          {.example = "[PLAIN, OAUTHBEARER]"}),
   });
 }
 
-Type<Tls> tls_type() {
-  const auto certificate = section<Certificate>({
+Type<Certificate> certificate_type() {
+  return section<Certificate>({
       key("certificate", &Certificate::certificate, file("a PEM file that can be read"),
           "PEM file: the certificate, then its chain.",
           {.required = true, .example = "fullchain.pem"}),
@@ -76,8 +95,11 @@ Type<Tls> tls_type() {
           "PEM file: the private key, not encrypted.",
           {.required = true, .example = "privkey.pem"}),
   });
+}
+
+Type<Tls> tls_type() {
   return section<Tls>({
-      key("certificates", &Tls::certificates, list_of(certificate, "a list of certificates"),
+      key("certificates", &Tls::certificates, list_of(certificate_type(), "a list of certificates"),
           "What listeners with TLS show to clients. An RSA and an ECDSA certificate may stand side "
           "by "
           "side.",
@@ -151,6 +173,28 @@ Type<Pin> pin_type() {
       check_pin);
 }
 
+void check_pool(Reader& reader, const std::string& path, const Pool& pool) {
+  const auto refuse = [&](std::string_view key, std::string what) {
+    reader.refuse(fmt::format("{}.{}", path, key), std::move(what));
+  };
+  const bool secret = reader.has(path + ".secret");
+  const bool secret_file = reader.has(path + ".secret_file");
+  const bool external = pool.login == BackendLogin::kExternal;
+  if (pool.login == BackendLogin::kSecret ? secret == secret_file : secret || secret_file) {
+    refuse(secret_file ? "secret_file" : "secret",
+           "either secret or secret_file with login secret, and neither with another login");
+  }
+  if (external && !reader.has(path + ".client_certificate")) {
+    refuse("login", "a section client_certificate with login external, found none");
+  }
+  if (pool.client_certificate && pool.tls == TlsMode::kNone) {
+    refuse("client_certificate", "no certificate in a pool with tls none, which cannot show it");
+  }
+  if (pool.master && (pool.login == BackendLogin::kSecret || external)) {
+    refuse("login", "login password or token beside a master user");
+  }
+}
+
 Type<Pool> pool_type() {
   const auto master = section<Master>(
       {
@@ -164,56 +208,96 @@ Type<Pool> pool_type() {
               {.secret = true, .example = "master.password"}),
       },
       check_master);
-  return section<Pool>({
-      key("policy", &Pool::policy, choice(kPolicies),
-          "How a backend is chosen for a user without sessions. user_hash: the same user always "
-          "gets the same one, and a changed list moves as few users as possible. least_sessions: "
-          "the one with the fewest sessions by weight. power_of_two: of two drawn by weight the "
-          "one with fewer. round_robin: in turns. random: drawn by weight. first: the first of the "
-          "list that is up and not full. source_hash: as user_hash, but of the client's address "
-          "(IPv6: its /64). Whatever the policy, all sessions of a user at one time go to one "
-          "backend.",
-          {.shown = true}),
-      key("hash", &Pool::hash, choice(kHashInputs),
-          "What user_hash and shares hash, in lower case. user: the whole name. without_detail: "
-          "alice+lists@example.org as alice@example.org. domain: users of a domain stay together."),
-      key("load_bound", &Pool::load_bound, load_bound(),
-          "With user_hash: no backend takes new users beyond this many per cent of its share of "
-          "the pool's sessions; they go to their next one. Users with sessions stay. 0: no "
-          "bound."),
-      key("failback", &Pool::failback, choice(kFailbacks),
-          "When users return to a backend that had failed. when_idle: once their last session has "
-          "ended. at_once: with their next login; their other sessions are ended then."),
-      key("pins", &Pool::pins, list_of(pin_type(), "a list of pins"),
-          "Users that live on one backend whatever the policy says; the first that matches "
-          "counts."),
-      key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
-      key("verify", &Pool::verify, boolean(),
-          "Whether a backend must show a valid certificate for its host name."),
-      key("ca", &Pool::ca, file("a PEM file that can be read"),
-          "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
-      key("forward_client", &Pool::forward_client, choice(kForwards),
-          "How the backend learns the client's address. id: by the ID command, when the backend "
-          "lists ID and trusts Headgate. none: not at all."),
-      key("master", &Pool::master, master,
-          "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
-          "identity). "
-          "Needs a source that checks passwords."),
-      key("backends", &Pool::backends, list_of(backend_type(), "a list of backends"),
-          "The mail servers of the pool. May be left out where only source auth_http leads, which "
-          "names the backend.",
-          {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
-      key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
-          "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
-      key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
-          "How long one backend may take to accept a connection, TLS included."),
-      key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
-          "Time for connects, retries and login at backends together."),
-      key("retry_after", &Pool::retry_after, duration(10ms, 30s),
-          "For how long a backend that failed is tried last; doubles with each failure in a row, "
-          "up "
-          "to 30s."),
-  });
+  return section<Pool>(
+      {
+          key("policy", &Pool::policy, choice(kPolicies),
+              "How a backend is chosen for a user without sessions. user_hash: the same user "
+              "always "
+              "gets the same one, and a changed list moves as few users as possible. "
+              "least_sessions: "
+              "the one with the fewest sessions by weight. power_of_two: of two drawn by weight "
+              "the "
+              "one with fewer. round_robin: in turns. random: drawn by weight. first: the first of "
+              "the "
+              "list that is up and not full. source_hash: as user_hash, but of the client's "
+              "address "
+              "(IPv6: its /64). Whatever the policy, all sessions of a user at one time go to one "
+              "backend.",
+              {.shown = true}),
+          key("hash", &Pool::hash, choice(kHashInputs),
+              "What user_hash and shares hash, in lower case. user: the whole name. "
+              "without_detail: "
+              "alice+lists@example.org as alice@example.org. domain: users of a domain stay "
+              "together."),
+          key("load_bound", &Pool::load_bound, load_bound(),
+              "With user_hash: no backend takes new users beyond this many per cent of its share "
+              "of "
+              "the pool's sessions; they go to their next one. Users with sessions stay. 0: no "
+              "bound."),
+          key("failback", &Pool::failback, choice(kFailbacks),
+              "When users return to a backend that had failed. when_idle: once their last session "
+              "has "
+              "ended. at_once: with their next login; their other sessions are ended then."),
+          key("pins", &Pool::pins, list_of(pin_type(), "a list of pins"),
+              "Users that live on one backend whatever the policy says; the first that matches "
+              "counts."),
+          key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
+          key("verify", &Pool::verify, boolean(),
+              "Whether a backend must show a valid certificate for its host name."),
+          key("ca", &Pool::ca, file("a PEM file that can be read"),
+              "PEM file with the authorities to trust. Not set: the system's.",
+              {.example = "ca.pem"}),
+          key("forward_client", &Pool::forward_client, choice(kForwards),
+              "How the backend learns the client's address. id: by the ID command, when the "
+              "backend "
+              "lists ID and trusts Headgate. none: not at all."),
+          key("login", &Pool::login, choice(kBackendLogins),
+              "How users are logged in where there is no master user. password: with their own. "
+              "token: "
+              "with their own password or token, as they came (XOAUTH2, OAUTHBEARER). secret: with "
+              "one "
+              "password for all of them. external: by SASL EXTERNAL with client_certificate and "
+              "the "
+              "user as authorization identity. The last two need a source that checks."),
+          key("secret", &Pool::secret, secret("a password"),
+              "login secret: the password; or secret_file.", {.secret = true, .example = "secret"}),
+          key("secret_file", &Pool::secret, secret_file(), "File whose first line is the password.",
+              {.secret = true, .example = "pool.secret"}),
+          key("client_certificate", &Pool::client_certificate, certificate_type(),
+              "Headgate's own certificate, shown to backends that ask for one."),
+          key("master", &Pool::master, master,
+              "A user that logs in on behalf of the others (SASL PLAIN with an authorization "
+              "identity). "
+              "Needs a source that checks passwords."),
+          key("backends", &Pool::backends, list_of(backend_type(), "a list of backends"),
+              "The mail servers of the pool. May be left out where only source auth_http leads, "
+              "which "
+              "names the backend.",
+              {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+          key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
+              "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
+          key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),
+              "How long one backend may take to accept a connection, TLS included."),
+          key("login_timeout", &Pool::login_timeout, duration(100ms, 10min),
+              "Time for connects, retries and login at backends together."),
+          key("ready_connections", &Pool::ready_connections, number(0U, kMostReadyConnections),
+              "Connections that each worker keeps to each backend behind the greeting, so that a "
+              "login "
+              "takes one round trip; each is one of the backend's connections before login. 0: "
+              "none."),
+          key("ready_for", &Pool::ready_for, duration(1000ms, 30min),
+              "How long such a connection waits for a user before it is made anew; to be shorter "
+              "than "
+              "the backend's own limit for connections before login."),
+          key("retry_after", &Pool::retry_after, duration(10ms, 30s),
+              "For how long a backend that failed is tried last; doubles with each failure in a "
+              "row, "
+              "up "
+              "to 30s."),
+          key("health", &Pool::health, health_type(),
+              "Active health checks of the backends. Not set: none; failed logins alone decide."),
+      },
+      check_pool);
 }
 
 void check_route(Reader& reader, const std::string& path, const Route&) {
@@ -239,58 +323,6 @@ Type<Route> route_type() {
       check_route);
 }
 
-Type<Login> login_type() {
-  return section<Login>({
-      key("timeout", &Login::timeout, duration(1s, 1h),
-          "Time from the accept to the end of the login, whatever the client sends."),
-      key("max_line", &Login::max_line, size(512, 1024 * 1024),
-          "Length of a command line without its literals."),
-      key("max_literal", &Login::max_literal, size(64, 1024 * 1024), "Length of one literal."),
-      key("max_total", &Login::max_total, size(4096, 16UL * 1024 * 1024),
-          "All bytes that a client may send before it is logged in."),
-      key("max_sessions", &Login::max_sessions, number(std::size_t{1}, std::size_t{10'000'000}),
-          "Sessions before login, all clients together; the oldest gives way to a new one."),
-      key("max_failures", &Login::max_failures, number(1U, 1000U),
-          "Failed logins after which the connection ends."),
-      key("max_bad_commands", &Login::max_bad_commands, number(1U, 1000U),
-          "Commands answered BAD after which the connection ends."),
-      key("failure_delay", &Login::failure_delay, duration(0ms, 60s),
-          "How long the reply to a wrong password waits."),
-      group<Login>(
-          "capabilities", "Changes to the capability list that clients see before login.",
-          {
-              key("add", &Login::capabilities_add,
-                  list_of(capability(), "a list of capability names"),
-                  "Capabilities to add; Headgate does not check that they work."),
-              key("remove", &Login::capabilities_remove,
-                  list_of(capability(), "a list of capability names"),
-                  "Capabilities to leave out; AUTH=PLAIN, say, also turns the mechanism off."),
-          }),
-      key("greeting", &Login::greeting, greeting_text(),
-          "Text for humans at the end of the greeting."),
-  });
-}
-
-Type<Limits> limits_type() {
-  return section<Limits>({
-      key("sessions_per_user", &Limits::sessions_per_user, number(0U, kMostSessions),
-          "Sessions that one user may have. 0: no limit."),
-      key("sessions_per_user_and_network", &Limits::sessions_per_user_and_network,
-          number(0U, kMostSessions),
-          "Sessions that one user may have from one network, which is the client's address cut to "
-          "the prefix below; behind a load balancer the address of the PROXY header. 0: no limit."),
-      key("sessions_per_network", &Limits::sessions_per_network, number(0U, kMostSessions),
-          "Sessions from one network, all users together. 0: no limit."),
-      key("ipv4_prefix", &Limits::ipv4_prefix, number(8U, 32U),
-          "Bits of an IPv4 address that make a network; 32: each address by itself."),
-      key("ipv6_prefix", &Limits::ipv6_prefix, number(16U, 128U),
-          "Bits of an IPv6 address that make a network; 64: what a household has."),
-      key("exempt", &Limits::exempt, list_of(network(), "a list of networks in CIDR form"),
-          "Networks that the limits by network do not count: webmail, large NATs.",
-          {.example = R"(["192.0.2.0/24"])"}),
-  });
-}
-
 Type<Relay> relay_type() {
   return section<Relay>({
       key("idle_timeout", &Relay::idle_timeout, duration(1s, 24h),
@@ -310,14 +342,8 @@ Type<Relay> relay_type() {
 }
 
 Type<Config> config_type() {
-  const auto admin = section<Admin>({
-      key("address", &Admin::address, endpoint(),
-          "Where /metrics, /healthz and /readyz are served. Not set: nowhere. There is no "
-          "password; keep it off public networks. IPv4: Debian 12's HTTP library has no IPv6.",
-          {.shown = true, .example = R"("127.0.0.1:9143")"}),
-  });
   const auto log = section<Log>({
-      key("level", &Log::level, choice(kLevels), "The least level that is written."),
+      key("level", &Log::level, choice(kLogLevels), "The least level that is written."),
       key("format", &Log::format, choice(kFormats), "text for people, json for machines."),
   });
   return section<Config>({
@@ -339,8 +365,10 @@ Type<Config> config_type() {
       key("login", &Config::login, login_type(), "Limits on clients before they are logged in."),
       key("limits", &Config::limits, limits_type(),
           "Limits on sessions that are logged in; who is above one is told so with [LIMIT]."),
+      key("guessing", &Config::guessing, guessing_type(),
+          "Against those who guess passwords: who fails too often waits, and then is refused."),
       key("relay", &Config::relay, relay_type(), "Sessions after login."),
-      key("admin", &Config::admin, admin, "HTTP for operators.", {.shown = true}),
+      key("admin", &Config::admin, admin_type(), "HTTP for operators.", {.shown = true}),
       key("log", &Config::log, log, "Log lines, written to standard error."),
   });
 }
@@ -349,6 +377,11 @@ Type<Config> config_type() {
 
 const Type<Config>& schema() {
   static const Type<Config> type = config_type();
+  return type;
+}
+
+const Type<UserSource>& user_source_schema() {
+  static const Type<UserSource> type = source_type();
   return type;
 }
 
@@ -363,6 +396,9 @@ std::string_view name(HashInput input) {
 }
 std::string_view name(ForwardClient forward) {
   return word(kForwards, forward);
+}
+std::string_view name(Mechanism mechanism) {
+  return word(kMechanisms, mechanism);
 }
 
 }  // namespace headgate::config

@@ -9,6 +9,7 @@ namespace headgate::config {
 
 // The one table of all keys: what the parser reads and what the generators print.
 const Type<Config>& schema();
+const Type<UserSource>& user_source_schema();
 
 // The documents that come from the table.
 std::string configuration_page();  // docs/configuration.md

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/reader.h"
+#include "config/text_tree.h"
 
 // The vocabulary of the schema. A Type<T> knows how to read a T, how to print one and how to
 // describe itself; types compose into lists, maps and sections, and the one table of schema.cc is
@@ -51,14 +52,32 @@ struct Type {
   // False when something was wrong; it has been reported.
   std::function<bool(Reader&, const Value&, T&)> read;
   std::function<std::string(const T&)> print;  // as YAML; empty for what has no short form
+  // As a tree, to be compared with another one. Not set: it is one text, that of print().
+  std::function<TextNode(const T&)> tree = {};
 };
+
+template <typename T>
+std::function<TextNode(const T&)> tree_of(const Type<T>& type) {
+  if (type.tree) {
+    return type.tree;
+  }
+  return [print = type.print](const T& value) {
+    TextNode node;
+    node.text = print(value);
+    return node;
+  };
+}
 
 // One key of a section that is read into an S.
 template <typename S>
 struct Key {
   KeyInfo info;
   std::function<bool(Reader&, const Value&, S&)> read;
+  std::function<std::optional<TextNode>(const S&)> tree;  // nullopt: not set
 };
+
+// `node` as the value of the key.
+TextNode value_of(std::string_view key, std::string_view standard, bool secret, TextNode node);
 
 // Conditions between the keys of one section; reports by Reader::refuse().
 template <typename S>
@@ -68,20 +87,30 @@ template <typename S, typename T>
 Key<S> key(std::string_view name, T S::* member, Type<T> type, std::string_view help,
            KeyOptions options = {}) {
   std::string standard = options.required || options.secret ? "" : type.print(S{}.*member);
-  return {{name, help, type.info, options, std::move(standard)},
-          [member, read = std::move(type.read)](Reader& reader, const Value& value, S& section) {
+  auto tree = [name, member, standard, secret = options.secret,
+               tree = tree_of(type)](const S& section) {
+    return std::optional(value_of(name, standard, secret, tree(section.*member)));
+  };
+  return {{name, help, type.info, options, standard},
+          [member, read = type.read](Reader& reader, const Value& value, S& section) {
             return read(reader, value, section.*member);
-          }};
+          },
+          std::move(tree)};
 }
 
 // A key without which the member stays empty.
 template <typename S, typename T>
 Key<S> key(std::string_view name, std::optional<T> S::* member, Type<T> type, std::string_view help,
            KeyOptions options = {}) {
+  auto tree = [name, member, secret = options.secret, tree = tree_of(type)](const S& section) {
+    return section.*member ? std::optional(value_of(name, "", secret, tree(*(section.*member))))
+                           : std::nullopt;
+  };
   return {{name, help, type.info, options, ""},
-          [member, read = std::move(type.read)](Reader& reader, const Value& value, S& section) {
+          [member, read = type.read](Reader& reader, const Value& value, S& section) {
             return read(reader, value, (section.*member).emplace());
-          }};
+          },
+          std::move(tree)};
 }
 
 // The part of reading a section that does not depend on its type: reports what is no section, keys
@@ -101,6 +130,16 @@ TypeInfo section_info(const std::vector<Key<S>>& keys) {
 template <typename S>
 Type<S> section(std::vector<Key<S>> keys, Check<S> check = {}) {
   TypeInfo info = section_info(keys);
+  auto tree = [keys](const S& section) {
+    TextNode node;
+    node.kind = TextNode::Kind::kSection;
+    for (const Key<S>& key : keys) {
+      if (auto child = key.tree(section)) {
+        node.children.push_back(*std::move(child));
+      }
+    }
+    return node;
+  };
   auto read = [keys = std::move(keys), infos = info.keys, check = std::move(check)](
                   Reader& reader, const Value& value, S& out) {
     bool ok = true;
@@ -112,14 +151,18 @@ Type<S> section(std::vector<Key<S>> keys, Check<S> check = {}) {
     }
     return ok;
   };
-  return {std::move(info), std::move(read), [](const S&) { return std::string(); }};
+  return {std::move(info), std::move(read), [](const S&) { return std::string(); },
+          std::move(tree)};
 }
 
 // A section in the file that has no struct of its own: its keys are members of S.
 template <typename S>
 Key<S> group(std::string_view name, std::string_view help, std::vector<Key<S>> keys) {
   Type<S> type = section(std::move(keys));
-  return {{name, help, std::move(type.info), {}, ""}, std::move(type.read)};
+  auto tree = [name, tree = std::move(type.tree)](const S& section) {
+    return std::optional(value_of(name, "", false, tree(section)));
+  };
+  return {{name, help, std::move(type.info), {}, ""}, std::move(type.read), std::move(tree)};
 }
 
 // What lists and maps do with their entries, whatever these are: false when it is no list or map.
@@ -140,6 +183,7 @@ Type<std::vector<T>> list_of(Type<T> item, std::string_view what, std::size_t mi
   }
   auto read = [info, minimum, item](Reader& reader, const Value& value, std::vector<T>& out) {
     bool ok = true;
+    out.clear();  // of a default
     ok = read_items(reader, value, info, minimum,
                     [&](const Value& entry) {
                       out.emplace_back();
@@ -155,7 +199,19 @@ Type<std::vector<T>> list_of(Type<T> item, std::string_view what, std::size_t mi
     }
     return text + "]";
   };
-  return {std::move(info), std::move(read), std::move(print)};
+  if (item.info.shape == Shape::kScalar) {
+    return {std::move(info), std::move(read), std::move(print)};
+  }
+  auto tree = [tree = tree_of(item)](const std::vector<T>& list) {
+    TextNode node;
+    node.kind = TextNode::Kind::kList;
+    for (const T& entry : list) {
+      node.children.push_back(tree(entry));
+      node.children.back().name = item_name(node.children.back(), node.children.size() - 1);
+    }
+    return node;
+  };
+  return {std::move(info), std::move(read), std::move(print), std::move(tree)};
 }
 
 // A section whose keys are names that the file chooses; kept in order, each item knowing its name.
@@ -179,7 +235,17 @@ Type<std::vector<T>> map_of(std::string T::* name_member, Type<T> item, std::str
          ok;
     return ok;
   };
-  return {std::move(info), std::move(read), [](const std::vector<T>&) { return std::string(); }};
+  auto tree = [tree = tree_of(item), name_member](const std::vector<T>& entries) {
+    TextNode node;
+    node.kind = TextNode::Kind::kMap;
+    for (const T& entry : entries) {
+      node.children.push_back(tree(entry));
+      node.children.back().name = entry.*name_member;
+    }
+    return node;
+  };
+  return {std::move(info), std::move(read), [](const std::vector<T>&) { return std::string(); },
+          std::move(tree)};
 }
 
 }  // namespace headgate::config

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,10 +25,20 @@ struct ForwardedClient {
   std::vector<IdField> id;  // the client's own ID fields
 };
 
+// What a login at a backend proves itself by. A backend that has only one of the two token
+// mechanisms gets that one.
+enum class BackendProof : std::uint8_t {
+  kPassword,
+  kXoauth2,
+  kOauthbearer,
+  kExternal,  // Headgate's certificate (SASL EXTERNAL); there is no secret
+};
+
 struct BackendLoginRequest {
-  std::string user;           // who logs in (authentication identity)
-  std::string authorization;  // on whose behalf, when a master user logs in; empty: `user` itself
-  Secret password;
+  BackendProof proof = BackendProof::kPassword;
+  std::string user;            // who logs in (authentication identity)
+  std::string authorization;   // on whose behalf, when a master user logs in; empty: `user` itself
+  Secret password;             // or token
   bool forward_client = true;  // send ID when the backend lists it
   ForwardedClient client;
 };

@@ -27,11 +27,12 @@ enum class CloseReason : std::uint8_t {
   kBackendClosed,    // the backend ended in order: LOGOUT after login, or BYE
   kBackendReset,     // the backend's connection broke
   kMoved,            // the user's sessions are at another backend now
+  kBackendDown,      // health checks took the backend out, and its sessions are to end then
   kKicked,           // by an operator
   kShutdown,         // Headgate is stopping
   kInternal,         // a fault of Headgate's own
 };
-inline constexpr std::size_t kCloseReasonCount = 19;
+inline constexpr std::size_t kCloseReasonCount = 20;
 
 struct CloseInfo {
   CloseReason reason;

@@ -43,6 +43,8 @@ constexpr FailureInfo kFailures[] = {
     {kListenerFull,          "listener_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kPoolFull,              "pool_full",              kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kBackendsFull,          "backends_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
+    {kGuessing,              "guessing",               kClient,    false, true,  Level::kInfo,    "LIMIT",                "Too many failed logins, please try again later."},
+    {kUserGuessed,           "user_guessed",           kClient,    false, true,  Level::kInfo,    "UNAVAILABLE",          kTryLater},
     {kShutdown,              "shutdown",               kNobody,    false, false, Level::kInfo,    "UNAVAILABLE",          "Server is shutting down, please try again."},
     {kInternal,              "internal",               kHeadgate,  false, false, Level::kError,   "SERVERBUG",            "Internal error."},
 };

@@ -41,10 +41,12 @@ enum class LoginFailure : std::uint8_t {
   kListenerFull,          // the listener has
   kPoolFull,              // the pool has
   kBackendsFull,          // each backend that might take the user has
+  kGuessing,              // too many failed logins from there; nothing was looked up
+  kUserGuessed,           // too many failed logins of this user, from everywhere
   kShutdown,              // Headgate is stopping
   kInternal,              // a fault of Headgate's own
 };
-inline constexpr std::size_t kLoginFailureCount = 26;
+inline constexpr std::size_t kLoginFailureCount = 28;
 
 struct FailureInfo {
   LoginFailure failure;
@@ -59,6 +61,10 @@ struct FailureInfo {
 
 const FailureInfo& info(LoginFailure failure);
 std::span<const FailureInfo> all_failures();
+// What counts against a backend: it, or the way to it, failed; the user was not judged.
+constexpr bool blames_backend(const FailureInfo& info) {
+  return info.retry_elsewhere && (info.fault == Fault::kBackend || info.fault == Fault::kNetwork);
+}
 std::string_view name(Fault fault);
 
 }  // namespace headgate::dialogue

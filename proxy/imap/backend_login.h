@@ -20,7 +20,7 @@ struct BackendLoginOptions {
 };
 
 // The backend's side of IMAP up to the end of the login: greeting, STARTTLS, CAPABILITY where it
-// was not told, then ID and LOGIN or AUTHENTICATE PLAIN in one write.
+// was not told, then ID and LOGIN or AUTHENTICATE in one write.
 class BackendLogin final : public dialogue::BackendDialogue {
  public:
   // Of untagged lines that came during the login, what is kept for the client.

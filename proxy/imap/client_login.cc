@@ -43,9 +43,16 @@ std::string failure_line(LoginFailure failure, std::string_view tag, std::string
   return line;
 }
 
-// RFC 2971 lets a client say up to 30 pairs of 30 and 1,024 bytes about itself, all on one line.
-std::size_t longer_limit(std::string_view begin) {
-  return split_command(begin).command == Command::kId ? kMaxIdLine : 0;
+// Nobody looks at the password.
+std::string no_login_line(std::string_view tag) {
+  return std::string(tag) + " NO [CANNOT] Use AUTHENTICATE.\r\n";
+}
+
+// RFC 2971 lets a client say up to 30 pairs of 30 and 1,024 bytes about itself, all on one line; an
+// initial response may hold a token.
+std::size_t longer_limit(std::string_view begin, std::size_t max_sasl) {
+  const Command command = split_command(begin).command;
+  return command == Command::kId ? kMaxIdLine : command == Command::kAuthenticate ? max_sasl : 0;
 }
 
 }  // namespace
@@ -53,7 +60,7 @@ std::size_t longer_limit(std::string_view begin) {
 ClientLogin::ClientLogin(const ClientLoginProfile& profile)
     : profile_(profile),
       secure_(profile.options().secure),
-      reader_(profile.options().max_line, longer_limit) {}
+      reader_(profile.options().max_line, longer_limit, profile.options().max_sasl) {}
 
 void ClientLogin::greet(std::string& out) {
   out += profile_.greeting();
@@ -208,6 +215,11 @@ Action ClientLogin::on_login(std::string_view arguments, std::string& out) {
   if (!secure_) {
     return refuse(LoginFailure::kPrivacyRequired, out);
   }
+  if (!profile_.options().login_command) {
+    out += no_login_line(tag_);
+    end_command(State::kCommand);
+    return NoAction{};
+  }
   LoginArguments login;
   if (parse_login(arguments, login) != Parse::kOk) {
     return bad("LOGIN takes a user name and a password.", out);
@@ -256,6 +268,9 @@ std::optional<ClientLogin::Refusal> ClientLogin::judge_literal(const CommandLine
     if (!secure_) {
       return Refusal{failure_line(LoginFailure::kPrivacyRequired, tag_), false};
     }
+    if (!profile_.options().login_command) {
+      return Refusal{no_login_line(tag_), false};
+    }
     LoginArguments login;
     parsed = parse_login(line.arguments, login);
   } else if (line.command == Command::kId) {
@@ -289,6 +304,14 @@ void ClientLogin::on_tls_established() {
 
 Action ClientLogin::on_login_failed(const dialogue::Refusal& refusal, std::string& out) {
   if (state_ != State::kAuthenticating && state_ != State::kSaslSource) {
+    return NoAction{};
+  }
+  const std::string why =
+      exchange_ != nullptr ? exchange_->last_challenge(refusal.failure) : std::string();
+  if (!why.empty()) {
+    refusal_ = {failure_line(refusal.failure, tag_, refusal.text), false, refusal.last};
+    refused_ = true;
+    challenge(why, out);
     return NoAction{};
   }
   return refuse(refusal, out);
@@ -384,8 +407,12 @@ Action ClientLogin::refuse(const dialogue::Refusal& refusal, std::string& out) {
   if (refusal.failure == LoginFailure::kPrivacyRequired) {
     return NoAction{};
   }
+  return count_failure(refusal.last, out);
+}
+
+Action ClientLogin::count_failure(bool last, std::string& out) {
   ++failures_;
-  if (refusal.last) {
+  if (last) {
     return close(CloseReason::kTooManyFailures, out);
   }
   const unsigned most = profile_.options().max_failures;
@@ -407,6 +434,7 @@ void ClientLogin::end_command(State next) {
   reader_.set_literals(true);
   exchange_.reset();
   mechanism_ = nullptr;
+  refused_ = false;
   state_ = next;
 }
 

@@ -55,7 +55,8 @@ class ClientLogin final : public dialogue::ClientDialogue {
   // Refused before its last byte was here; answered when it is over.
   struct Refusal {
     std::string reply;
-    bool bad = false;  // counts as a bad command
+    bool bad = false;   // counts as a bad command
+    bool last = false;  // the session ends with it
   };
 
   dialogue::Action on_event(CommandReader::Event event, std::string& out);
@@ -82,6 +83,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   dialogue::Action count_bad(std::string& out);
   void ok(std::string_view text, std::string& out) const;
   dialogue::Action refuse(const dialogue::Refusal& refusal, std::string& out);
+  dialogue::Action count_failure(bool last, std::string& out);
   dialogue::Action close(dialogue::CloseReason reason, std::string& out);
   void end_command(State next);
 
@@ -101,6 +103,8 @@ class ClientLogin final : public dialogue::ClientDialogue {
   // Of the AUTHENTICATE in progress; without an exchange it is the user source that judges.
   const SaslMechanism* mechanism_ = nullptr;
   std::unique_ptr<SaslExchange> exchange_;
+  // Its credentials were refused and the client is told why; refusal_ follows its answer to that.
+  bool refused_ = false;
 };
 
 }  // namespace headgate::imap

@@ -1,5 +1,6 @@
 #include "imap/client_login_profile.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "imap/capability_list.h"
@@ -8,8 +9,22 @@
 
 namespace headgate::imap {
 
+namespace {
+
+// A mechanism whose capability is taken away is none.
+ClientLoginOptions without_removed(ClientLoginOptions options) {
+  std::erase_if(options.mechanisms, [&](const SaslMechanism& mechanism) {
+    return std::ranges::any_of(options.capabilities_remove, [&](const std::string& capability) {
+      return equals_ignoring_case(capability, "AUTH=" + mechanism.name);
+    });
+  });
+  return options;
+}
+
+}  // namespace
+
 ClientLoginProfile::ClientLoginProfile(ClientLoginOptions options)
-    : options_(std::move(options)),
+    : options_(without_removed(std::move(options))),
       capabilities_clear_(make_capabilities(false)),
       capabilities_secure_(make_capabilities(true)),
       greeting_("* OK [CAPABILITY " + capabilities(options_.secure) + "] ") {
@@ -35,10 +50,10 @@ std::string ClientLoginProfile::make_capabilities(bool secure) const {
     for (const SaslMechanism& mechanism : options_.mechanisms) {
       list.add("AUTH=" + mechanism.name);
     }
-  } else {
-    if (options_.tls_available) {
-      list.add("STARTTLS");
-    }
+  } else if (options_.tls_available) {
+    list.add("STARTTLS");
+  }
+  if (!secure || !options_.login_command) {
     list.add("LOGINDISABLED");
   }
   for (const std::string& capability : options_.capabilities_add) {

@@ -18,7 +18,10 @@ struct ClientLoginOptions {
   std::vector<std::string> capabilities_add;
   std::vector<std::string> capabilities_remove;
   std::vector<SaslMechanism> mechanisms = default_mechanisms();
+  // The command LOGIN; false: LOGINDISABLED.
+  bool login_command = true;
   std::size_t max_line = 8192;     // bytes of a command without its literals and its CRLF
+  std::size_t max_sasl = 0;        // of AUTHENTICATE and of SASL responses, if larger
   std::size_t max_literal = 4096;  // bytes of one literal
   std::size_t max_total = 65536;   // bytes before login in all
   unsigned max_failures = 3;       // failed logins, then BYE; 0: no limit

@@ -61,11 +61,18 @@ Action ClientLogin::on_sasl_line(std::string& out) {
   if (reader_.bare_line_feed()) {
     return bad("Lines must end in CRLF.", out);
   }
+  const bool refused = refused_;
   if (line == "*") {
     out += tag_;
     out += " BAD Authentication cancelled.\r\n";
     end_command(State::kCommand);
-    return NoAction{};
+    return refused ? count_failure(std::exchange(refusal_, {}).last, out) : NoAction{};
+  }
+  if (refused) {
+    const Refusal refusal = std::exchange(refusal_, {});
+    out += refusal.reply;
+    end_command(State::kCommand);
+    return count_failure(refusal.last, out);
   }
   const std::optional<Secret> response = base64_decode(line);
   if (!response) {
@@ -95,7 +102,9 @@ Action ClientLogin::on_sasl_step(SaslStep step, std::string& out) {
             return NoAction{};
           },
           [&](SaslDone& done) -> Action {
-            end_command(State::kAuthenticating);
+            reader_.next();
+            reader_.set_literals(true);
+            state_ = State::kAuthenticating;
             return Authenticate{std::move(done.credentials)};
           },
           [&](const SaslRefused& refused) -> Action { return refuse(refused.failure, out); },

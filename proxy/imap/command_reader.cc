@@ -86,13 +86,16 @@ CommandReader::Result CommandReader::feed_line(std::string_view in) {
 }
 
 bool CommandReader::may_be_longer(std::size_t size, std::string_view piece) const {
+  if (!literals_) {
+    return size <= max_sasl_;
+  }
   if (longer_ == nullptr) {
     return false;
   }
   // However the bytes were cut, the command begins with what is held.
   std::string begin(held_.view().substr(0, kBeginSize));
   begin += piece.substr(0, kBeginSize - begin.size());
-  const bool longer = size <= longer_(begin);
+  const bool longer = size <= longer_(begin, max_sasl_);
   wipe(begin.data(), begin.size());
   return longer;
 }

@@ -27,13 +27,16 @@ class CommandReader {
   };
 
   // How long a command may become that begins like this and has passed the limit of all others.
-  using LongerLimit = std::size_t (*)(std::string_view begin);
+  // `max_sasl` is the reader's.
+  using LongerLimit = std::size_t (*)(std::string_view begin, std::size_t max_sasl);
   static constexpr std::size_t kBeginSize = 256;
 
   // `max_line` bounds the bytes of a command without its literals and line ends; `longer`, where it
   // allows more, those of some. It sees kBeginSize bytes at most.
-  explicit CommandReader(std::size_t max_line, LongerLimit longer = nullptr)
-      : max_line_(max_line), longer_(longer) {}
+  // `max_sasl` bounds SASL responses, where it is larger.
+  explicit CommandReader(std::size_t max_line, LongerLimit longer = nullptr,
+                         std::size_t max_sasl = 0)
+      : max_line_(max_line), max_sasl_(max_sasl), longer_(longer) {}
 
   // Takes bytes up to the next event. To be called again, with the rest or with nothing, until it
   // gives kNone.
@@ -70,6 +73,7 @@ class CommandReader {
   void keep_tail(std::string_view bytes);
 
   std::size_t max_line_;
+  std::size_t max_sasl_;
   LongerLimit longer_;
   Phase phase_ = Phase::kLine;
   bool literals_ = true;

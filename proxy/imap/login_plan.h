@@ -21,7 +21,7 @@ inline constexpr std::string_view kLoginTag = "L";
 // for each continuation that has to be waited for.
 struct LoginPlan {
   bool id = false;            // an ID command goes first
-  bool authenticate = false;  // AUTHENTICATE PLAIN; else LOGIN
+  bool authenticate = false;  // AUTHENTICATE; else LOGIN
   Secret first;
   std::vector<Secret> on_continuation;  // in this order
 };

@@ -61,11 +61,6 @@ class LoginExchange final : public SaslExchange {
   std::optional<std::string> user_;
 };
 
-template <typename Exchange>
-std::unique_ptr<SaslExchange> make() {
-  return std::make_unique<Exchange>();
-}
-
 }  // namespace
 
 bool acceptable_user(std::string_view user) {
@@ -85,11 +80,11 @@ SaslStep make_credentials(std::string_view mechanism, std::string_view user,
 }
 
 SaslMechanism sasl_plain() {
-  return {"PLAIN", make<PlainExchange>};
+  return {"PLAIN", make_exchange<PlainExchange>};
 }
 
 SaslMechanism sasl_login() {
-  return {"LOGIN", make<LoginExchange>};
+  return {"LOGIN", make_exchange<LoginExchange>};
 }
 
 std::vector<SaslMechanism> default_mechanisms() {

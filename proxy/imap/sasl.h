@@ -40,6 +40,11 @@ class SaslExchange {
   // Once, first: the client's initial response, or null when it sent none.
   virtual SaslStep begin(const Secret* initial) = 0;
   virtual SaslStep on_response(const Secret& response) = 0;
+  // The credentials that it ended in were refused: what the client is told before the reply, not
+  // yet base64. Its answer means nothing. Empty: no more than the reply.
+  [[nodiscard]] virtual std::string last_challenge(dialogue::LoginFailure /*failure*/) const {
+    return {};
+  }
 };
 
 // A mechanism that a listener offers. Without a factory every message goes to the user source as a
@@ -48,9 +53,18 @@ struct SaslMechanism {
   std::string name;  // "PLAIN", upper case
   std::unique_ptr<SaslExchange> (*make)() = nullptr;
 };
+// A factory for SaslMechanism.
+template <typename Exchange>
+std::unique_ptr<SaslExchange> make_exchange() {
+  return std::make_unique<Exchange>();
+}
 
 SaslMechanism sasl_plain();  // RFC 4616
 SaslMechanism sasl_login();  // draft-murchison-sasl-login: user name and password, each asked for
+// Tokens. The credentials' secret is the token; the user of an OAUTHBEARER may be empty, and then
+// it is the token that says who it is.
+SaslMechanism sasl_xoauth2();
+SaslMechanism sasl_oauthbearer();  // RFC 7628
 
 // What is offered when nothing else is said: PLAIN and LOGIN.
 std::vector<SaslMechanism> default_mechanisms();

@@ -6,9 +6,11 @@
 #include <span>
 #include <vector>
 
+#include "dialogue/backend_check.h"
 #include "dialogue/close_reason.h"
 #include "dialogue/failure.h"
 #include "dialogue/limit.h"
+#include "metrics/health_figures.h"
 #include "metrics/instruments.h"
 #include "metrics/labels.h"
 
@@ -66,6 +68,8 @@ std::vector<LabelInfo> label_infos() {
       {"", "resumed", "whether an earlier TLS session was taken up", {"yes", "no"}},
       {"headgate_logins_total", "result", "ok, or why the login failed", login_results()},
       {"", "source", "name of the user source in the configuration", {}},
+      {"headgate_ready_connections_total", "result", "used, or why not",
+       values_of(kReadyConnectionNames)},
       {"headgate_source_results_total", "result", "how the question ended",
        values_of(kSourceResultNames)},
       {"headgate_source_cache_results_total", "result", "what the cache knew",
@@ -73,7 +77,18 @@ std::vector<LabelInfo> label_infos() {
       {"", "server", "URL of the lookup server, without its query", {}},
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
-      {"", "stage", "part of the login", values_of(kStageNames)},
+      {"", "by", "failures of what", values_of(kGuessLimitNames)},
+      {"", "repeated", "whether it had been counted before", {"no", "yes"}},
+      {"",
+       "table",
+       "what is kept; known: users at addresses where they have logged in",
+       {"address", "network", "user", "pair", "known", "password"}},
+      {"headgate_login_duration_seconds", "stage", "part of the login", values_of(kStageNames)},
+      {"headgate_backend_check_seconds", "stage", "part of the check",
+       values_of(dialogue::kCheckStageNames)},
+      {"headgate_backend_checks_total", "result", "how the check ended", {"passed", "failed"}},
+      {"headgate_backend_state", "state", "what is known of the backend",
+       values_of(kBackendStateNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
       {"", "reason", "why the session ended", close_reasons()},
@@ -90,6 +105,11 @@ std::vector<LabelInfo> label_infos() {
       {"", "compiler", "what it was built with", {}},
       {"", "file", "configuration file", {}},
       {"", "hash", "hash of the configuration file's bytes", {}},
+      {"", "certificate", "the certificate's file", {}},
+      {"headgate_config_reloads_total",
+       "result",
+       "whether it was put in force",
+       {"applied", "refused"}},
   };
 }
 
@@ -151,11 +171,12 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
-                 info(MetricId::kLookupDuration).name, bounds_line(kLoginBounds),
-                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
-                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
+                 info(MetricId::kLookupDuration).name, info(MetricId::kGuessDelay).name,
+                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
+                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
+                 bounds_line(kLagBounds));
   return text;
 }
 

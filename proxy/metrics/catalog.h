@@ -32,6 +32,14 @@ namespace headgate::metrics {
     "Requests that went to the server because another one had not answered for hedge_after.")     \
   X(kLookupUp, "headgate_lookup_server_up", kGauge, "source,server",                              \
     "1: the server is asked in its turn; 0: it failed and gets probes.")                          \
+  X(kGuessesRefused, "headgate_guesses_refused_total", kCounter, "by",                            \
+    "Logins that were refused without a look at the password, since too many had failed.")        \
+  X(kGuessFailures, "headgate_guess_failures_total", kCounter, "repeated",                        \
+    "Wrong passwords by whether this user has had this very one before, which counts once.")      \
+  X(kGuessDelay, "headgate_guess_delay_seconds", kHistogram, "",                                  \
+    "Waits before the look at a password, since many had failed.")                                \
+  X(kGuessEntries, "headgate_guess_entries", kGauge, "table",                                     \
+    "Addresses, users and so on that the guard against guessing keeps.")                          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \
@@ -52,8 +60,27 @@ namespace headgate::metrics {
     "Weight of the backend; its share of the users is weight by sum of the pool's weights.")      \
   X(kBackendDraining, "headgate_backend_draining", kGauge, "pool,backend",                        \
     "1: the backend gets no new users.")                                                          \
+  X(kBackendDisabled, "headgate_backend_disabled", kGauge, "pool,backend",                        \
+    "1: an operator has disabled the backend: no logins go there, and its sessions are ended.")   \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
+  X(kReadyConnections, "headgate_ready_connections", kGauge, "worker",                            \
+    "Connections to backends that wait for a user behind the greeting.")                          \
+  X(kReadyConnectionsTotal, "headgate_ready_connections_total", kCounter, "result",               \
+    "What became of such connections, and logins that found none.")                               \
+  X(kBackendState, "headgate_backend_state", kGauge, "pool,backend,state",                        \
+    "1 for the state that the backend is in, 0 for the others; for pools with health checks.")    \
+  X(kBackendStateSince, "headgate_backend_state_since_timestamp_seconds", kGauge, "pool,backend", \
+    "When the backend got into its state, as Unix time.")                                         \
+  X(kBackendWeightRatio, "headgate_backend_weight_ratio", kGauge, "pool,backend",                 \
+    "Part of the backend's weight that counts: below 1 while it starts slowly or is slow.")       \
+  X(kBackendLoginP95, "headgate_backend_login_p95_seconds", kGauge, "pool,backend",               \
+    "95th percentile of the time that logins at the backend took, connect included, over the "    \
+    "window of health.slow; 0 without logins.")                                                   \
+  X(kBackendChecks, "headgate_backend_checks_total", kCounter, "pool,backend,result",             \
+    "Health checks that ended.")                                                                  \
+  X(kBackendCheckDuration, "headgate_backend_check_seconds", kGauge, "pool,backend,stage",        \
+    "Time of the last health check that passed, by stage; 0: a stage that it did not have.")      \
   X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
   X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
     "Users with sessions at another backend than before a failure.")                              \
@@ -96,6 +123,15 @@ namespace headgate::metrics {
     "Always 1; the labels say which configuration is in force.")                                  \
   X(kConfigLoaded, "headgate_config_load_timestamp_seconds", kGauge, "",                          \
     "When the configuration in force was loaded, as Unix time.")                                  \
+  X(kConfigReloads, "headgate_config_reloads_total", kCounter, "result",                          \
+    "Reloads of the configuration: put in force, or refused because of an error.")                \
+  X(kConfigReloadOk, "headgate_config_last_reload_successful", kGauge, "",                        \
+    "1: the last reload was applied, or there was none; 0: it was refused, and what is in force " \
+    "is older than the file.")                                                                    \
+  X(kConfigReloadTime, "headgate_config_last_reload_success_timestamp_seconds", kGauge, "",       \
+    "When a reload was last applied, as Unix time; 0: never.")                                    \
+  X(kCertificateExpiry, "headgate_certificate_expiry_timestamp_seconds", kGauge, "certificate",   \
+    "When a certificate that clients are shown ends, as Unix time.")                              \
   X(kProcessCpu, "headgate_process_cpu_seconds_total", kCounter, "",                              \
     "Processor time used, user and system.")                                                      \
   X(kProcessResident, "headgate_process_resident_memory_bytes", kGauge, "", "Resident memory.")   \

@@ -209,6 +209,23 @@ void add_logins(Page& page, const Workers& workers) {
   }
 }
 
+void add_guesses(Page& page, const Workers& workers) {
+  for (std::size_t by = 0; by < kGuessLimitNames.size(); ++by) {
+    page.add(MetricId::kGuessesRefused, {kGuessLimitNames[by]},
+             sum(workers, [&](const auto& worker) -> auto& { return worker.guesses_refused[by]; }));
+  }
+  for (const std::size_t counted : {1U, 0U}) {
+    page.add(MetricId::kGuessFailures, {counted != 0 ? "no" : "yes"},
+             sum(workers,
+                 [&](const auto& worker) -> auto& { return worker.failures_counted[counted]; }));
+  }
+  HistogramSum delays(kLoginBounds);
+  for (const auto& worker : workers) {
+    delays.add(worker->guess_delay);
+  }
+  page.add(MetricId::kGuessDelay, {}, delays);
+}
+
 void add_sessions(Page& page, const Workers& workers) {
   for (const dialogue::CloseInfo& reason : dialogue::all_close_reasons()) {
     page.add(MetricId::kSessionEnds, {reason.name}, sum(workers, [&](const auto& worker) -> auto& {
@@ -227,8 +244,14 @@ void add_sessions(Page& page, const Workers& workers) {
 }
 
 void add_workers(Page& page, const Workers& workers) {
+  for (std::size_t at = 0; at < kReadyConnectionNames.size(); ++at) {
+    page.add(MetricId::kReadyConnectionsTotal, {kReadyConnectionNames[at]},
+             sum(workers,
+                 [&](const auto& worker) -> auto& { return worker.ready_connections_total[at]; }));
+  }
   for (std::size_t at = 0; at < workers.size(); ++at) {
     const std::string worker = std::to_string(at);
+    page.add(MetricId::kReadyConnections, {worker}, workers[at]->ready_connections.value());
     page.add(MetricId::kBuffersInUse, {worker}, workers[at]->buffers_in_use.value());
     HistogramSum lag(kLagBounds);
     lag.add(workers[at]->loop_lag);
@@ -243,7 +266,28 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
     page.add(MetricId::kBackendUp, labels, one.up ? 1 : 0);
     page.add(MetricId::kBackendWeight, labels, one.weight);
     page.add(MetricId::kBackendDraining, labels, one.draining ? 1 : 0);
+    page.add(MetricId::kBackendDisabled, labels, one.disabled ? 1 : 0);
     page.add(MetricId::kBackendFailures, labels, one.failures);
+  }
+}
+
+void add_health(Page& page, const std::vector<HealthFigures>& backends) {
+  for (const HealthFigures& one : backends) {
+    for (const std::string_view state : kBackendStateNames) {
+      page.add(MetricId::kBackendState, {one.pool, one.backend, state}, one.state == state ? 1 : 0);
+    }
+    page.add(MetricId::kBackendStateSince, {one.pool, one.backend},
+             std::chrono::duration<double>(one.since.time_since_epoch()).count());
+    page.add(MetricId::kBackendWeightRatio, {one.pool, one.backend}, one.tenths / 10.0);
+    page.add(MetricId::kBackendLoginP95, {one.pool, one.backend},
+             std::chrono::duration<double>(one.login_p95).count());
+    page.add(MetricId::kBackendChecks, {one.pool, one.backend, "passed"}, one.passed);
+    page.add(MetricId::kBackendChecks, {one.pool, one.backend, "failed"}, one.failed);
+    for (std::size_t at = 0; at < one.stages.size(); ++at) {
+      page.add(MetricId::kBackendCheckDuration,
+               {one.pool, one.backend, dialogue::kCheckStageNames[at]},
+               std::chrono::duration<double>(one.stages[at]).count());
+    }
   }
 }
 
@@ -324,6 +368,20 @@ void add_lookup_servers(Page& page, const std::vector<LookupServerFigures>& serv
   }
 }
 
+double unix_time(std::chrono::system_clock::time_point time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+void add_config(Page& page, const ConfigInfo& config) {
+  page.add(MetricId::kConfigInfo, {config.file, config.hash}, 1);
+  page.add(MetricId::kConfigLoaded, {}, unix_time(config.loaded));
+  page.add(MetricId::kConfigReloads, {"applied"}, config.reloads.applied);
+  page.add(MetricId::kConfigReloads, {"refused"}, config.reloads.refused);
+  page.add(MetricId::kConfigReloadOk, {}, config.reloads.last_ok ? 1 : 0);
+  page.add(MetricId::kConfigReloadTime, {},
+           config.reloads.last_applied ? unix_time(*config.reloads.last_applied) : 0.0);
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -341,10 +399,19 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_listeners(page, sources_.workers);
   add_handshakes(page, sources_.workers);
   add_logins(page, sources_.workers);
+  add_guesses(page, sources_.workers);
+  if (sources_.guesses) {
+    for (const GuessFigures& one : sources_.guesses()) {
+      page.add(MetricId::kGuessEntries, {one.table}, one.entries);
+    }
+  }
   add_sessions(page, sources_.workers);
   add_workers(page, sources_.workers);
   if (sources_.backends) {
     add_backends(page, sources_.backends());
+  }
+  if (sources_.health) {
+    add_health(page, sources_.health());
   }
   if (sources_.users) {
     add_users(page, sources_.users());
@@ -363,10 +430,12 @@ std::vector<MetricFamily> Collector::Collect() const {
       MetricId::kBuildInfo,
       {sources_.build.version, sources_.build.openssl, sources_.build.libuv, HEADGATE_COMPILER}, 1);
   if (sources_.config) {
-    const ConfigInfo config = sources_.config();
-    page.add(MetricId::kConfigInfo, {config.file, config.hash}, 1);
-    page.add(MetricId::kConfigLoaded, {},
-             std::chrono::duration<double>(config.loaded.time_since_epoch()).count());
+    add_config(page, sources_.config());
+  }
+  if (sources_.certificates) {
+    for (const CertificateFigures& one : sources_.certificates()) {
+      page.add(MetricId::kCertificateExpiry, {one.file}, unix_time(one.not_after));
+    }
   }
   add_process(page);
   page.add(MetricId::kScrapeDuration, {},

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "metrics/health_figures.h"
 #include "metrics/source_figures.h"
 #include "metrics/worker_metrics.h"
 
@@ -25,6 +27,7 @@ struct BackendFigures {
   unsigned weight = 0;
   bool up = true;
   bool draining = false;
+  bool disabled = false;
 };
 
 // Users with sessions, as the user table knows them.
@@ -45,16 +48,37 @@ struct LimitFigures {
   std::size_t near = 0;     // how many have four fifths of it or more
 };
 
+// One table of the guard against guessing.
+struct GuessFigures {
+  std::string_view table;  // "address"
+  std::size_t entries = 0;
+};
+
 struct BuildInfo {
   std::string version;
   std::string openssl;
   std::string libuv;
 };
 
+// A certificate that clients are shown.
+struct CertificateFigures {
+  std::string file;
+  std::chrono::system_clock::time_point not_after;
+};
+
+// The configuration read again while the process runs.
+struct ReloadFigures {
+  std::uint64_t applied = 0;
+  std::uint64_t refused = 0;
+  bool last_ok = true;
+  std::optional<std::chrono::system_clock::time_point> last_applied;
+};
+
 struct ConfigInfo {
   std::string file;
   std::string hash;
   std::chrono::system_clock::time_point loaded;
+  ReloadFigures reloads = {};
 };
 
 // Where the page's figures come from. The functions are called on the scraping thread and must be
@@ -62,11 +86,14 @@ struct ConfigInfo {
 struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
+  std::function<std::vector<HealthFigures>()> health;
   std::function<UserFigures()> users;
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;
   std::function<std::vector<LookupServerFigures>()> lookup_servers;
+  std::function<std::vector<GuessFigures>()> guesses;
   std::function<ConfigInfo()> config;
+  std::function<std::vector<CertificateFigures>()> certificates = {};
   BuildInfo build;
 };
 

@@ -76,6 +76,23 @@ enum class CacheResult : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> kCacheResultNames = {"hit", "negative_hit",
                                                                       "miss"};
 
+// What became of connections to backends that were kept ready for a user.
+enum class ReadyConnection : std::uint8_t {
+  kUsed,
+  kMissed,   // a login found none and connected itself
+  kStale,    // a login found one that the backend had closed, and connected itself
+  kExpired,  // no user came in time
+  kClosed,   // the backend closed it before
+  kFailed,   // it never became ready
+};
+inline constexpr std::array<std::string_view, 6> kReadyConnectionNames = {
+    "used", "missed", "stale", "expired", "closed", "failed"};
+
+// Which of the guards against guessing refused a login.
+enum class GuessLimit : std::uint8_t { kAddress, kNetwork, kUser, kPair, kParallel };
+inline constexpr std::array<std::string_view, 5> kGuessLimitNames = {"address", "network", "user",
+                                                                     "pair", "parallel"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);
@@ -83,6 +100,9 @@ constexpr std::size_t index(Enum value) {
 
 constexpr std::string_view name(Phase phase) {
   return kPhaseNames[index(phase)];
+}
+constexpr std::string_view name(GuessLimit limit) {
+  return kGuessLimitNames[index(limit)];
 }
 constexpr std::string_view name(Stage stage) {
   return kStageNames[index(stage)];

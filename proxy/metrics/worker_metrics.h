@@ -81,6 +81,7 @@ class alignas(64) WorkerMetrics {
   void observe(Stage stage, Microseconds duration) {
     login_duration[index(stage)].observe(duration);
   }
+  void count(ReadyConnection what) { ready_connections_total[index(what)].add(); }
   void count_limit(dialogue::Limit limit) { limit_hits[index(limit)].add(); }
   // While the session runs, as bytes move: the difference since the last call.
   void count_relayed(Direction direction, std::uint64_t bytes) {
@@ -93,12 +94,17 @@ class alignas(64) WorkerMetrics {
 
   std::array<Counter, kDirectionNames.size()> relayed;
   Gauge buffers_in_use;
+  Gauge ready_connections;
+  std::array<Counter, kReadyConnectionNames.size()> ready_connections_total;
   Histogram loop_lag{kLagBounds};
   Counter bad_commands;
   // [side][version][0: failed, 1: ok][0: full, 1: resumed]
   std::array<std::array<std::array<std::array<Counter, 2>, 2>, kTlsVersionNames.size()>,
              kSideNames.size()>
       handshakes;
+  std::array<Counter, kGuessLimitNames.size()> guesses_refused;
+  std::array<Counter, 2> failures_counted;  // [0: seen before, 1: counted]
+  Histogram guess_delay{kLoginBounds};
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;
   std::array<Histogram, kStageNames.size()> login_duration;

@@ -84,6 +84,7 @@ void Loop::turn() {
   reap();
   std::array<epoll_event, kEventsATurn> events;
   const int count = ::epoll_wait(epoll_.get(), events.data(), kEventsATurn, timeout());
+  woke_ns_ = uv_hrtime();
   uv_update_time(&loop_);
   bool for_libuv = uv_backend_timeout(&loop_) == 0;
   for (int i = 0; i < count; ++i) {
@@ -97,6 +98,10 @@ void Loop::turn() {
   if (for_libuv) {
     uv_run(&loop_, UV_RUN_NOWAIT);
   }
+}
+
+std::chrono::nanoseconds Loop::awake_for() const {
+  return std::chrono::nanoseconds(uv_hrtime() - woke_ns_);
 }
 
 bool Loop::busy() const {

@@ -2,6 +2,7 @@
 
 #include <uv.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -34,6 +35,8 @@ class Loop {
 
   // Monotonic milliseconds as of the start of this turn: no system call.
   [[nodiscard]] std::uint64_t now_ms() const { return uv_now(&loop_); }
+  // How long ago the loop last woke: what everything else on it has waited so far.
+  [[nodiscard]] std::chrono::nanoseconds awake_for() const;
   [[nodiscard]] uv_loop_t* raw() { return &loop_; }
 
  private:
@@ -59,6 +62,7 @@ class Loop {
   IoWatcher* closing_ = nullptr;      // the last closed one first
   TurnEnd* turn_ends_ = nullptr;      // the last made one first
   TurnEnd* next_turn_end_ = nullptr;  // while they are called: whose turn is next
+  std::uint64_t woke_ns_ = uv_hrtime();
   bool stopped_ = false;
 };
 

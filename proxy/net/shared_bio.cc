@@ -9,7 +9,6 @@
 namespace headgate::net {
 namespace {
 
-constexpr std::size_t kMaxRecord = 16384;
 // What kGatherPlain becomes: header, TLS 1.3 content type and tag (or TLS 1.2's nonce or CBC
 // padding) of each record, and some handshake bytes held back before them.
 constexpr std::size_t kOutputSize = kGatherPlain + kGatherPlain / kMaxRecord * 96 + 4096;

@@ -10,8 +10,10 @@ struct bio_st;
 
 namespace headgate::net {
 
+// Plain text of the largest TLS record (RFC 8446 section 5.1).
+inline constexpr std::size_t kMaxRecord = 16384;
 // Plain text that is encrypted before one send(): what fits the gathering buffer as full records.
-inline constexpr std::size_t kGatherPlain = 16 * 16384;
+inline constexpr std::size_t kGatherPlain = 16 * kMaxRecord;
 // Ciphertext that one recv() may bring.
 inline constexpr std::size_t kReceiveSize = 256 * 1024;
 

@@ -3,6 +3,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -50,6 +51,11 @@ bool is_error_of_one_connection(int error) {
 }
 
 }  // namespace
+
+std::size_t unacknowledged(int fd) {
+  int bytes = 0;
+  return ::ioctl(fd, TIOCOUTQ, &bytes) == 0 ? static_cast<std::size_t>(bytes) : 0;
+}
 
 std::expected<UniqueFd, std::string> listen_tcp(const Endpoint& address, int backlog) {
   const auto failure = [&](const char* step) {

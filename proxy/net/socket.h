@@ -33,6 +33,9 @@ struct KeepAlive {
   unsigned probes = 4;
 };
 
+// Bytes written to the socket that the peer has not acknowledged; 0 on errors.
+std::size_t unacknowledged(int fd);
+
 // Begins a non-blocking connect. TCP_NODELAY is set; keepalive as given.
 std::expected<UniqueFd, int> connect_tcp(const Endpoint& address, const KeepAlive& keepalive = {});
 // TCP_NODELAY and keepalive; failures do not matter. Accepted sockets inherit what was set on their

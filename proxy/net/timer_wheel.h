@@ -1,10 +1,16 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "net/loop.h"
 
 namespace headgate::net {
+
+// For what timers take; no duration of a configuration is negative.
+inline std::uint64_t to_ms(std::chrono::milliseconds duration) {
+  return static_cast<std::uint64_t>(duration.count());
+}
 
 // A deadline in a TimerWheel: an intrusive node that unlinks itself when destroyed.
 class Timer {

@@ -276,6 +276,11 @@ std::expected<std::unique_ptr<ClientTls>, std::string> ClientTls::create(
   } else if (options.verify && SSL_CTX_set_default_verify_paths(context.get()) != 1) {
     return std::unexpected(fmt::format("the system's list of authorities: {}", last_error()));
   }
+  if (options.certificate) {
+    if (const Problem problem = add_certificate(context.get(), *options.certificate)) {
+      return std::unexpected(*problem);
+    }
+  }
   SSL_CTX_set_verify(context.get(), options.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
   SSL_CTX_set_session_cache_mode(context.get(), SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
   SSL_CTX_set_ex_data(context.get(), SessionStore::context_index(), new SessionStore);

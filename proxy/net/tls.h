@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -55,7 +56,8 @@ class ServerTls {
 struct ClientTlsOptions {
   TlsPolicy policy;
   bool verify = true;
-  std::string ca_file;  // PEM; empty: the system's
+  std::string ca_file;                               // PEM; empty: the system's
+  std::optional<CertificateFiles> certificate = {};  // for servers that ask for one
 };
 
 // A client-side SSL_CTX, with sessions kept for resumption, one per server name and address, for

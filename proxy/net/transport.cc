@@ -20,7 +20,6 @@
 namespace headgate::net {
 namespace {
 
-constexpr std::size_t kMaxRecord = 16384;
 // What a peer may make us say by reading alone (answers to key updates) before it has to take it.
 constexpr std::size_t kMaxSaidUnread = 16 * 1024;
 

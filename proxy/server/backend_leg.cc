@@ -12,7 +12,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr std::size_t kReadSize = 8192;
+constexpr std::size_t kAnswerSize = 8192;
 
 }  // namespace
 
@@ -20,18 +20,17 @@ using dialogue::LoginFailure;
 using net::Want;
 
 BackendLeg::BackendLeg(net::Loop& loop, net::IoScratch& scratch, Target target,
-                       std::unique_ptr<dialogue::BackendDialogue> dialogue,
-                       dialogue::BackendLoginRequest request, void* owner,
+                       std::unique_ptr<dialogue::BackendDialogue> dialogue, void* owner,
                        Connection::Callback callback)
     : loop_(loop),
       scratch_(scratch),
       target_(std::move(target)),
       dialogue_(std::move(dialogue)),
-      request_(std::move(request)),
       owner_(owner),
       on_ready_(callback) {}
 
-BackendLeg::Status BackendLeg::start() {
+BackendLeg::Status BackendLeg::start(std::optional<dialogue::BackendLoginRequest> request) {
+  request_ = std::move(request);
   auto fd = net::connect_tcp(target_.endpoint, target_.keepalive);
   if (!fd) {
     return fail_connect(fd.error());
@@ -99,9 +98,31 @@ BackendLeg::Status BackendLeg::handshake() {
 // The request is given at once: the dialogue sends it in one write when the greeting is there.
 BackendLeg::Status BackendLeg::begin_dialogue() {
   ready_at_ = std::chrono::steady_clock::now();
-  dialogue::BackendStep step = dialogue_->log_in(std::move(request_), to_send_);
+  if (!request_) {
+    return run_dialogue(transport_pending());
+  }
+  return give_request();
+}
+
+BackendLeg::Status BackendLeg::give_request() {
+  dialogue::BackendStep step = dialogue_->log_in(std::move(*request_), to_send_);
+  request_.reset();
   const Status status = take(std::move(step.event));
   return status == Status::kWaiting ? run_dialogue(transport_pending()) : status;
+}
+
+BackendLeg::Status BackendLeg::log_in(dialogue::BackendLoginRequest request, void* owner,
+                                      Connection::Callback callback) {
+  connection_->rebind(owner, callback);
+  was_ready_ = true;
+  request_ = std::move(request);
+  ready_at_ = std::chrono::steady_clock::now();
+  return give_request();
+}
+
+bool BackendLeg::alive() const {
+  return was_ready_ && !answered_ ? net::unacknowledged(connection_->transport().fd()) == 0
+                                  : heard_;
 }
 
 bool BackendLeg::transport_pending() const {
@@ -110,7 +131,7 @@ bool BackendLeg::transport_pending() const {
 
 // An answer takes a round trip: unless the poll says so there is nothing to read.
 BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
-  std::array<char, kReadSize> bytes;
+  std::array<char, kAnswerSize> bytes;
   net::Transport& transport = connection_->transport();
   for (;;) {
     if (!to_send_.empty() || transport.unsent() > 0) {
@@ -130,6 +151,7 @@ BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
     const net::IoResult got = transport.read(bytes);
     std::string_view input(bytes.data(), got.bytes);
     heard_ = heard_ || !input.empty();
+    answered_ = was_ready_ && (answered_ || !input.empty());
     while (!input.empty()) {
       dialogue::BackendStep step = dialogue_->on_bytes(input, to_send_);
       input.remove_prefix(step.consumed);
@@ -138,6 +160,9 @@ BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
       }
       const bool starttls = std::holds_alternative<dialogue::StartTls>(step.event);
       const Status status = take(std::move(step.event));
+      if (status == Status::kReady) {
+        connection_->want(net::kReadable);
+      }
       if (status != Status::kWaiting || starttls) {
         return status;  // what stood behind the answer to STARTTLS in the clear is void
       }
@@ -155,7 +180,7 @@ BackendLeg::Status BackendLeg::run_dialogue(bool may_read) {
 BackendLeg::Status BackendLeg::take(dialogue::BackendEvent event) {
   return std::visit(Overloaded{
                         [](dialogue::NoAction) { return Status::kWaiting; },
-                        [](dialogue::BackendReady) { return Status::kWaiting; },
+                        [](dialogue::BackendReady) { return Status::kReady; },
                         [this](dialogue::StartTls) { return start_tls(); },
                         [this](dialogue::BackendLoggedIn& in) {
                           welcome_ = std::move(in.welcome);
@@ -174,7 +199,7 @@ void BackendLeg::time_out() {
   std::string detail = "timeout in state ";
   detail += state_name();
   LoginFailure failure = LoginFailure::kBackendTimeout;
-  if (stage_ == Stage::kConnect) {
+  if (stage_ == Stage::kConnect || (was_ready_ && !answered_)) {
     failure = LoginFailure::kConnectTimeout;
   } else if (!heard_) {
     failure = stage_ == Stage::kTls ? LoginFailure::kBackendTls : LoginFailure::kBackendGreeting;
@@ -201,6 +226,7 @@ BackendLeg::Status BackendLeg::fail_connect(int error) {
 }
 
 BackendLeg::Status BackendLeg::fail_closed(const net::IoResult& result) {
+  closed_ = true;
   dialogue::BackendFailed failed = dialogue_->on_closed();
   if (result.want == Want::kFailed) {
     failed.detail += " (" + connection_->transport().error() + ")";

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,13 +19,15 @@
 
 namespace headgate::server {
 
-// One attempt to get a user into one backend: connect, TLS, login dialogue. Driven by readiness;
-// decides nothing about what comes after.
+// One attempt to get a user into one backend: connect, TLS, login dialogue. The user may come when
+// the greeting is there already (see ReadyConnections). Driven by readiness; decides nothing about
+// what comes after.
 class BackendLeg {
  public:
   enum class Stage : std::uint8_t { kConnect, kTls, kDialogue };
   enum class Status : std::uint8_t {
     kWaiting,
+    kReady,     // there is no user yet: log_in(). Until then on_ready() tells how the backend does.
     kLoggedIn,  // take_welcome(), take_connection(), unread()
     kFailed,    // failure() and detail()
   };
@@ -38,10 +41,13 @@ class BackendLeg {
 
   // `owner` gets `callback` for the backend's socket.
   BackendLeg(net::Loop& loop, net::IoScratch& scratch, Target target,
-             std::unique_ptr<dialogue::BackendDialogue> dialogue,
-             dialogue::BackendLoginRequest request, void* owner, Connection::Callback callback);
+             std::unique_ptr<dialogue::BackendDialogue> dialogue, void* owner,
+             Connection::Callback callback);
 
-  Status start();
+  // Without a request it comes as far as kReady.
+  Status start(std::optional<dialogue::BackendLoginRequest> request);
+  // Once, of one that is ready; `owner` gets the callbacks from here on.
+  Status log_in(dialogue::BackendLoginRequest request, void* owner, Connection::Callback callback);
   Status on_ready();
   // The attempt's time is over: what that means depends on how far it came.
   void time_out();
@@ -60,14 +66,21 @@ class BackendLeg {
   [[nodiscard]] bool handshake_ok() const { return handshake_ok_; }
   [[nodiscard]] std::string_view tls_version() const { return tls_version_; }
   [[nodiscard]] bool tls_resumed() const { return tls_resumed_; }
-  // Whether the backend has said anything: only then is it more than a kernel that accepts.
-  [[nodiscard]] bool heard() const { return heard_; }
+  // Whether it was ready before its user came.
+  [[nodiscard]] bool was_ready() const { return was_ready_; }
+  // Whether the backend is more than a kernel that accepts: it has said something. One that was
+  // ready may have died since; then not even its kernel takes what it is sent.
+  [[nodiscard]] bool alive() const;
+  // Of one that was ready and failed: the backend had closed it, or closed it before it answered.
+  // That says nothing about the backend's health, nor about the user.
+  [[nodiscard]] bool went_stale() const { return was_ready_ && closed_; }
   [[nodiscard]] std::chrono::steady_clock::time_point logged_in_from() const { return ready_at_; }
 
  private:
   Status finish_connect();
   Status handshake();
   Status begin_dialogue();
+  Status give_request();
   Status run_dialogue(bool may_read);
   [[nodiscard]] bool transport_pending() const;
   Status take(dialogue::BackendEvent event);
@@ -81,7 +94,7 @@ class BackendLeg {
   net::IoScratch& scratch_;
   Target target_;
   std::unique_ptr<dialogue::BackendDialogue> dialogue_;
-  dialogue::BackendLoginRequest request_;
+  std::optional<dialogue::BackendLoginRequest> request_;  // until the dialogue has it
   void* owner_;
   Connection::Callback on_ready_;
   Connection::Ptr connection_;
@@ -97,6 +110,9 @@ class BackendLeg {
   bool handshake_done_ = false;
   bool handshake_ok_ = false;
   bool heard_ = false;
+  bool was_ready_ = false;
+  bool answered_ = false;  // of one that was ready: something came since the login was sent
+  bool closed_ = false;    // by the backend, or broken
 };
 
 }  // namespace headgate::server

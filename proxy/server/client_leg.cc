@@ -14,7 +14,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr std::size_t kReadSize = 4096;
+constexpr std::size_t kCommandSize = 4096;
 // Reads that throw away what came behind STARTTLS in the clear; more than that is an attack.
 constexpr int kDiscardReads = 64;
 
@@ -74,7 +74,7 @@ ClientLeg::Status ClientLeg::read_proxy_header() {
       return close(CloseReason::kProxyHeader, "peer is not a trusted network");
     }
   }
-  std::array<char, kReadSize> bytes;
+  std::array<char, kCommandSize> bytes;
   for (;;) {
     const ssize_t got = ::recv(transport_.fd(), bytes.data(), bytes.size(), MSG_PEEK);
     if (got < 0 && errno == EINTR) {
@@ -158,7 +158,7 @@ ClientLeg::Status ClientLeg::handshake() {
 }
 
 ClientLeg::Status ClientLeg::run_dialogue() {
-  std::array<char, kReadSize> bytes;
+  std::array<char, kCommandSize> bytes;
   for (;;) {
     if (!send_reply()) {
       return wanted_ == net::kWritable ? Status::kWaiting : Status::kClose;
@@ -229,7 +229,7 @@ ClientLeg::Status ClientLeg::feed(std::string_view bytes) {
           [this](dialogue::StartTls) {
             // Before the answer is out a client has nothing to say: what is here is an injection.
             unread_.clear();
-            std::array<char, kReadSize> discard;
+            std::array<char, kCommandSize> discard;
             for (int i = 0; i < kDiscardReads && transport_.read(discard).bytes > 0; ++i) {
             }
             starttls_after_reply_ = true;

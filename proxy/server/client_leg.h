@@ -17,8 +17,11 @@
 
 namespace headgate::server {
 
+struct Terms;
+
 // What a client leg needs of its surroundings; outlives it.
 struct ClientLegContext {
+  std::shared_ptr<const Terms> terms;  // what the next three belong to
   const config::Listener& listener;
   const Protocol& protocol;
   net::ServerTls* tls;  // null on a listener without TLS

@@ -28,6 +28,8 @@ class Connection {
 
   net::Transport& transport() { return transport_; }
   void want(unsigned mask) { watcher_.want(mask); }
+  // It changes hands.
+  void rebind(void* owner, Callback on_ready) { watcher_.rebind(owner, on_ready); }
 
   // Ends in order what was said last (a BYE): unsent bytes, close_notify, FIN; then reads and
   // discards for a bounded time and size, because a close with unread bytes makes the kernel send a

@@ -1,6 +1,9 @@
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "config/mechanisms.h"
+#include "imap/backend_check.h"
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
 #include "server/protocol.h"
@@ -8,8 +11,38 @@
 namespace headgate::server {
 namespace {
 
-imap::ClientLoginOptions options(const config::Listener& listener, const config::Login& login) {
+imap::SaslMechanism mechanism(config::Mechanism mechanism) {
+  switch (mechanism) {
+    case config::Mechanism::kPlain:
+      break;
+    case config::Mechanism::kLogin:
+      return imap::sasl_login();
+    case config::Mechanism::kXoauth2:
+      return imap::sasl_xoauth2();
+    case config::Mechanism::kOauthbearer:
+      return imap::sasl_oauthbearer();
+  }
+  return imap::sasl_plain();
+}
+
+void set_mechanisms(const std::vector<config::Mechanism>& offered, const config::Login& login,
+                    imap::ClientLoginOptions& options) {
+  options.mechanisms.clear();
+  options.login_command = false;
+  for (const config::Mechanism each : offered) {
+    options.mechanisms.push_back(mechanism(each));
+    if (each == config::Mechanism::kPlain || each == config::Mechanism::kLogin) {
+      options.login_command = true;
+    } else {
+      options.max_sasl = login.max_sasl;
+    }
+  }
+}
+
+imap::ClientLoginOptions options(const config::Listener& listener, const config::Config& config) {
+  const config::Login& login = config.login;
   imap::ClientLoginOptions options;
+  set_mechanisms(config::offered(config, listener), login, options);
   options.secure = listener.tls != config::TlsMode::kStartTls;
   options.tls_available = listener.tls == config::TlsMode::kStartTls;
   options.greeting = login.greeting;
@@ -25,8 +58,8 @@ imap::ClientLoginOptions options(const config::Listener& listener, const config:
 
 class ImapProtocol final : public Protocol {
  public:
-  ImapProtocol(const config::Listener& listener, const config::Login& login)
-      : profile_(options(listener, login)) {}
+  ImapProtocol(const config::Listener& listener, const config::Config& config)
+      : profile_(options(listener, config)) {}
 
   [[nodiscard]] std::unique_ptr<dialogue::ClientDialogue> client() const override {
     return std::make_unique<imap::ClientLogin>(profile_);
@@ -58,8 +91,13 @@ class ImapProtocol final : public Protocol {
 
 }  // namespace
 
-std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login) {
-  return std::make_unique<ImapProtocol>(listener, login);
+std::unique_ptr<Protocol> make_imap(const config::Listener& listener,
+                                    const config::Config& config) {
+  return std::make_unique<ImapProtocol>(listener, config);
+}
+
+std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls) {
+  return std::make_unique<imap::BackendCheck>(level, starttls);
 }
 
 }  // namespace headgate::server

@@ -1,5 +1,7 @@
 #include "server/listener.h"
 
+#include <sys/socket.h>
+
 #include <cerrno>
 #include <cstring>
 #include <limits>
@@ -27,6 +29,12 @@ Listener::Listener(Worker& worker, std::size_t index, UniqueFd fd)
   watcher_.want(net::kReadable);
 }
 
+void Listener::change(std::size_t index, int backlog, std::chrono::seconds keepalive) {
+  index_ = index;
+  ::listen(fd_.get(), backlog);  // of a socket that listens: only the backlog changes
+  net::tune(fd_.get(), {.idle_s = static_cast<unsigned>(keepalive.count())});
+}
+
 void Listener::on_ready(void* self, unsigned /*ready*/) noexcept {
   static_cast<Listener*>(self)->accept_some(kAcceptsPerTurn);
 }
@@ -39,7 +47,7 @@ void Listener::accept_some(int budget) {
         return;
       }
       worker_.listener_metrics(index_).count_accept_error(result.errno_code);
-      log::warning("accept failed", {{"listener", worker_.snapshot().config.listeners[index_].name},
+      log::warning("accept failed", {{"listener", worker_.listener_metrics(index_).name},
                                      {"error", std::string_view(std::strerror(result.errno_code))},
                                      {"pause_ms", kRestMs}});
       watcher_.want(0);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <optional>
 
@@ -16,7 +17,10 @@ class Worker;
 // delays nobody who is already in, and sleeps for a moment when the process is out of descriptors.
 class Listener {
  public:
+  // `index`: in the configuration that the worker goes by.
   Listener(Worker& worker, std::size_t index, UniqueFd fd);
+  // The same socket under a new configuration.
+  void change(std::size_t index, int backlog, std::chrono::seconds keepalive);
   // Takes what already waits in the queue, then stops: a closed listener loses it otherwise.
   void stop();
   // Memory may go once this is true.
@@ -28,7 +32,7 @@ class Listener {
   void accept_some(int budget);
 
   Worker& worker_;
-  const std::size_t index_;
+  std::size_t index_;
   UniqueFd fd_;
   std::optional<Endpoint> local_;  // of every connection; not set when bound to any address
   net::IoWatcher watcher_;

@@ -13,6 +13,8 @@
 #include "server/backend_leg.h"
 #include "server/backend_search.h"
 #include "server/client_leg.h"
+#include "server/generation.h"
+#include "server/guess_guard.h"
 
 namespace headgate::server {
 
@@ -20,20 +22,30 @@ namespace headgate::server {
 struct Login {
   using Clock = std::chrono::steady_clock;
   // What the pause timer is armed for.
-  enum class Pause : std::uint8_t { kNone, kFailureDelay, kRetry, kAttempt, kAskAgain };
+  enum class Pause : std::uint8_t {
+    kNone,
+    kFailureDelay,
+    kRetry,
+    kAttempt,
+    kAskAgain,
+    kGuessDelay,
+  };
 
-  Login(net::Transport& transport, ClientLegContext leg_context, void* session,
-        net::Timer::Callback on_pause_over)
+  Login(net::Transport& transport, ClientLegContext leg_context,
+        std::shared_ptr<Generation> in_force, void* session, net::Timer::Callback on_pause_over)
       : context(std::move(leg_context)),
         client(transport, context),
+        generation(std::move(in_force)),
         pause(session, on_pause_over) {}
 
   ClientLegContext context;
   ClientLeg client;
 
   // One try of the client to log in; begins anew with each.
+  std::shared_ptr<Generation> generation;  // what it goes by
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
+  GuessGuard::Attempt guess;
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed

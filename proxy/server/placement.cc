@@ -68,12 +68,34 @@ std::optional<std::size_t> Placement::find_pin(std::size_t pool, std::string_vie
   return static_cast<std::size_t>(found - rules.begin());
 }
 
+// Where an operator has pinned the user, if that backend is there.
+std::optional<std::uint32_t> Placement::find_ordered(std::size_t pool,
+                                                     const balance::BackendSet& set,
+                                                     std::string_view user) const {
+  if (set.pins == nullptr) {
+    return std::nullopt;
+  }
+  const auto pin = set.pins->find(identity(pool, user));
+  if (pin == set.pins->end()) {
+    return std::nullopt;
+  }
+  const auto found = std::ranges::find(set.slots, pin->second, &balance::Slot::hash);
+  return found == set.slots.end()
+             ? std::nullopt
+             : std::optional(static_cast<std::uint32_t>(found - set.slots.begin()));
+}
+
 Placement::Choice Placement::choose(std::size_t pool, const balance::BackendSet& set,
                                     std::string_view user, const balance::Request& request) const {
+  if (const auto ordered = find_ordered(pool, set, user)) {
+    return {.backend = ordered, .only = true, .pin = std::nullopt};
+  }
   if (const auto at = find_pin(pool, user)) {
     const config::Pin& pin = config_.pools[pool].pins[*at];
     const auto found = std::ranges::find(set.backends, pin.backend, &balance::Backend::address);
-    if (found != set.backends.end() && (!pin.fallback || balance::is_up(*found, request.now_ms))) {
+    if (found != set.backends.end() &&
+        (!pin.fallback ||
+         (found->service == balance::Service::kIn && balance::is_up(*found, request.now_ms)))) {
       return {static_cast<std::uint32_t>(found - set.backends.begin()), !pin.fallback, at};
     }
   }
@@ -106,6 +128,9 @@ std::uint64_t Placement::identity(std::size_t pool, std::string_view user) const
 
 std::string Placement::explain(std::size_t pool, const balance::BackendSet& set,
                                const balance::Request& request, const Choice& choice) const {
+  if (!choice.pin && choice.only) {
+    return "an operator has pinned the user; there is no other choice";
+  }
   if (!choice.pin) {
     return balance::explain(set, request, choice.backend.value());
   }

@@ -27,8 +27,8 @@ class Placement {
     std::optional<std::size_t> pin;        // the pin that decided: index in config::Pool::pins
   };
 
-  // The first pin of the pool that matches decides, else the policy; `user` is the name for the
-  // backend.
+  // An operator's pin decides, else the first pin of the pool that matches, else the policy; `user`
+  // is the name for the backend.
   [[nodiscard]] Choice choose(std::size_t pool, const balance::BackendSet& set,
                               std::string_view user, const balance::Request& request) const;
 
@@ -52,6 +52,9 @@ class Placement {
     std::optional<std::regex> regex;
   };
 
+  [[nodiscard]] std::optional<std::uint32_t> find_ordered(std::size_t pool,
+                                                          const balance::BackendSet& set,
+                                                          std::string_view user) const;
   [[nodiscard]] std::optional<std::size_t> find_pin(std::size_t pool, std::string_view user) const;
 
   const config::Config& config_;

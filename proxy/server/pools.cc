@@ -37,19 +37,19 @@ std::shared_ptr<std::atomic<std::uint64_t>> turns_of(const Pools& before, const 
   return known != before.end() ? (*known)->turns : std::make_shared<std::atomic<std::uint64_t>>(0);
 }
 
-std::shared_ptr<balance::BackendState> state_of(const Pools& before, const std::string& pool,
-                                                const HostPort& address) {
-  for (const auto& set : before) {
+// The backend of this pool with this address; null when there is none.
+const balance::Backend* find_backend(const Pools& pools, const std::string& pool,
+                                     const HostPort& address) {
+  for (const auto& set : pools) {
     if (set->pool != pool) {
       continue;
     }
-    for (const balance::Backend& backend : set->backends) {
-      if (backend.address == address) {
-        return backend.state;
-      }
+    const auto found = std::ranges::find(set->backends, address, &balance::Backend::address);
+    if (found != set->backends.end()) {
+      return &*found;
     }
   }
-  return std::make_shared<balance::BackendState>();
+  return nullptr;
 }
 
 }  // namespace
@@ -70,10 +70,13 @@ Pools make_pools(const config::Config& config, const Pools& before) {
       backend.share = configured.share;
       backend.max_sessions = configured.max_sessions;
       backend.hash = balance::backend_key(configured.address);
-      backend.state = state_of(before, pool.name, configured.address);
+      const balance::Backend* known = find_backend(before, pool.name, configured.address);
+      backend.state = known != nullptr ? known->state : std::make_shared<balance::BackendState>();
       if (auto endpoints = net::resolve(configured.address)) {
         backend.endpoints = std::move(*endpoints);
       } else {
+        // A resolver that fails for a moment must not take a backend away.
+        backend.endpoints = known != nullptr ? known->endpoints : std::vector<Endpoint>();
         const std::string name = configured.address.to_string();
         log::warning("backend name does not resolve",
                      {{"pool", pool.name}, {"backend", name}, {"error", endpoints.error()}});
@@ -84,6 +87,26 @@ Pools make_pools(const config::Config& config, const Pools& before) {
     pools.push_back(std::move(set));
   }
   return pools;
+}
+
+Pools departed(const Pools& before, const Pools& now) {
+  Pools all;
+  for (const auto& set : before) {
+    auto rest = std::make_shared<balance::BackendSet>();
+    rest->pool = set->pool;
+    for (const balance::Backend& backend : set->backends) {
+      if (balance::sessions_of(backend) > 0 &&
+          find_backend(now, set->pool, backend.address) == nullptr) {
+        rest->backends.push_back(backend);
+        rest->backends.back().weight = 0;
+      }
+    }
+    if (!rest->backends.empty()) {
+      balance::prepare(*rest);
+      all.push_back(std::move(rest));
+    }
+  }
+  return all;
 }
 
 bool same_addresses(const Pools& one, const Pools& other) {
@@ -107,7 +130,8 @@ std::vector<metrics::BackendFigures> figures(const Pools& pools, std::int64_t no
                      .weight = backend.weight,
                      .up = !backend.endpoints.empty() &&
                            state.retry_at_ms.load(std::memory_order_relaxed) <= now_ms,
-                     .draining = backend.weight == 0});
+                     .draining = backend.weight == 0 || backend.service != balance::Service::kIn,
+                     .disabled = backend.service == balance::Service::kDisabled});
     }
   }
   return all;

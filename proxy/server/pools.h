@@ -9,10 +9,13 @@
 
 namespace headgate::server {
 
-// The backend sets of a configuration. Resolves names, so it blocks; a name that does not resolve
-// is logged and leaves a backend without addresses. What `before` knows of a backend (sessions,
-// failures) is kept, by pool and address.
+// The backend sets of a configuration. Resolves names, so it blocks. What `before` knows of a
+// backend is kept, by pool and address: sessions, failures, and the addresses it had when its name
+// does not resolve now, which is logged; a new one then has none.
 Pools make_pools(const config::Config& config, const Pools& before);
+
+// Those backends of `before` that are not in `now` and still have sessions, with weight 0.
+Pools departed(const Pools& before, const Pools& now);
 
 // Whether both send users to the same addresses.
 bool same_addresses(const Pools& one, const Pools& other);

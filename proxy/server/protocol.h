@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "config/config.h"
+#include "dialogue/backend_check.h"
 #include "dialogue/backend_dialogue.h"
 #include "dialogue/client_dialogue.h"
 
@@ -24,6 +25,10 @@ class Protocol {
   [[nodiscard]] virtual bool waits_for_news(std::string_view tail) const = 0;
 };
 
-std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Login& login);
+// `listener` is one of the configuration's.
+std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Config& config);
+
+// A check of a backend's health.
+std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls);
 
 }  // namespace headgate::server

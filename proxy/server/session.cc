@@ -12,39 +12,37 @@ namespace {
 
 constexpr unsigned kAnything = net::kReadable | net::kWritable | net::kHangup;
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 }  // namespace
 
 using dialogue::CloseReason;
 
 Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
     : worker_(worker),
-      listener_(listener),
+      terms_(worker.generation()->terms),
       id_(worker.random()),
+      listener_(static_cast<std::uint32_t>(listener)),
       started_ms_(worker.loop().now_ms()),
       deadline_(this, &Session::on_deadline),
       client_endpoint_(accepted.peer) {
   client_ = Connection::open(worker.loop(), worker.scratch(), std::move(accepted.fd), this,
                              &Session::on_client_ready);
-  const Snapshot& snapshot = worker.snapshot();
   login_ = std::make_unique<Login>(
       client_->transport(),
-      ClientLegContext{snapshot.config.listeners[listener], *snapshot.protocols[listener],
-                       worker.server_tls(), accepted.peer, accepted.local},
-      this, &Session::on_pause_over);
-  worker_.listener_metrics(listener_).enter(phase_);
+      ClientLegContext{terms_, snapshot().config.listeners[listener],
+                       *snapshot().protocols[listener], terms_->server_tls.get(), accepted.peer,
+                       accepted.local},
+      worker.generation(), this, &Session::on_pause_over);
+  listener_metrics().enter(phase_);
 }
 
 Session::~Session() = default;
 
 void Session::start() {
-  const config::Config& config = worker_.snapshot().config;
+  const config::Config& config = snapshot().config;
   const config::Listener& listener = config.listeners[listener_];
-  worker_.timers().arm(deadline_, listener.proxy_protocol ? ms(listener.proxy_protocol->timeout)
-                                                          : ms(config.login.timeout));
+  worker_.timers().arm(deadline_, listener.proxy_protocol
+                                      ? net::to_ms(listener.proxy_protocol->timeout)
+                                      : net::to_ms(config.login.timeout));
   after_client(login_->client.on_ready(kAnything));
 }
 
@@ -80,8 +78,8 @@ void Session::on_deadline(void* self) noexcept {
     session.close(CloseReason::kProxyHeader, "no complete header in time");
     return;
   }
-  const config::Config& config = session.worker_.snapshot().config;
-  const std::uint64_t end = session.started_ms_ + ms(config.login.timeout);
+  const config::Config& config = session.snapshot().config;
+  const std::uint64_t end = session.started_ms_ + net::to_ms(config.login.timeout);
   const std::uint64_t now = session.worker_.loop().now_ms();
   if (now < end) {  // that was the PROXY header's deadline
     session.worker_.timers().arm(session.deadline_, end - now);
@@ -116,14 +114,15 @@ void Session::close(CloseReason reason, std::string_view detail) {
   if (login_) {
     login_->pause.cancel();
     login_->client.farewell(reason);
+    worker_.guesses().end(login_->guess);
   }
   report_end(reason, detail);
   worker_.users().leave(lease_);
-  worker_.limits().give_back(share_);
+  snapshot().limits->give_back(share_);
   if (pool_) {
     pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
   }
-  worker_.listener_metrics(listener_).leave(phase_);
+  listener_metrics().leave(phase_);
   const bool ended_by_itself = relay_ && relay_->first_end() != relay::End::kNot;
   const bool nobody_there =
       reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed;

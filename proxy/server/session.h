@@ -23,8 +23,10 @@
 #include "server/backend_search.h"
 #include "server/client_leg.h"
 #include "server/connection.h"
+#include "server/generation.h"
 #include "server/routing.h"
 #include "server/session_limits.h"
+#include "server/session_survey.h"
 
 namespace headgate::server {
 
@@ -56,27 +58,43 @@ class Session final : public ListNode {
   [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
   [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
+  [[nodiscard]] SessionGlance glance() const;
+  // Of a session that is logged in: whose state it is.
+  [[nodiscard]] const balance::BackendState* backend_state() const;
+  // The same: ends at a random moment within that time if its backend is still taken out then, so
+  // that the clients of a backend do not all come back in one second.
+  void leave_within(std::chrono::milliseconds time);
 
  private:
   using Clock = std::chrono::steady_clock;
   // Why the deadline of a relaying session is armed.
-  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose };
+  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose, kLeave };
 
   static void on_client_ready(void* self, unsigned mask) noexcept;
   static void on_backend_ready(void* self, unsigned mask) noexcept;
   static void on_deadline(void* self) noexcept;
   static void on_pause_over(void* self) noexcept;
 
+  [[nodiscard]] const Snapshot& snapshot() const { return *terms_->snapshot; }
+  [[nodiscard]] metrics::ListenerMetrics& listener_metrics() const {
+    return *terms_->listeners[listener_];
+  }
+
   // session_login.cc
   void after_client(ClientLeg::Status status);
   void look_up();
+  bool take_terms_in_force();
   void ask_sources();
   void on_looked_up(auth::LookupResult result, std::size_t source);
   void route(auth::Route route, std::size_t source);
   void next_attempt();
-  void start_attempt();
+  // Whether an attempt may use a connection that was kept ready.
+  enum class Connections : std::uint8_t { kAny, kNew };
+  void start_attempt(Connections which);
+  dialogue::BackendLoginRequest backend_request();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
+  void note_login_time(Clock::time_point end);
   void pause_over();
   void reject(auth::Rejected rejected);
   // `own_delay`: before the reply, instead of the usual one.
@@ -85,7 +103,13 @@ class Session final : public ListNode {
   void answer_failure();
   void hand_over();
 
+  // session_guess.cc
+  bool pass_guess_guard();
+  void count_wrong_password();
+  void become_known();
+
   // session_place.cc
+  [[nodiscard]] bool outrun_by_reload() const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
   BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
   [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;
@@ -112,12 +136,14 @@ class Session final : public ListNode {
   void note_stage(metrics::Stage stage, Clock::duration duration);
 
   Worker& worker_;
-  const std::size_t listener_;
+  // Those of the accept, then those of the last attempt to log in.
+  std::shared_ptr<const Terms> terms_;
   const std::uint64_t id_;
   metrics::Phase phase_ = metrics::Phase::kTlsAccept;
   Limit limit_ = Limit::kIdle;
   bool closed_ = false;
-  bool queued_ = false;  // run_again() was called
+  bool queued_ = false;     // run_again() was called
+  std::uint32_t listener_;  // index under terms_
   const std::uint64_t started_ms_;
   std::uint64_t stalled_at_ = 0;  // Relay::stalled_bytes() when the stall limit was armed
   std::uint64_t moved_ms_ = 0;    // when the relay last moved a byte, by the loop's clock

@@ -1,6 +1,7 @@
 #include "server/session_limits.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "balance/bid.h"
 
@@ -12,12 +13,15 @@ std::uint32_t near_limit(std::uint32_t limit) {
   return limit - limit / 5;
 }
 
-SessionLimits::SessionLimits(const config::Config& config, std::uint64_t seed)
-    : config_(config),
-      listeners_(std::make_unique<Count[]>(config.listeners.size())),
-      pools_(std::make_unique<Count[]>(config.pools.size())),
-      networks_(seed),
-      user_networks_(seed) {}
+SessionLimits::SessionLimits(const config::Config& config, std::shared_ptr<SessionCounts> counts)
+    : config_(config), counts_(std::move(counts)) {
+  for (const config::Listener& listener : config.listeners) {
+    listeners_.push_back(&counts_->listener(listener.name));
+  }
+  for (const config::Pool& pool : config.pools) {
+    pools_.push_back(&counts_->pool(pool.name));
+  }
+}
 
 bool SessionLimits::add(Count& count, std::uint32_t limit) {
   if (count.sessions.fetch_add(1, std::memory_order_relaxed) < limit || limit == 0) {
@@ -47,12 +51,12 @@ std::uint64_t SessionLimits::network_of(const IpAddress& client) const {
 std::optional<LoginFailure> SessionLimits::full(std::size_t listener,
                                                 const IpAddress& client) const {
   const unsigned limit = config_.listeners[listener].max_sessions;
-  if (limit != 0 && listeners_[listener].sessions.load(std::memory_order_relaxed) >= limit) {
+  if (limit != 0 && listeners_[listener]->sessions.load(std::memory_order_relaxed) >= limit) {
     return LoginFailure::kListenerFull;
   }
   const unsigned of_network = config_.limits.sessions_per_network;
   const std::uint64_t network = of_network != 0 ? network_of(client) : 0;
-  if (network != 0 && networks_.count(network) >= of_network) {
+  if (network != 0 && counts_->networks.count(network) >= of_network) {
     return LoginFailure::kNetworkLimit;
   }
   return std::nullopt;
@@ -60,23 +64,21 @@ std::optional<LoginFailure> SessionLimits::full(std::size_t listener,
 
 bool SessionLimits::pool_full(std::size_t pool) const {
   const unsigned limit = config_.pools[pool].max_sessions;
-  return limit != 0 && pools_[pool].sessions.load(std::memory_order_relaxed) >= limit;
+  return limit != 0 && pools_[pool]->sessions.load(std::memory_order_relaxed) >= limit;
 }
 
 std::optional<LoginFailure> SessionLimits::take(Share& share, std::size_t listener,
                                                 std::size_t pool, const IpAddress& client,
                                                 std::uint64_t user) {
   const config::Limits& limits = config_.limits;
-  if (!add(listeners_[listener], config_.listeners[listener].max_sessions)) {
+  if (!add(*listeners_[listener], config_.listeners[listener].max_sessions)) {
     return LoginFailure::kListenerFull;
   }
-  share = {.listener = static_cast<std::uint32_t>(listener),
-           .pool = static_cast<std::uint32_t>(pool),
-           .taken = true};
+  share = {.listener = listeners_[listener], .pool = pools_[pool]};
   std::optional<LoginFailure> refused;
   const std::uint64_t network = network_of(client);
   if (network != 0 && limits.sessions_per_network != 0) {
-    if (networks_.add(network, limits.sessions_per_network)) {
+    if (counts_->networks.add(network, limits.sessions_per_network)) {
       share.network = network;
     } else {
       refused = LoginFailure::kNetworkLimit;
@@ -84,14 +86,14 @@ std::optional<LoginFailure> SessionLimits::take(Share& share, std::size_t listen
   }
   if (!refused && network != 0 && limits.sessions_per_user_and_network != 0) {
     const std::uint64_t both = std::max<std::uint64_t>(balance::mix(network) ^ user, 1);
-    if (user_networks_.add(both, limits.sessions_per_user_and_network)) {
+    if (counts_->user_networks.add(both, limits.sessions_per_user_and_network)) {
       share.user_network = both;
     } else {
       refused = LoginFailure::kUserNetworkLimit;
     }
   }
-  if (!add(pools_[pool], config_.pools[pool].max_sessions)) {
-    ++pools_[pool].sessions;  // given back below, with the rest
+  if (!add(*pools_[pool], config_.pools[pool].max_sessions)) {
+    ++pools_[pool]->sessions;  // given back below, with the rest
     refused = refused ? refused : LoginFailure::kPoolFull;
   }
   if (refused) {
@@ -101,16 +103,16 @@ std::optional<LoginFailure> SessionLimits::take(Share& share, std::size_t listen
 }
 
 void SessionLimits::give_back(Share& share) {
-  if (!share.taken) {
+  if (share.listener == nullptr) {
     return;
   }
-  remove(listeners_[share.listener]);
-  remove(pools_[share.pool]);
+  remove(*share.listener);
+  remove(*share.pool);
   if (share.network != 0) {
-    networks_.remove(share.network);
+    counts_->networks.remove(share.network);
   }
   if (share.user_network != 0) {
-    user_networks_.remove(share.user_network);
+    counts_->user_networks.remove(share.user_network);
   }
   share = {};
 }
@@ -131,16 +133,16 @@ std::vector<metrics::LimitFigures> SessionLimits::figures(std::uint32_t most_of_
     note(scope, of, limit, now, now >= near_limit(limit) ? 1 : 0);
   };
   note("user", "", limits.sessions_per_user, most_of_a_user, users_near);
-  const auto networks = networks_.stats(near_limit(limits.sessions_per_network));
+  const auto networks = counts_->networks.stats(near_limit(limits.sessions_per_network));
   note("network", "", limits.sessions_per_network, networks.most, networks.near);
-  const auto both = user_networks_.stats(near_limit(limits.sessions_per_user_and_network));
+  const auto both = counts_->user_networks.stats(near_limit(limits.sessions_per_user_and_network));
   note("user_network", "", limits.sessions_per_user_and_network, both.most, both.near);
   for (std::size_t i = 0; i < config_.listeners.size(); ++i) {
     note_one("listener", config_.listeners[i].name, config_.listeners[i].max_sessions,
-             listeners_[i]);
+             *listeners_[i]);
   }
   for (std::size_t i = 0; i < config_.pools.size(); ++i) {
-    note_one("pool", config_.pools[i].name, config_.pools[i].max_sessions, pools_[i]);
+    note_one("pool", config_.pools[i].name, config_.pools[i].max_sessions, *pools_[i]);
   }
   return all;
 }

@@ -3,8 +3,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "balance/count_table.h"
@@ -15,9 +17,32 @@
 
 namespace headgate::server {
 
-// The limits on sessions that are logged in: of a listener, a pool, a client's network, and a user
-// from one network. (Those of a user and of a backend are the user table's and the policies'.) One
-// for the process, any thread. A session counts from the moment a backend has let it in: failed
+// How many sessions are logged in, by what they are limited by: one for the process, whatever
+// configurations it has in its life. What keeps its name keeps its count.
+class SessionCounts {
+ public:
+  struct alignas(64) Count {
+    std::atomic<std::uint32_t> sessions{0};
+  };
+
+  explicit SessionCounts(std::uint64_t seed) : networks(seed), user_networks(seed) {}
+
+  // Made if it is new; lives as long as this object. One thread at a time.
+  Count& listener(const std::string& name) { return listeners_[name]; }
+  Count& pool(const std::string& name) { return pools_[name]; }
+
+  // Any thread.
+  balance::CountTable networks;
+  balance::CountTable user_networks;
+
+ private:
+  std::map<std::string, Count> listeners_;
+  std::map<std::string, Count> pools_;
+};
+
+// The limits of one configuration on sessions that are logged in: of a listener, a pool, a client's
+// network, and a user from one network. (Those of a user and of a backend are the user table's and
+// the policies'.) Any thread. A session counts from the moment a backend has let it in: failed
 // logins take no one's place.
 class SessionLimits {
  public:
@@ -25,13 +50,12 @@ class SessionLimits {
   struct Share {
     std::uint64_t network = 0;  // keys; 0: not counted
     std::uint64_t user_network = 0;
-    std::uint32_t listener = 0;
-    std::uint32_t pool = 0;
-    bool taken = false;
+    SessionCounts::Count* listener = nullptr;  // null: nothing is counted
+    SessionCounts::Count* pool = nullptr;
   };
 
   // The configuration must outlive it.
-  SessionLimits(const config::Config& config, std::uint64_t seed);
+  SessionLimits(const config::Config& config, std::shared_ptr<SessionCounts> counts);
 
   // What a login from there would be refused for, as far as that is known before the user is.
   [[nodiscard]] std::optional<dialogue::LoginFailure> full(std::size_t listener,
@@ -51,9 +75,7 @@ class SessionLimits {
                                                            std::size_t users_near) const;
 
  private:
-  struct alignas(64) Count {
-    std::atomic<std::uint32_t> sessions{0};
-  };
+  using Count = SessionCounts::Count;
 
   // One more unless there are `limit` (0: any number).
   static bool add(Count& count, std::uint32_t limit);
@@ -61,10 +83,9 @@ class SessionLimits {
   [[nodiscard]] std::uint64_t network_of(const IpAddress& client) const;  // 0: exempt
 
   const config::Config& config_;
-  std::unique_ptr<Count[]> listeners_;
-  std::unique_ptr<Count[]> pools_;
-  balance::CountTable networks_;
-  balance::CountTable user_networks_;
+  std::shared_ptr<SessionCounts> counts_;
+  std::vector<Count*> listeners_;  // as config.listeners
+  std::vector<Count*> pools_;      // as config.pools
 };
 
 // From how many sessions on something counts as near its limit: four fifths of it.

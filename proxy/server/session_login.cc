@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "base/printable.h"
+#include "server/backend_proof.h"
 #include "server/login.h"
 #include "server/overloaded.h"
 #include "server/session.h"
@@ -18,33 +19,12 @@ namespace {
 
 constexpr std::uint64_t kRoundPauseMs = 1000;
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
-// What counts against a backend: it, or the way to it, failed; the user was not judged.
-bool blames_backend(const dialogue::FailureInfo& info) {
-  return info.retry_elsewhere &&
-         (info.fault == dialogue::Fault::kBackend || info.fault == dialogue::Fault::kNetwork);
-}
-
 // Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
 // stays: proxies in a row would multiply their attempts.
 bool worth_another_round(LoginFailure failure) {
   return failure == LoginFailure::kConnectRefused || failure == LoginFailure::kConnectTimeout ||
          failure == LoginFailure::kConnectFailed || failure == LoginFailure::kBackendGreeting ||
          failure == LoginFailure::kBackendUnavailable;
-}
-
-// Some backends repeat in their reply what they were sent.
-std::string without(std::string text, std::string_view secret) {
-  for (const std::string& form : {std::string(secret), printable(secret)}) {
-    for (std::size_t at = 0; !form.empty() && (at = text.find(form, at)) != std::string::npos;) {
-      text.replace(at, form.size(), "***");
-      at += 3;
-    }
-  }
-  return text;
 }
 
 }  // namespace
@@ -73,21 +53,46 @@ void Session::after_client(ClientLeg::Status status) {
 }
 
 void Session::look_up() {
-  enter(Phase::kLookUp);
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
   ++login.attempts;
   user_ = login.credentials.user;
-  if (const auto refused = worker_.limits().full(listener_, client_endpoint_.ip)) {
+  take_terms_in_force();
+  enter(Phase::kLookUp);
+  if (pass_guess_guard()) {
+    ask_sources();
+  }
+}
+
+// An attempt to log in goes by the configuration in force when it begins; the dialogue with the
+// client goes on as it began. The clients of a listener that is gone get in as before. Whether
+// there was a newer configuration.
+bool Session::take_terms_in_force() {
+  Login& login = *login_;
+  const std::shared_ptr<Generation>& newest = worker_.generation();
+  if (login.generation == newest) {
+    return false;
+  }
+  const auto listener = newest->terms->snapshot->find_listener(login.context.listener.name);
+  if (!listener) {
+    return false;
+  }
+  login.generation = newest;
+  terms_ = newest->terms;
+  listener_ = static_cast<std::uint32_t>(*listener);
+  return true;
+}
+
+// Also for the second time, when a reload has come in between.
+void Session::ask_sources() {
+  worker_.users().leave(lease_);
+  enter(Phase::kLookUp);
+  Login& login = *login_;
+  if (const auto refused = snapshot().limits->full(listener_, client_endpoint_.ip)) {
     fail_login(*refused, {});
     return;
   }
-  ask_sources();
-}
-
-void Session::ask_sources() {
-  Login& login = *login_;
   const net::Transport& transport = client_->transport();
   login.session_id = id();
   const auth::LoginRequest request{
@@ -102,7 +107,7 @@ void Session::ask_sources() {
       .proxied = login.client.proxied(),
       .attempt = login.attempts,
   };
-  auto ticket = worker_.sources().look_up(request, [this](auth::ChainResult result) {
+  auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
   });
   // The answer may have come already, and with it the end of this login or of the session.
@@ -122,7 +127,7 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
                  [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
                  [&](auth::AskAgain again) {
                    login_->pause_for = Login::Pause::kAskAgain;
-                   worker_.timers().arm(login_->pause, ms(again.after));
+                   worker_.timers().arm(login_->pause, net::to_ms(again.after));
                  },
              },
              result);
@@ -132,20 +137,30 @@ void Session::route(auth::Route route, std::size_t source) {
   Login& login = *login_;
   if (route.name) {
     user_ = login.credentials.user = *route.name;
+  } else if (login.credentials.user.empty()) {
+    user_ = login.credentials.user = route.user;  // the token said who it is
   }
-  const auto routed = worker_.snapshot().routing->route(login.credentials.user, route, source);
+  const auto routed = snapshot().routing.route(login.credentials.user, route, source);
   if (!routed) {
     fail_login(LoginFailure::kNoBackend, routed.error());
     return;
   }
   login.route = std::move(route);
   login.pool = routed->pool;
+  if (outrun_by_reload() && take_terms_in_force()) {
+    ask_sources();
+    return;
+  }
+  const config::Pool& pool = snapshot().config.pools[login.pool];
+  if (const auto why = why_useless(pool, login.route, login.credentials)) {
+    fail_login(LoginFailure::kBackendMisconfigured, *why);
+    return;
+  }
   if (const auto refused = find_place(*routed)) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
-  login.deadline_ms = worker_.loop().now_ms() + ms(pool.login_timeout);
+  login.deadline_ms = worker_.loop().now_ms() + net::to_ms(pool.login_timeout);
   next_attempt();
 }
 
@@ -170,23 +185,14 @@ void Session::next_attempt() {
     worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
     return;
   }
-  start_attempt();
+  start_attempt(Connections::kAny);
 }
 
-void Session::start_attempt() {
-  Login& login = *login_;
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
-  const balance::Backend& backend = pool_->backends[backend_index_];
+dialogue::BackendLoginRequest Session::backend_request() {
+  const Login& login = *login_;
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   dialogue::BackendLoginRequest request;
-  if (pool.master && login.route.use_master && !login.route.password) {
-    request.user = pool.master->user;
-    request.authorization = login.route.user;
-    request.password = pool.master->password.clone();
-  } else {
-    request.user = login.route.user;
-    request.password =
-        login.route.password ? login.route.password->clone() : login.credentials.secret.clone();
-  }
+  prove(pool, login.route, login.credentials, request);
   request.forward_client = pool.forward_client == config::ForwardClient::kId;
   request.client = {.session_id = id(),
                     .client = login.client.client(),
@@ -194,23 +200,32 @@ void Session::start_attempt() {
                     .tls = client_->transport().is_tls(),
                     .server_name = std::string(client_->transport().server_name()),
                     .id = login.client.dialogue()->client_id()};
-  login.backend = std::make_unique<BackendLeg>(
-      worker_.loop(), worker_.scratch(),
-      BackendLeg::Target{
-          login.endpoint,
-          backend.address.host,
-          pool.tls,
-          worker_.client_tls(login.pool),
-          {.idle_s = static_cast<unsigned>(worker_.snapshot().config.relay.keepalive.count())}},
-      login.context.protocol.backend(pool.tls == config::TlsMode::kStartTls), std::move(request),
-      this, &Session::on_backend_ready);
+  return request;
+}
+
+void Session::start_attempt(Connections which) {
+  Login& login = *login_;
+  const config::Pool& pool = snapshot().config.pools[login.pool];
+  const balance::Backend& backend = pool_->backends[backend_index_];
   login.attempted_at = Login::Clock::now();
   login.pause_for = Login::Pause::kAttempt;
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
-  worker_.timers().arm(login.pause, std::min(ms(pool.connect_timeout), left));
+  worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
+  auto ready =
+      which == Connections::kAny
+          ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
+          : nullptr;
+  if (ready) {
+    enter(Phase::kBackendLogin);
+    login.backend = std::move(ready);
+    after_backend(login.backend->log_in(backend_request(), this, &Session::on_backend_ready));
+    return;
+  }
   enter(Phase::kConnect);
-  after_backend(login.backend->start());
+  login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
+                                          this, &Session::on_backend_ready);
+  after_backend(login.backend->start(backend_request()));
 }
 
 void Session::after_backend(BackendLeg::Status status) {
@@ -227,6 +242,8 @@ void Session::after_backend(BackendLeg::Status status) {
         enter(Phase::kBackendLogin);
       }
       return;
+    case BackendLeg::Status::kReady:  // only without a request
+      return;
     case BackendLeg::Status::kLoggedIn:
       hand_over();
       return;
@@ -239,9 +256,14 @@ void Session::after_backend(BackendLeg::Status status) {
 void Session::attempt_failed() {
   Login& login = *login_;
   login.pause.cancel();
+  if (login.backend->went_stale()) {
+    worker_.metrics().count(metrics::ReadyConnection::kStale);
+    start_attempt(Connections::kNew);
+    return;
+  }
   balance::BackendState& state = *pool_->backends[backend_index_].state;
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
-  const config::Pool& pool = worker_.snapshot().config.pools[login.pool];
+  const config::Pool& pool = snapshot().config.pools[login.pool];
   login.failure = login.backend->failure();
   login.detail = without(login.backend->detail(), login.credentials.secret.view());
   if (login.route.password) {
@@ -250,8 +272,12 @@ void Session::attempt_failed() {
   if (pool.master) {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
+  login.detail = without(std::move(login.detail), pool.secret.view());
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
-  if (blames_backend(info)) {
+  if (login.failure == LoginFailure::kBackendTimeout) {
+    note_login_time(Login::Clock::now());
+  }
+  if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
   }
@@ -265,6 +291,14 @@ void Session::attempt_failed() {
   next_attempt();
 }
 
+// For the health monitor, which finds backends that are slow.
+void Session::note_login_time(Clock::time_point end) {
+  if (snapshot().config.pools[login_->pool].health) {
+    const auto us = std::chrono::duration_cast<metrics::Microseconds>(end - login_->attempted_at);
+    pool_->backends[backend_index_].state->login_times.add(static_cast<std::uint64_t>(us.count()));
+  }
+}
+
 void Session::pause_over() {
   Login& login = *login_;
   switch (std::exchange(login.pause_for, Login::Pause::kNone)) {
@@ -274,14 +308,18 @@ void Session::pause_over() {
       answer_failure();
       return;
     case Login::Pause::kRetry:
-      start_attempt();
+      start_attempt(Connections::kAny);
       return;
     case Login::Pause::kAskAgain:
       ask_sources();
       return;
+    case Login::Pause::kGuessDelay:
+      login.asked_at = Login::Clock::now();
+      ask_sources();
+      return;
     case Login::Pause::kAttempt: {
       const std::uint64_t now = worker_.loop().now_ms();
-      if (login.backend->heard() && now < login.deadline_ms) {
+      if (login.backend->alive() && now < login.deadline_ms) {
         // The backend is alive; from here on only the login as a whole is timed.
         login.pause_for = Login::Pause::kAttempt;
         worker_.timers().arm(login.pause, login.deadline_ms - now);
@@ -308,17 +346,20 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   Login& login = *login_;
   report_login_failed(failure, detail);
   worker_.users().leave(lease_);
+  if (failure == LoginFailure::kWrongCredentials) {
+    count_wrong_password();
+  }
   login.failure = failure;
   login.credentials = {};
   login.route = {};
   login.ticket.cancel();
   enter(Phase::kClientLogin);
-  const auto usual = dialogue::info(failure).delayed ? worker_.snapshot().config.login.failure_delay
+  const auto usual = dialogue::info(failure).delayed ? snapshot().config.login.failure_delay
                                                      : std::chrono::milliseconds(0);
   const auto delay = own_delay.value_or(usual);
   if (delay.count() > 0) {
     login.pause_for = Login::Pause::kFailureDelay;
-    worker_.timers().arm(login.pause, ms(delay));
+    worker_.timers().arm(login.pause, net::to_ms(delay));
     return;
   }
   // Not from here: the answer may lead to the client's next login, and so on, frame upon frame.
@@ -331,6 +372,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
 void Session::answer_failure() {
   Login& login = *login_;
   login.backend.reset();
+  worker_.guesses().end(login.guess);
   const std::string text = std::exchange(login.refusal, {});
   after_client(login.client.fail({login.failure, text, std::exchange(login.last, false)}));
 }
@@ -348,7 +390,9 @@ void Session::hand_over() {
   note_stage(Stage::kBackendLogin, now - leg.logged_in_from());
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
+  become_known();
   balance::note_success(*pool_->backends[backend_index_].state);
+  note_login_time(now);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
   over.to_client.append(leg.unread());

@@ -14,10 +14,6 @@ using balance::BackendSet;
 using balance::UserTable;
 using dialogue::LoginFailure;
 
-// A backend with live sessions of a user has to fail twice in a row before the user leaves it
-// without having tried: one refused connect must not end sessions that work.
-constexpr std::uint32_t kFailuresToLeave = 2;
-
 std::optional<std::uint32_t> index_of(const BackendSet& set, std::uint64_t backend) {
   const auto found = std::ranges::find(set.slots, backend, &balance::Slot::hash);
   if (found == set.slots.end()) {
@@ -82,7 +78,7 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
     chosen = UserTable::Decision{.backend = set.slots[*choice.backend].hash, .home = 0};
   }
   if (place == nullptr) {
-    if (chosen && home_at_once && !choice.pin) {
+    if (chosen && home_at_once && !choice.pin && !choice.only) {
       chosen->home = home_of(set, request, chosen->backend);
     }
     return chosen;
@@ -92,16 +88,17 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
   }
   if (home_at_once && place->home != 0) {
     const auto home = index_of(set, place->home);
-    if (home && set.slots[*home].weight != 0 && failures_in_a_row(set.backends[*home]) == 0 &&
+    if (home && set.slots[*home].kind != balance::Slot::Kind::kNobody &&
+        failures_in_a_row(set.backends[*home]) == 0 &&
         balance::is_up(set.backends[*home], request.now_ms)) {
       return UserTable::Decision{.backend = place->home, .home = 0};
     }
   }
   const auto here = index_of(set, place->backend);
-  const bool stays =
-      here &&
-      (balance::is_up(set.backends[*here], request.now_ms) ||
-       (place->established != 0 && failures_in_a_row(set.backends[*here]) < kFailuresToLeave));
+  const bool stays = here && balance::keeps_users(set.backends[*here]) &&
+                     (balance::is_up(set.backends[*here], request.now_ms) ||
+                      (place->established != 0 &&
+                       failures_in_a_row(set.backends[*here]) < balance::kFailuresToLeave));
   if (!stays && chosen) {
     return chosen;
   }
@@ -110,17 +107,28 @@ std::optional<UserTable::Decision> decide(const BackendSet& set, const UserTable
 
 }  // namespace
 
+// Whether other sessions of the user are at a backend that a reload has brought since this attempt
+// began: it must go there, too.
+bool Session::outrun_by_reload() const {
+  const Login& login = *login_;
+  if (login.generation == worker_.generation()) {
+    return false;
+  }
+  const auto place =
+      worker_.users().find(snapshot().placement.identity(login.pool, login.route.user));
+  return place && !index_of(*login.generation->pools[login.pool], place->backend);
+}
+
 // Empty: there is a place, and login.search begins there.
 std::optional<LoginFailure> Session::find_place(const Routed& routed) {
   Login& login = *login_;
-  const config::Config& config = worker_.snapshot().config;
-  if (worker_.limits().pool_full(login.pool)) {
+  const config::Config& config = snapshot().config;
+  if (snapshot().limits->pool_full(login.pool)) {
     return LoginFailure::kPoolFull;
   }
-  const Placement& placement = *worker_.snapshot().placement;
-  const auto set = routed.backend
-                       ? set_with(worker_.pool(login.pool), *routed.backend, login.route.addresses)
-                       : worker_.pool(login.pool);
+  const Placement& placement = snapshot().placement;
+  const auto& pool = login.generation->pools[login.pool];
+  const auto set = routed.backend ? set_with(pool, *routed.backend, login.route.addresses) : pool;
   const std::string& user = login.route.user;
   const balance::Request request =
       placement.request(login.pool, *set, user, client_endpoint_.ip, worker_.random(),
@@ -196,11 +204,11 @@ bool Session::keeps_user(LoginFailure failure) const {
 // something else has begun.
 bool Session::establish() {
   Login& login = *login_;
-  const config::Config& config = worker_.snapshot().config;
+  const config::Config& config = snapshot().config;
   switch (worker_.users().establish(lease_, config.limits.sessions_per_user)) {
     case UserTable::Establish::kYes: {
       const auto refused =
-          worker_.limits().take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
+          snapshot().limits->take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
       if (!refused) {
         return true;
       }
@@ -219,6 +227,10 @@ bool Session::establish() {
   give_up_backend();
   const auto set = login.search.set();
   const auto index = index_of(*set, lease_.backend);
+  if (!index && take_terms_in_force()) {
+    ask_sources();  // they are at a backend that a reload has brought
+    return false;
+  }
   login.search =
       index ? BackendSearch(set, balance::Candidates{.order = {*index}}) : BackendSearch();
   next_attempt();

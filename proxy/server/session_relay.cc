@@ -8,10 +8,6 @@
 namespace headgate::server {
 namespace {
 
-std::uint64_t ms(std::chrono::milliseconds duration) {
-  return static_cast<std::uint64_t>(duration.count());
-}
-
 dialogue::CloseReason reason_of(relay::End end) {
   switch (end) {
     case relay::End::kNot:
@@ -33,7 +29,7 @@ dialogue::CloseReason reason_of(relay::End end) {
 void Session::begin_relay() {
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
-  worker_.timers().arm(deadline_, ms(worker_.snapshot().config.relay.idle_timeout));
+  worker_.timers().arm(deadline_, net::to_ms(snapshot().config.relay.idle_timeout));
   // What waits in the kernel the poll tells of in a moment; mostly nothing does.
   run_relay(client_->transport().read_pending() ? net::kReadable : 0, 0);
 }
@@ -59,7 +55,7 @@ void Session::watch_limits() {
   const Limit limit = relay_->half_closed() ? Limit::kHalfClose
                       : relay_->stalled()   ? Limit::kStall
                                             : Limit::kIdle;
-  if (limit == limit_) {
+  if (limit == limit_ || limit_ == Limit::kLeave) {
     return;
   }
   limit_ = limit;
@@ -68,21 +64,41 @@ void Session::watch_limits() {
 }
 
 std::uint64_t Session::limit_ms() const {
-  const config::Relay& relay = worker_.snapshot().config.relay;
+  const config::Relay& relay = snapshot().config.relay;
   switch (limit_) {
     case Limit::kHalfClose:
-      return ms(relay.half_close_timeout);
+      return net::to_ms(relay.half_close_timeout);
     case Limit::kStall:
-      return ms(relay.stall_timeout);
+      return net::to_ms(relay.stall_timeout);
     case Limit::kIdle:
+    case Limit::kLeave:
       break;
   }
-  const bool waits =
-      worker_.snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
-  return ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout) : relay.idle_timeout);
+  const bool waits = snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
+  return net::to_ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout)
+                          : relay.idle_timeout);
+}
+
+const balance::BackendState* Session::backend_state() const {
+  return pool_->backends[backend_index_].state.get();
+}
+
+void Session::leave_within(std::chrono::milliseconds time) {
+  limit_ = Limit::kLeave;
+  worker_.timers().arm(deadline_, worker_.random() % (net::to_ms(time) + 1));
 }
 
 void Session::relay_deadline() {
+  if (limit_ == Limit::kLeave) {
+    if (balance::is_taken_out(*backend_state())) {
+      close(dialogue::CloseReason::kBackendDown);
+      return;
+    }
+    limit_ = Limit::kIdle;  // it is back: all is as before
+    worker_.timers().arm(deadline_, limit_ms());
+    watch_limits();
+    return;
+  }
   if (limit_ == Limit::kStall) {
     // Only the side that is waited for counts; the other one may talk as it likes.
     if (relay_->stalled_bytes() == stalled_at_) {

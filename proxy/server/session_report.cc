@@ -21,7 +21,7 @@ using metrics::Stage;
 
 void Session::enter(metrics::Phase phase) {
   if (phase != phase_) {
-    worker_.listener_metrics(listener_).move(phase_, phase);
+    listener_metrics().move(phase_, phase);
     phase_ = phase;
   }
 }
@@ -55,6 +55,24 @@ void Session::report_dialogue() {
   for (const dialogue::Limit limit : dialogue::all_limits()) {
     worker_.metrics().limit_hits[metrics::index(limit)].add(dialogue->limit_hits().count(limit));
   }
+}
+
+SessionGlance Session::glance() const {
+  const net::Transport& transport = client_->transport();
+  return {.id = id_,
+          .user = user_,
+          .client = client_endpoint_,
+          .listener = snapshot().config.listeners[listener_].name,
+          .pool = pool_ ? std::string_view(pool_->pool) : std::string_view(),
+          .backend = pool_ ? &pool_->backends[backend_index_].address : nullptr,
+          .phase = phase_,
+          .state = relay_ ? relay_->state_name() : login_->client.state_name(),
+          .tls = transport.is_tls() ? transport.tls_version() : std::string_view(),
+          .started_ms = started_ms_,
+          .moved_ms = moved_ms_,
+          .now_ms = worker_.loop().now_ms(),
+          .bytes_to_backend = relay_ ? relay_->bytes_to_backend() : 0,
+          .bytes_to_client = relay_ ? relay_->bytes_to_client() : 0};
 }
 
 std::string Session::backend_name() const {
@@ -143,7 +161,7 @@ void Session::report_end(dialogue::CloseReason reason, std::string_view detail) 
              {{"session", session},
               {"user", printable(user_)},
               {"client", client},
-              {"listener", worker_.snapshot().config.listeners[listener_].name},
+              {"listener", listener_metrics().name},
               {"tls", client_->transport().tls_version()},
               {"cipher", client_->transport().tls_cipher()},
               {"pool", pool_ ? std::string_view(pool_->pool) : std::string_view()},

@@ -1,26 +1,33 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <memory>
-#include <string>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "balance/backend_set.h"
 #include "config/config.h"
-#include "net/tls.h"
 #include "server/placement.h"
 #include "server/protocol.h"
 #include "server/routing.h"
+#include "server/session_limits.h"
 
 namespace headgate::server {
 
-// Everything a worker reads and nobody writes: made by the supervisor, shared by pointer.
+// One configuration and what follows from it alone: made by the supervisor, shared by pointer,
+// never changed. A reload makes another one; sessions keep the one they logged in under.
 struct Snapshot {
-  config::Config config;
+  Snapshot(config::Config loaded, std::shared_ptr<SessionCounts> counts);
+
+  [[nodiscard]] std::optional<std::size_t> find_listener(std::string_view name) const;
+
+  const config::Config config;
   std::vector<std::unique_ptr<Protocol>> protocols;  // as config.listeners
-  std::unique_ptr<Routing> routing;
-  std::unique_ptr<Placement> placement;
-  std::shared_ptr<const net::TicketKeys> ticket_keys;
+  const Routing routing;
+  const Placement placement;
+  // The limits do not change, the counts do.
+  const std::unique_ptr<SessionLimits> limits;
 };
 
 // The backends of every pool, as config.pools; replaced whole when names resolve to something new.

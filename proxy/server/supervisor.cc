@@ -3,27 +3,26 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <sys/resource.h>
 #include <uv.h>
 
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <fstream>
 #include <iterator>
 #include <random>
 #include <utility>
 
+#include "admin/api.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "net/socket.h"
-#include "server/user_sources.h"
 
 namespace headgate::server {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kTick{1};
 constexpr std::chrono::seconds kResolveEvery{30};
+constexpr std::chrono::hours kWarnEvery{24};
 // Users with sessions at one time that are kept together; 40 bytes each in the worst of times
 // twice.
 constexpr std::size_t kMaxUsers = 4'000'000;
@@ -41,26 +40,17 @@ void raise_descriptor_limit() {
   }
 }
 
-// The first 16 hexadecimal digits of a file's SHA-256: tells configurations apart on a dashboard.
-std::string digest(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  std::array<unsigned char, EVP_MAX_MD_SIZE> hash{};
-  unsigned size = 0;
-  EVP_Digest(text.data(), text.size(), hash.data(), &size, EVP_sha256(), nullptr);
-  return fmt::format("{:02x}", fmt::join(hash.begin(), hash.begin() + 8, ""));
-}
-
 }  // namespace
 
 Supervisor::Supervisor(config::Config config)
-    : config_(std::move(config)),
-      worker_count_(config_.workers > 0 ? config_.workers
-                                        : std::max(1U, std::thread::hardware_concurrency())) {
+    : first_config_(std::move(config)),
+      worker_count_(first_config_.workers > 0 ? first_config_.workers
+                                              : std::max(1U, std::thread::hardware_concurrency())) {
   // Blocked before any thread starts, so that only wait() sees them.
   sigemptyset(&signals_);
   sigaddset(&signals_, SIGTERM);
   sigaddset(&signals_, SIGINT);
+  sigaddset(&signals_, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
 }
@@ -70,7 +60,7 @@ Supervisor::~Supervisor() = default;
 std::expected<void, std::string> Supervisor::start() {
   raise_descriptor_limit();
   for (const auto step :
-       {&Supervisor::make_snapshot, &Supervisor::make_workers, &Supervisor::start_admin}) {
+       {&Supervisor::make_workers, &Supervisor::start_health, &Supervisor::start_admin}) {
     if (auto done = (this->*step)(); !done) {
       return done;
     }
@@ -78,114 +68,81 @@ std::expected<void, std::string> Supervisor::start() {
   for (const auto& worker : workers_) {
     threads_.emplace_back([&worker] { worker->run(); });
   }
+  operations_->begin();
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
-                      {"config", snapshot_->config.file},
+                      {"config", in_force().snapshot->config.file},
                       {"version", kVersion}});
   return {};
 }
 
-std::expected<void, std::string> Supervisor::make_snapshot() {
-  auto loaded = auth::SharedSources::load(source_options(config_));
-  if (!loaded) {
-    return std::unexpected(fmt::format("{}", fmt::join(loaded.error(), "\n")));
-  }
-  sources_.emplace(std::move(*loaded));
-  sources_->resolve();
-
-  auto snapshot = std::make_shared<Snapshot>();
-  snapshot->config = std::move(config_);
-  config_hash_ = digest(snapshot->config.file);
-  for (const config::Listener& listener : snapshot->config.listeners) {
-    snapshot->protocols.push_back(make_imap(listener, snapshot->config.login));
-  }
-  snapshot->routing = std::make_unique<Routing>(snapshot->config);
-  snapshot->placement = std::make_unique<Placement>(snapshot->config);
-  snapshot->ticket_keys = net::make_ticket_keys();
-  pools_ = make_pools(snapshot->config, {});
-  snapshot_ = std::move(snapshot);
-  return {};
-}
-
-// Every worker gets a socket of its own for each address; the kernel spreads connections over them.
-// All are bound here, before any thread runs, so that a port in use is an error at start.
-std::expected<std::vector<std::vector<UniqueFd>>, std::string> Supervisor::bind_listeners() {
-  std::vector<std::vector<UniqueFd>> sockets(worker_count_);
-  for (const config::Listener& listener : snapshot_->config.listeners) {
-    Endpoint address = listener.address;
-    for (std::vector<UniqueFd>& of_worker : sockets) {
-      auto fd = net::listen_tcp(address, listener.backlog);
-      if (!fd) {
-        return std::unexpected("listener " + listener.name + ": " + fd.error());
-      }
-      net::tune(fd->get(),
-                {.idle_s = static_cast<unsigned>(snapshot_->config.relay.keepalive.count())});
-      address = net::local_endpoint(fd->get());  // port 0: the first one chose for all
-      of_worker.push_back(std::move(*fd));
-    }
-    const std::string text = address.to_string();
-    log::info(
-        "listening",
-        {{"listener", listener.name}, {"address", text}, {"tls", config::name(listener.tls)}});
-  }
-  return sockets;
-}
-
+// Listeners are bound and certificates loaded here, before any thread runs, so that what is wrong
+// with them is an error at start.
 std::expected<void, std::string> Supervisor::make_workers() {
-  auto sockets = bind_listeners();
-  if (!sockets) {
-    return std::unexpected(sockets.error());
-  }
-  waiting_room_.emplace(worker_count_, snapshot_->config.login.max_sessions);
   const std::uint64_t seed = (std::uint64_t{std::random_device{}()} << 32) | std::random_device{}();
   users_.emplace(kMaxUsers, seed);
-  limits_.emplace(snapshot_->config, seed);
+  counts_ = std::make_shared<SessionCounts>(seed);
+  waiting_room_.emplace(worker_count_, first_config_.login.max_sessions);
+  auto candidate = prepare(std::move(first_config_));
+  if (!candidate) {
+    return std::unexpected(fmt::format("{}", fmt::join(candidate.error(), "\n")));
+  }
+  in_force_ = candidate->next;
+  first_ = in_force_.snapshot;
+  guesses_.emplace(first_->config.guessing, seed);
+  auto operations = Operations::create({.snapshot = [this] { return in_force().snapshot; },
+                                        .pools = [this] { return in_force().pools; },
+                                        .orders_changed = [this] { publish(std::nullopt); },
+                                        .status = [this] { return status(); },
+                                        .reload = [this] { return reload_in_words(); },
+                                        .workers = &workers_});
+  if (!operations) {
+    return std::unexpected(operations.error());
+  }
+  operations_ = std::move(*operations);
+  in_force_.pools = candidate->next.pools = operations_->apply(*first_, in_force_.resolved);
   std::vector<std::string> listeners;
-  for (const config::Listener& listener : snapshot_->config.listeners) {
+  for (const config::Listener& listener : candidate->next.snapshot->config.listeners) {
     listeners.push_back(listener.name);
   }
   for (std::size_t i = 0; i < worker_count_; ++i) {
     metrics_.push_back(std::make_shared<metrics::WorkerMetrics>(listeners));
-    auto worker = Worker::create({.index = i,
-                                  .snapshot = snapshot_,
-                                  .pools = pools_,
-                                  .sources = &*sources_,
-                                  .listeners = std::move((*sockets)[i]),
-                                  .metrics = metrics_.back(),
-                                  .workers = &workers_,
-                                  .waiting_room = &*waiting_room_,
-                                  .users = &*users_,
-                                  .limits = &*limits_});
-    if (!worker) {
-      return std::unexpected(worker.error());
-    }
-    workers_.push_back(std::move(*worker));
+    workers_.push_back(
+        std::make_unique<Worker>(Worker::Options{.index = i,
+                                                 .first = part_of_worker(*candidate, i),
+                                                 .metrics = metrics_.back(),
+                                                 .workers = &workers_,
+                                                 .waiting_room = &*waiting_room_,
+                                                 .users = &*users_,
+                                                 .guesses = &*guesses_}));
   }
+  warn_of_expiry();
   return {};
 }
 
 std::expected<void, std::string> Supervisor::start_admin() {
-  if (!snapshot_->config.admin.address) {
+  const config::Admin& wanted = first_->config.admin;
+  if (!wanted.address) {
     return {};
   }
   metrics::Sources sources;
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
+  sources.health = [this] { return health_figures(); };
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
-  sources.user_sources = [this] { return sources_->figures(); };
-  sources.lookup_servers = [this] { return sources_->lookup_server_figures(); };
-  sources.config = [this] {
-    return metrics::ConfigInfo{
-        .file = snapshot_->config.file, .hash = config_hash_, .loaded = loaded_};
-  };
+  sources.user_sources = [this] { return in_force().sources->figures(); };
+  sources.lookup_servers = [this] { return in_force().sources->lookup_server_figures(); };
+  sources.config = [this] { return config_info(); };
+  sources.guesses = [this] { return guesses_->figures(); };
+  sources.certificates = [this] { return certificate_figures(); };
   sources.build = {.version = std::string(kVersion),
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};
-  auto server =
-      admin::Server::start({.address = *snapshot_->config.admin.address,
-                            .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
-                            .readiness = [this] { return readiness(); },
-                            .routes = {}});
+  auto server = admin::Server::start(
+      {.address = *wanted.address,
+       .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
+       .readiness = [this] { return readiness(); },
+       .routes = admin::api_routes(*operations_, admin::Access(wanted.tokens, *wanted.address))});
   if (!server) {
     return std::unexpected(server.error());
   }
@@ -195,13 +152,90 @@ std::expected<void, std::string> Supervisor::start_admin() {
   return {};
 }
 
-Pools Supervisor::pools() const {
-  const std::lock_guard lock(pools_mutex_);
-  return pools_;
+std::expected<void, std::string> Supervisor::start_health() {
+  const InForce now = in_force();
+  health_ = std::make_unique<HealthMonitor>(
+      now.snapshot, now.resolved, [this] { publish(std::nullopt); },
+      [this](const auto& backend, std::chrono::milliseconds over) {
+        for (const auto& worker : workers_) {
+          worker->post(EndSessionsAt{backend, over});
+        }
+      });
+  return {};
+}
+
+admin::StatusView Supervisor::status() const {
+  using std::chrono::duration_cast;
+  using std::chrono::seconds;
+  const auto unix_time = [](std::chrono::system_clock::time_point at) {
+    return duration_cast<seconds>(at.time_since_epoch()).count();
+  };
+  const admin::Readiness ready = readiness();
+  const InForce now = in_force();
+  admin::StatusView status{
+      .version = std::string(kVersion),
+      .started = unix_time(started_),
+      .uptime_s = duration_cast<seconds>(std::chrono::system_clock::now() - started_).count(),
+      .workers = worker_count_,
+      .ready = ready.ready,
+      .not_ready = ready.why,
+      .config_file = now.snapshot->config.file,
+      .config_hash = now.hash,
+      .config_loaded = unix_time(now.loaded),
+      .users = users_->stats().users,
+      .sessions = {},
+      .pools = {}};
+  for (std::size_t phase = 0; phase < metrics::kPhaseNames.size(); ++phase) {
+    std::int64_t sessions = 0;
+    for (const auto& worker : metrics_) {
+      for (const auto* listener = worker->first_listener(); listener != nullptr;
+           listener = listener->next) {
+        sessions += listener->sessions[phase].value();
+      }
+    }
+    status.sessions.push_back({metrics::kPhaseNames[phase], sessions});
+  }
+  return status;
+}
+
+Supervisor::InForce Supervisor::in_force() const {
+  const std::lock_guard lock(in_force_mutex_);
+  return in_force_;
+}
+
+metrics::ConfigInfo Supervisor::config_info() const {
+  const std::lock_guard lock(in_force_mutex_);
+  return {.file = in_force_.snapshot->config.file,
+          .hash = in_force_.hash,
+          .loaded = in_force_.loaded,
+          .reloads = reloads_};
+}
+
+std::vector<metrics::CertificateFigures> Supervisor::certificate_figures() const {
+  std::vector<metrics::CertificateFigures> all;
+  for (const net::CertificateFacts& one : in_force().certificates) {
+    all.push_back({.file = one.file, .not_after = one.not_after});
+  }
+  return all;
 }
 
 std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
-  return figures(pools(), now_ms());
+  const InForce now = in_force();
+  std::vector<metrics::BackendFigures> all = figures(now.pools, now_ms());
+  std::ranges::move(figures(departed(now.departed, now.pools), now_ms()), std::back_inserter(all));
+  for (const metrics::HealthFigures& checked : health_figures()) {
+    const auto found = std::ranges::find_if(all, [&](const auto& one) {
+      return one.pool == checked.pool && one.backend == checked.backend;
+    });
+    if (found != all.end()) {
+      found->up = found->up && checked.passes;
+    }
+  }
+  return all;
+}
+
+std::vector<metrics::HealthFigures> Supervisor::health_figures() const {
+  return health_ ? health_->figures() : std::vector<metrics::HealthFigures>();
 }
 
 metrics::UserFigures Supervisor::user_figures() const {
@@ -214,18 +248,20 @@ metrics::UserFigures Supervisor::user_figures() const {
 }
 
 std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
-  const std::uint32_t of_user = snapshot_->config.limits.sessions_per_user;
+  const InForce now = in_force();
+  const std::uint32_t of_user = now.snapshot->config.limits.sessions_per_user;
   const auto stats =
       of_user != 0 ? users_->stats(near_limit(of_user)) : balance::UserTable::Stats{};
-  std::vector<metrics::LimitFigures> all = limits_->figures(stats.most_sessions, stats.near_limit);
-  for (const auto& set : pools()) {
+  std::vector<metrics::LimitFigures> all =
+      now.snapshot->limits->figures(stats.most_sessions, stats.near_limit);
+  for (const auto& set : now.pools) {
     for (const balance::Backend& backend : set->backends) {
       if (backend.max_sessions != 0) {
-        const auto now =
+        const auto sessions =
             static_cast<std::uint32_t>(std::max<std::int64_t>(balance::sessions_of(backend), 0));
         all.push_back({"backend", fmt::format("{}/{}", set->pool, backend.address.to_string()),
-                       backend.max_sessions, now,
-                       now >= near_limit(backend.max_sessions) ? 1U : 0U});
+                       backend.max_sessions, sessions,
+                       sessions >= near_limit(backend.max_sessions) ? 1U : 0U});
       }
     }
   }
@@ -233,12 +269,13 @@ std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
 }
 
 admin::Readiness Supervisor::readiness() const {
-  for (const auto& set : pools()) {
+  const auto backends = backend_figures();
+  for (const auto& set : in_force().pools) {
     if (set->backends.empty()) {
       continue;  // the user sources name them
     }
-    const bool any = std::ranges::any_of(figures({set}, now_ms()),
-                                         [](const auto& backend) { return backend.up; });
+    const bool any = std::ranges::any_of(
+        backends, [&](const auto& backend) { return backend.up && backend.pool == set->pool; });
     if (!any) {
       return {.ready = false, .why = "pool " + set->pool + ": no backend is up"};
     }
@@ -247,47 +284,62 @@ admin::Readiness Supervisor::readiness() const {
 }
 
 void Supervisor::wait() {
-  const timespec interval{.tv_sec = kResolveEvery.count(), .tv_nsec = 0};
+  const timespec tick{.tv_sec = kTick.count(), .tv_nsec = 0};
+  auto resolve_at = Clock::now() + kResolveEvery;
+  auto warn_at = Clock::now() + kWarnEvery;
   for (;;) {
-    const int signal = sigtimedwait(&signals_, nullptr, &interval);
-    if (signal > 0) {
+    const int signal = sigtimedwait(&signals_, nullptr, &tick);
+    if (signal == SIGHUP) {
+      static_cast<void>(reload());  // the log has it
+    } else if (signal > 0) {
       log::info("stopping", {{"signal", static_cast<std::int64_t>(signal)}});
       return;
     }
-    if (errno == EAGAIN) {
+    let_go_of_old_sources();
+    if (Clock::now() >= resolve_at) {
+      resolve_at = Clock::now() + kResolveEvery;
       resolve_again();
     }
+    if (Clock::now() >= warn_at) {
+      warn_of_expiry();
+      warn_at = Clock::now() + kWarnEvery;
+    }
+  }
+}
+
+void Supervisor::warn_of_expiry() const {
+  for (const std::string& line :
+       expiry_warnings(in_force().certificates, std::chrono::system_clock::now())) {
+    log::warning("certificate near its end", {{"certificate", line}});
   }
 }
 
 void Supervisor::resolve_again() {
-  sources_->resolve();
-  Pools fresh = make_pools(snapshot_->config, pools_);
-  for (std::size_t i = 0; i < fresh.size(); ++i) {
-    auto set = std::make_shared<balance::BackendSet>(*fresh[i]);
-    for (std::size_t j = 0; j < set->backends.size(); ++j) {
-      // A resolver that fails for a moment must not take a backend away.
-      if (set->backends[j].endpoints.empty()) {
-        set->backends[j].endpoints = pools_[i]->backends[j].endpoints;
-      }
-    }
-    balance::prepare(*set);
-    fresh[i] = std::move(set);
+  const std::lock_guard lock(changes_mutex_);
+  const InForce now = in_force();
+  now.sources->resolve();
+  Pools fresh = fresh_pools(now.snapshot->config);
+  if (!same_addresses(fresh, now.resolved)) {
+    publish(fresh);
+    health_->update(now.snapshot, std::move(fresh));
+    log::info("backend addresses changed");
   }
-  if (same_addresses(fresh, pools_)) {
-    return;
-  }
-  {
-    const std::lock_guard lock(pools_mutex_);
-    pools_ = fresh;
-  }
-  for (const auto& worker : workers_) {
-    worker->post(NewPools{fresh});
-  }
-  log::info("backend addresses changed");
+}
+
+// Once the last login that asks them is over.
+void Supervisor::let_go_of_old_sources() {
+  const std::lock_guard lock(changes_mutex_);
+  std::erase_if(old_sources_, [](const auto& sources) { return sources.use_count() == 1; });
 }
 
 void Supervisor::stop() {
+  {
+    const std::lock_guard lock(changes_mutex_);  // a reload under way ends first
+    stopping_ = true;
+  }
+  if (health_) {
+    health_->stop();  // it talks to the workers; scrapes read its figures
+  }
   for (const auto& worker : workers_) {
     worker->post(Stop{});
   }
@@ -295,6 +347,7 @@ void Supervisor::stop() {
     thread.join();
   }
   admin_.reset();  // scrapes read the workers' counters
+  operations_.reset();
   workers_.clear();
   log::info("stopped");
 }

@@ -4,6 +4,8 @@
 #include <iterator>
 #include <string>
 
+#include "config/difference.h"
+#include "config/mechanisms.h"
 #include "config/pattern.h"
 
 namespace headgate::server {
@@ -158,21 +160,30 @@ std::shared_ptr<const auth::OauthOptions> oauth_options(const config::UserSource
   return options;
 }
 
+bool is_in(const config::Config& config, const config::UserSource& source) {
+  const auto found = std::ranges::find(config.users, source.name, &config::UserSource::name);
+  return found != config.users.end() && config::same(*found, source);
+}
+
 }  // namespace
 
-std::vector<auth::SourceOptions> source_options(const config::Config& config) {
+std::vector<auth::SourceOptions> source_options(const config::Config& config,
+                                                const config::Config* before) {
   std::vector<auth::SourceOptions> all;
   for (const config::UserSource& source : config.users) {
     auth::SourceOptions& options = all.emplace_back();
     options.kind = kind_of(source.kind);
     options.name = source.name;
+    options.unchanged = before != nullptr && is_in(*before, source);
     options.path = source.path;
-    options.guard = {.deadline = source.deadline,
-                     .max_parallel = source.max_parallel,
-                     .max_queue = source.max_queue,
-                     .breaker = {.failures = source.breaker.failures,
-                                 .pause = source.breaker.pause,
-                                 .longest_pause = source.breaker.longest_pause}};
+    options.guard = {
+        .deadline = source.deadline,
+        .max_parallel = source.max_parallel,
+        .max_queue = source.max_queue,
+        .breaker = {.failures = source.breaker.failures,
+                    .pause = source.breaker.pause,
+                    .longest_pause = source.breaker.longest_pause},
+        .passes_tokens = source.trusts_backend() && config::proofs(config, source).token};
     if (source.sql) {
       options.sql = sql_options(*source.sql);
     }

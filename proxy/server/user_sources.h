@@ -7,7 +7,9 @@
 
 namespace headgate::server {
 
-// What the auth room is told of the configuration's `users:`.
-std::vector<auth::SourceOptions> source_options(const config::Config& config);
+// What the auth room is told of the configuration's `users:`; `before`: the configuration that this
+// one takes the place of, if any.
+std::vector<auth::SourceOptions> source_options(const config::Config& config,
+                                                const config::Config* before = nullptr);
 
 }  // namespace headgate::server

@@ -17,7 +17,12 @@ class WaitingRoom {
   WaitingRoom(std::size_t workers, std::size_t limit) : slots_(workers), limit_(limit) {}
 
   // True when the limit is passed by the one who entered.
-  bool enter() { return count_.fetch_add(1, std::memory_order_relaxed) + 1 > limit_; }
+  bool enter() {
+    return count_.fetch_add(1, std::memory_order_relaxed) + 1 >
+           limit_.load(std::memory_order_relaxed);
+  }
+  // Holds for those who enter from now on. Any thread.
+  void set_limit(std::size_t limit) { limit_.store(limit, std::memory_order_relaxed); }
   void leave() { count_.fetch_sub(1, std::memory_order_relaxed); }
   void set_oldest(std::size_t worker, std::uint64_t since_ms) {
     slots_[worker].since_ms.store(since_ms, std::memory_order_relaxed);
@@ -39,7 +44,7 @@ class WaitingRoom {
     std::atomic<std::uint64_t> since_ms{kNobody};
   };
   std::vector<Slot> slots_;
-  std::size_t limit_;
+  std::atomic<std::size_t> limit_;
   alignas(64) std::atomic<std::size_t> count_{0};
 };
 

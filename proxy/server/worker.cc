@@ -14,76 +14,97 @@ constexpr std::size_t kFreeBuffersKept = 16;
 
 }  // namespace
 
-std::expected<std::unique_ptr<Worker>, std::string> Worker::create(Options options) {
-  const auth::SharedSources& sources = *options.sources;
-  std::vector<UniqueFd> listeners = std::move(options.listeners);
-  std::unique_ptr<Worker> worker(new Worker(std::move(options)));
-  if (auto made = worker->make_tls_contexts(); !made) {
-    return std::unexpected(made.error());
-  }
-  worker->chain_ = std::make_unique<auth::Chain>(
-      *worker->timers_, sources.make_sources(worker->loop_, *worker->timers_, *worker->metrics_),
-      sources.longest_deadline());
-  for (std::size_t i = 0; i < listeners.size(); ++i) {
-    worker->listener_metrics_.push_back(
-        &worker->metrics_->listener(worker->snapshot_->config.listeners[i].name));
-    worker->listeners_.push_back(std::make_unique<Listener>(*worker, i, std::move(listeners[i])));
-  }
-  return worker;
-}
-
 Worker::Worker(Options options)
     : index_(options.index),
-      snapshot_(std::move(options.snapshot)),
-      pools_(std::move(options.pools)),
       metrics_(std::move(options.metrics)),
       workers_(*options.workers),
       waiting_room_(*options.waiting_room),
       users_(*options.users),
-      limits_(*options.limits),
-      buffers_(snapshot_->config.relay.buffer_size, kFreeBuffersKept),
+      guesses_(*options.guesses),
+      buffers_(options.first.snapshot->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
   wakeup_.emplace(loop_, [this] { on_mail(); });
   turn_end_.emplace(loop_, [this] { on_turn_end(); });
+  take_up(std::move(options.first));
 }
 
 Worker::~Worker() {
   stop();  // of one that never ran
   close_loop();
   listeners_.clear();
+  ready_.stop();
+  closing_listeners_.clear();
   timers_.reset();
   loop_.drain();
 }
 
-std::expected<void, std::string> Worker::make_tls_contexts() {
-  const config::Config& config = snapshot_->config;
-  if (!config.tls.certificates.empty()) {
-    net::ServerTlsOptions options;
-    options.policy = {config.tls.minimum_version, config.tls.ciphers, config.tls.cipher_suites,
-                      config.tls.groups};
-    for (const config::Certificate& pair : config.tls.certificates) {
-      options.certificates.push_back({pair.certificate, pair.key});
-    }
-    options.ticket_keys = snapshot_->ticket_keys;
-    options.tickets = config.tls.session_tickets;
-    auto tls = net::ServerTls::create(options);
-    if (!tls) {
-      return std::unexpected("tls: " + tls.error());
-    }
-    server_tls_ = std::move(*tls);
+// From here on everything that begins goes by this. What is under way keeps the generation before
+// until it ends.
+void Worker::take_up(NewGeneration news) {
+  close_listeners_but(news.listeners);  // the last connections they accept are of the old one
+
+  auto terms = std::make_shared<Terms>();
+  terms->snapshot = std::move(news.snapshot);
+  for (const config::Listener& listener : terms->snapshot->config.listeners) {
+    terms->listeners.push_back(&metrics_->listener(listener.name));
   }
-  for (const config::Pool& pool : config.pools) {
-    client_tls_.emplace_back();
-    if (pool.tls != config::TlsMode::kNone) {
-      auto tls = net::ClientTls::create({.policy = {}, .verify = pool.verify, .ca_file = pool.ca});
-      if (!tls) {
-        return std::unexpected("pools." + pool.name + ": " + tls.error());
-      }
-      client_tls_.back() = std::move(*tls);
+  terms->server_tls = std::move(news.tls.server);
+
+  auto fresh = std::make_shared<Generation>();
+  fresh->terms = std::move(terms);
+  fresh->pools = std::move(news.pools);
+  fresh->client_tls = std::move(news.tls.clients);
+  fresh->sources = std::move(news.sources);
+  fresh->chain = std::make_unique<auth::Chain>(
+      *timers_, fresh->sources->make_sources(loop_, *timers_, *metrics_),
+      fresh->sources->longest_deadline());
+  generation_.swap(fresh);
+  if (fresh) {
+    retired_.push_back(std::move(fresh));
+  }
+  open_listeners(std::move(news.listeners));
+  ready_.start(generation_);
+}
+
+void Worker::close_listeners_but(const std::vector<ListenerSocket>& staying) {
+  for (std::size_t i = 0; i < listeners_.size(); ++i) {
+    if (std::ranges::find(staying, i, &ListenerSocket::was) == staying.end()) {
+      listeners_[i]->stop();
+      closing_listeners_.push_back(std::move(listeners_[i]));
     }
   }
-  return {};
+}
+
+// Sockets that stay keep what waits in their queues.
+void Worker::open_listeners(std::vector<ListenerSocket> sockets) {
+  const config::Config& config = generation_->terms->snapshot->config;
+  std::vector<std::unique_ptr<Listener>> before = std::exchange(listeners_, {});
+  for (std::size_t i = 0; i < sockets.size(); ++i) {
+    if (sockets[i].was) {
+      listeners_.push_back(std::move(before[*sockets[i].was]));
+      listeners_.back()->change(i, config.listeners[i].backlog, config.relay.keepalive);
+    } else {
+      listeners_.push_back(std::make_unique<Listener>(*this, i, std::move(sockets[i].fd)));
+    }
+  }
+}
+
+std::unique_ptr<BackendLeg> Worker::new_backend_leg(const Generation& generation, std::size_t pool,
+                                                    const balance::Backend& backend,
+                                                    const Endpoint& endpoint, void* owner,
+                                                    Connection::Callback callback) {
+  const Snapshot& snapshot = *generation.terms->snapshot;
+  const config::Config& config = snapshot.config;
+  const config::TlsMode tls = config.pools[pool].tls;
+  return std::make_unique<BackendLeg>(
+      loop_, scratch_,
+      BackendLeg::Target{endpoint,
+                         backend.address.host,
+                         tls,
+                         generation.client_tls[pool].get(),
+                         {.idle_s = static_cast<unsigned>(config.relay.keepalive.count())}},
+      snapshot.protocols.front()->backend(tls == config::TlsMode::kStartTls), owner, callback);
 }
 
 void Worker::run() {
@@ -96,9 +117,13 @@ void Worker::close_loop() {
   {
     const std::lock_guard lock(mail_mutex_);
     wakeup_.reset();
+    mail_.clear();  // whoever waits for an answer gets none
   }
+  survey_.stop();
   turn_end_.reset();
-  chain_.reset();  // sources may hold handles of the loop, and none of them may hold up the end
+  // Sources may hold handles of the loop, and none of them may hold up the end.
+  retired_.clear();
+  generation_.reset();
   timers_->let_loop_end();
   loop_.drain();
 }
@@ -120,9 +145,23 @@ void Worker::on_mail() {
   }
   for (Message& message : mail) {
     std::visit(Overloaded{
-                   [this](NewPools& news) { pools_ = std::move(news.pools); },
+                   [this](NewPools& news) { generation_->pools = std::move(news.pools); },
+                   [this](NewGeneration& news) {
+                     const auto taken = news.taken;
+                     if (!stopping_) {
+                       take_up(std::move(news));
+                     }
+                     if (taken) {
+                       taken->release();
+                     }
+                   },
                    [this](DropOldest) { drop_oldest(); },
                    [this](const EndLeftBehind& left) { on_left_behind(left); },
+                   [this](AnswerSurvey& asked) {
+                     survey_.begin(std::move(asked.part));
+                     turn_end_->set_busy(true);
+                   },
+                   [this](const EndSessionsAt& end) { on_end_sessions(end); },
                    [this](Stop) { stop(); },
                },
                message);
@@ -130,11 +169,11 @@ void Worker::on_mail() {
 }
 
 metrics::ListenerMetrics& Worker::listener_metrics(std::size_t listener) {
-  return *listener_metrics_[listener];
+  return *generation_->terms->listeners[listener];
 }
 
 void Worker::adopt(std::size_t listener, net::Accepted accepted) {
-  listener_metrics_[listener]->connections.add();
+  listener_metrics(listener).connections.add();
   // Owned by itself until bury(): the lists hold it meanwhile.
   auto* session = new Session(*this, listener, std::move(accepted));
   admit(*session);
@@ -184,12 +223,22 @@ void Worker::on_left_behind(const EndLeftBehind& left) {
   }
 }
 
+void Worker::on_end_sessions(const EndSessionsAt& end) {
+  for (Session* session = relaying_.front(); session != nullptr;
+       session = relaying_.after(*session)) {
+    if (session->backend_state() == end.backend.get()) {
+      session->leave_within(end.over);
+    }
+  }
+}
+
 void Worker::note_oldest() {
   const Session* oldest = waiting_.front();
   waiting_room_.set_oldest(index_, oldest ? oldest->started_ms() : WaitingRoom::kNobody);
 }
 
 void Worker::promote(Session& session) {
+  survey_.leaving(session);
   relaying_.push_back(session);
   by_user_.emplace(session.lease().user, &session);
   waiting_room_.leave();
@@ -197,6 +246,7 @@ void Worker::promote(Session& session) {
 }
 
 void Worker::bury(Session& session) {
+  survey_.leaving(session);
   session.unlink();
   if (session.logged_in()) {
     const auto [first, last] = by_user_.equal_range(session.lease().user);
@@ -215,16 +265,24 @@ void Worker::run_again(Session& session) {
 }
 
 void Worker::on_turn_end() {
-  if (!again_.empty()) {
+  if (!again_.empty() || survey_.busy()) {
     std::vector<Session*> again;
     again.swap(again_);
-    turn_end_->set_busy(false);
     for (Session* session : again) {
       session->resume();
     }
+    survey_.turn();
+    turn_end_->set_busy(!again_.empty() || survey_.busy());
   }
   buried_.clear();
+  ready_.replace_taken();
+  if (!retired_.empty() || !closing_listeners_.empty()) {
+    // Here, since their last user may have been one of their own callbacks.
+    std::erase_if(retired_, [](const auto& generation) { return generation.use_count() == 1; });
+    std::erase_if(closing_listeners_, [](const auto& listener) { return listener->closed(); });
+  }
   metrics_->buffers_in_use.set(static_cast<std::int64_t>(buffers_.in_use()));
+  metrics_->loop_lag.observe(std::chrono::duration_cast<metrics::Microseconds>(loop_.awake_for()));
   if (stopping_ && waiting_.empty() && relaying_.empty()) {
     loop_.stop();
   }
@@ -235,6 +293,7 @@ void Worker::stop() {
     return;
   }
   stopping_ = true;
+  ready_.stop();
   for (const auto& listener : listeners_) {
     listener->stop();
   }

@@ -1,38 +1,35 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <expected>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
-#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
 
-#include "auth/chain.h"
-#include "auth/sources.h"
 #include "balance/user_table.h"
 #include "base/intrusive_list.h"
-#include "base/unique_fd.h"
 #include "metrics/worker_metrics.h"
 #include "net/buffer_pool.h"
 #include "net/loop.h"
 #include "net/socket.h"
 #include "net/timer_wheel.h"
-#include "net/tls.h"
 #include "net/transport.h"
+#include "server/generation.h"
+#include "server/guess_guard.h"
 #include "server/listener.h"
+#include "server/ready_connections.h"
 #include "server/session.h"
-#include "server/session_limits.h"
-#include "server/snapshot.h"
+#include "server/session_survey.h"
 #include "server/waiting_room.h"
 
 namespace headgate::server {
 
-// What other threads ask of a worker.
+// What other threads ask of a worker, beside NewGeneration.
 struct NewPools {
   Pools pools;
 };
@@ -42,8 +39,17 @@ struct EndLeftBehind {
   std::uint64_t user = 0;
   std::uint32_t epoch = 0;
 };
+struct AnswerSurvey {
+  std::unique_ptr<SurveyPart> part;
+};
+// Sessions at a backend that was taken out end, spread over a time.
+struct EndSessionsAt {
+  std::shared_ptr<const balance::BackendState> backend;
+  std::chrono::milliseconds over{};
+};
 struct Stop {};  // no new sessions; those there are end now
-using Message = std::variant<NewPools, DropOldest, EndLeftBehind, Stop>;
+using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
+                             EndSessionsAt, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -51,18 +57,14 @@ class Worker {
  public:
   struct Options {
     std::size_t index = 0;
-    std::shared_ptr<const Snapshot> snapshot;
-    Pools pools;
-    const auth::SharedSources* sources = nullptr;
-    std::vector<UniqueFd> listeners;  // as config.listeners
+    NewGeneration first;
     std::shared_ptr<metrics::WorkerMetrics> metrics;
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
     WaitingRoom* waiting_room = nullptr;
     balance::UserTable* users = nullptr;
-    SessionLimits* limits = nullptr;
+    GuessGuard* guesses = nullptr;
   };
-  // Makes the TLS contexts: their errors are start-up errors.
-  static std::expected<std::unique_ptr<Worker>, std::string> create(Options options);
+  explicit Worker(Options options);
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
@@ -81,16 +83,18 @@ class Worker {
   net::BufferPool& buffers() { return buffers_; }
   metrics::WorkerMetrics& metrics() { return *metrics_; }
   metrics::ListenerMetrics& listener_metrics(std::size_t listener);
-  auth::Chain& sources() { return *chain_; }
-  const Snapshot& snapshot() const { return *snapshot_; }
-  const std::shared_ptr<const balance::BackendSet>& pool(std::size_t index) const {
-    return pools_[index];
-  }
-  net::ServerTls* server_tls() { return server_tls_.get(); }
-  net::ClientTls* client_tls(std::size_t pool) { return client_tls_[pool].get(); }
+  // What is in force. A session keeps what it needs of it, and looks here only when something
+  // begins: the connection, or an attempt to log in.
+  const std::shared_ptr<Generation>& generation() const { return generation_; }
   std::uint64_t random() { return random_(); }
+  ReadyConnections& ready_connections() { return ready_; }
+  // A connection to the backend in the way of its pool, not begun.
+  std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
+                                              const balance::Backend& backend,
+                                              const Endpoint& endpoint, void* owner,
+                                              Connection::Callback callback);
   balance::UserTable& users() { return users_; }
-  SessionLimits& limits() { return limits_; }
+  GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
   // On its way out: memory goes at the end of the turn.
@@ -102,40 +106,41 @@ class Worker {
   [[nodiscard]] bool stopping() const { return stopping_; }
 
  private:
-  explicit Worker(Options options);
-  std::expected<void, std::string> make_tls_contexts();
   void on_mail();
+  void take_up(NewGeneration news);
+  void close_listeners_but(const std::vector<ListenerSocket>& staying);
+  void open_listeners(std::vector<ListenerSocket> sockets);
   void on_turn_end();
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
+  void on_end_sessions(const EndSessionsAt& end);
   void note_oldest();
   void stop();
   void close_loop();
 
   const std::size_t index_;
-  std::shared_ptr<const Snapshot> snapshot_;
-  Pools pools_;
   std::shared_ptr<metrics::WorkerMetrics> metrics_;
   std::vector<std::unique_ptr<Worker>>& workers_;
   WaitingRoom& waiting_room_;
   balance::UserTable& users_;
-  SessionLimits& limits_;
+  GuessGuard& guesses_;
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;
   net::IoScratch scratch_;
   net::BufferPool buffers_;
-  std::unique_ptr<net::ServerTls> server_tls_;
-  std::vector<std::unique_ptr<net::ClientTls>> client_tls_;  // as config.pools
-  std::unique_ptr<auth::Chain> chain_;
-  std::vector<metrics::ListenerMetrics*> listener_metrics_;
-  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::shared_ptr<Generation> generation_;
+  std::vector<std::shared_ptr<Generation>> retired_;  // go with the turn in which nobody holds them
+  std::vector<std::unique_ptr<Listener>> listeners_;  // as config.listeners
+  std::vector<std::unique_ptr<Listener>> closing_listeners_;
   std::mt19937_64 random_;
 
+  ReadyConnections ready_{*this};
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
+  SurveyWalk survey_{waiting_, relaying_};
   std::vector<Session*> again_;
   std::vector<std::unique_ptr<Session>> buried_;
   bool stopping_ = false;

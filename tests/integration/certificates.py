@@ -78,7 +78,7 @@ class Authority:
         extensions.write_text(
             "basicConstraints=critical,CA:FALSE\n"
             "keyUsage=critical,digitalSignature\n"
-            "extendedKeyUsage=serverAuth\n"
+            "extendedKeyUsage=serverAuth,clientAuth\n"
             f"subjectAltName={','.join(alternatives)}\n"
         )
         _openssl(

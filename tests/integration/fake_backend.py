@@ -73,6 +73,7 @@ class Script:
         "imap"  # after login: "imap" answers simple commands, "hand_over" leaves it to take()
     )
     passwords: dict[bytes, bytes] = dataclasses.field(default_factory=dict)  # default: PASSWORD
+    mechanisms: tuple[bytes, ...] = (b"PLAIN",)  # any other is a violation
 
 
 class _Ended(Exception):
@@ -94,7 +95,8 @@ class Connection:
         self.id_keys: list[str] = []
         self.user: bytes | None = None
         self.authorization: bytes | None = None
-        self.password: bytes | None = None
+        self.password: bytes | None = None  # or token
+        self.mechanism: bytes | None = None
         self.tag = b"*"
         self.logged_in = False
         self.ended = ""  # "eof", "reset", "ours"
@@ -271,7 +273,8 @@ class Connection:
             self.id_keys.append(name)
 
     def _authenticate(self, command):
-        if command.arguments[0].upper() != b"PLAIN":
+        self.mechanism = command.arguments[0].upper()
+        if self.mechanism not in self.script.mechanisms:
             self._violation(f"mechanism {command.arguments[0]!r}")
         if len(command.arguments) > 1:
             response = command.arguments[1]
@@ -280,17 +283,36 @@ class Connection:
                 self._violation(f"did not wait for the SASL continuation: {self._buffer!r}")
             self.stream.send(b"+ \r\n")
             response = self._line()
-        authorization, user, password = base64.b64decode(response, validate=True).split(b"\0")
-        self.authorization, self.user, self.password = authorization, user, password
+        message = base64.b64decode(response, validate=True)
+        if self.mechanism == b"PLAIN":
+            self.authorization, self.user, self.password = message.split(b"\0")
+        elif self.mechanism == b"EXTERNAL":
+            self.user, self.password = message, b""
+        else:
+            name = rb"user=([^\x01]+)" if self.mechanism == b"XOAUTH2" else rb"n,a=([^\x01,]+),"
+            pattern = name + rb"\x01auth=Bearer ([^\x01]+)\x01\x01"
+            self.user, self.password = re.fullmatch(pattern, message).groups()
+
+    def _explain_refusal(self):
+        """Of a token: a challenge, which has to be answered as the mechanism says."""
+        answer = {b"XOAUTH2": b"", b"OAUTHBEARER": b"AQ=="}.get(self.mechanism)
+        if answer is None:
+            return
+        self.stream.send(b"+ " + base64.b64encode(b'{"status":"401"}') + b"\r\n")
+        line = self._line()
+        if line != answer:
+            self._violation(f"{line!r} to the challenge of a refusal")
 
     def _log_in(self):
         login = self.script.login
         if callable(login):
             login = login(self)
         if login is None:
-            if self.script.passwords.get(self.user, PASSWORD) == self.password:
+            external = self.mechanism == b"EXTERNAL"
+            if external or self.script.passwords.get(self.user, PASSWORD) == self.password:
                 login = [_login_ok(self.script.after_login)]
             else:
+                self._explain_refusal()
                 login = [b"{tag} NO [AUTHENTICATIONFAILED] The fake backend's own words\r\n"]
         if self._buffer:
             self._violation(f"bytes behind LOGIN before its reply: {self._buffer!r}")
@@ -347,7 +369,8 @@ def _is_tagged_ok(act):
 class FakeBackend:
     """Listens on 127.0.0.1 (or `host`), port 0. `scripts`: one for each connection, the last for all
     further ones. `forbidden`: byte strings that must never arrive. `unreachable`: no connection at all.
-    `strict=False`: what arrives may be no IMAP (a TLS handshake, say); what is forbidden stays so.
+    `client_ca`: with TLS, the peer needs a certificate of this authority. `strict=False`: what arrives
+    may be no IMAP (a TLS handshake, say); what is forbidden stays so.
     """
 
     def __init__(
@@ -356,6 +379,7 @@ class FakeBackend:
         host="127.0.0.1",
         port=0,
         certificate=None,
+        client_ca=None,
         forbidden=(),
         unreachable=False,
         strict=True,
@@ -371,6 +395,9 @@ class FakeBackend:
         if certificate is not None:
             self.tls_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self.tls_context.load_cert_chain(certificate.certificate, certificate.key)
+            if client_ca is not None:
+                self.tls_context.load_verify_locations(client_ca)
+                self.tls_context.verify_mode = ssl.CERT_REQUIRED
         self._news = threading.Condition()
         self._handed: dict[bytes, queue.SimpleQueue] = {}
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

@@ -89,6 +89,9 @@ def _parse_text(line: str) -> dict[str, Any] | None:
     return {"time": time_, "level": level, "event": event, **dict(pairs)}
 
 
+REFUSED = "reload refused, the configuration stays as it was"
+
+
 class Log:
     """The lines a process wrote to standard error, as they come, parsed."""
 
@@ -243,6 +246,21 @@ class Headgate:
             raise
         return self
 
+    def reload(self, verdict: str = "reloaded") -> list[dict[str, Any]]:
+        """Writes the configuration, sends SIGHUP and waits for this verdict: "reloaded", with the
+        entries about what changed, or REFUSED, with the entries that say why."""
+        assert self.process is not None and self.log is not None
+        entries = {"reloaded": "configuration changed", REFUSED: REFUSED}[verdict]
+        before = len(self.log.find(verdict)), len(self.log.find(entries))
+        new = self.config_file.with_suffix(".new")
+        new.write_text(yaml.safe_dump(self.config, sort_keys=False))
+        new.replace(self.config_file)
+        self.process.send_signal(signal.SIGHUP)
+        self.log.wait_for(verdict, before[0] + 1)
+        for entry in self.log.find("listening"):
+            self._addresses[entry["listener"]] = _host_port(entry["address"])
+        return self.log.find(entries)[before[1] :]
+
     def address(self, listener: str) -> tuple[str, int]:
         """Host and port of the listener of this name."""
         return self._addresses[listener]
@@ -347,6 +365,7 @@ __all__ = [
     "Log",
     "Metrics",
     "PATIENCE",
+    "REFUSED",
     "REPOSITORY",
     "binary",
     "configuration",

@@ -8,7 +8,14 @@ import subprocess
 import time
 
 from certificates import Certificate
-from server_process import START_TIMEOUT, Endpoint, ServerProcess, can_listen, free_port
+from server_process import (
+    START_TIMEOUT,
+    Endpoint,
+    ServerProcess,
+    can_listen,
+    free_port,
+    freeze_group,
+)
 
 BASE = "dc=example,dc=org"
 SEARCHER = f"cn=headgate,{BASE}"
@@ -126,7 +133,7 @@ class Slapd(ServerProcess):
     def freeze(self) -> None:
         """From here on it accepts connections (the kernel does) and says nothing."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGSTOP)
+        freeze_group(self.process.pid)
 
     def thaw(self) -> None:
         assert self.process is not None

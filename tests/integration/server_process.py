@@ -54,6 +54,31 @@ def can_listen(address: str, port: int) -> bool:
     return True
 
 
+def freeze_group(pid: int) -> None:
+    """Stops the process group of `pid` as SIGSTOP does, and returns when every thread of the leader has
+    stopped: a thread that is running when the signal is sent may still answer one more question."""
+    os.killpg(pid, signal.SIGSTOP)
+    wait_until_frozen(pid)
+
+
+def wait_until_frozen(pid: int) -> None:
+    deadline = time.monotonic() + STOP_TIMEOUT
+    for thread in Path(f"/proc/{pid}/task").glob("*"):
+        while not _is_stopped_or_gone(thread):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{thread} does not stop")
+            time.sleep(0.005)
+
+
+def _is_stopped_or_gone(thread: Path) -> bool:
+    try:
+        stat = (thread / "stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    # The state follows the name, which is in parentheses and may hold some itself.
+    return stat.rpartition(")")[2].split()[0] == "T"
+
+
 def service_user() -> tuple[str, int, int]:
     """Whom mail belongs to: nobody when we are root, else ourselves. Name, uid and gid."""
     import pwd

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from server_process import START_TIMEOUT, ServerProcess, free_port
+from server_process import START_TIMEOUT, ServerProcess, free_port, wait_until_frozen
 
 PASSWORD = "it's a \\secret"  # what a connection string must quote
 TABLE = """CREATE TABLE mailboxes (name VARCHAR(200) PRIMARY KEY, hash VARCHAR(300),
@@ -102,20 +102,24 @@ class Server(ServerProcess, Database):
 
     def freeze(self) -> None:
         """From here on the server accepts connections (the kernel does) and says nothing."""
-        self._signal_all(signal.SIGSTOP)
+        for pid in self._signal_all(signal.SIGSTOP):
+            wait_until_frozen(pid)
 
     def thaw(self) -> None:
         self._signal_all(signal.SIGCONT)
 
-    def _signal_all(self, number: int) -> None:
-        """PostgreSQL's processes have process groups of their own."""
+    def _signal_all(self, number: int) -> list[int]:
+        """PostgreSQL's processes have process groups of their own. Returns those that were there."""
         assert self.process is not None
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        reached = []
         for pid in [self.process.pid, *map(int, children.split())]:
             try:
                 os.kill(pid, number)
+                reached.append(pid)
             except ProcessLookupError:
                 pass
+        return reached
 
 
 class PostgreSQL(Server):

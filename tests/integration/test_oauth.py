@@ -30,8 +30,10 @@ def start(proxied, issuer, source=None, keys=True, introspection=False, before=(
     backend = proxied.backend(MASTER)
     proxied.secrets.append("mastersecret")
     oauth = {"issuer": [ISSUER], "audience": [AUDIENCE], **oauth}
-    if keys and "keys" not in oauth:
+    if keys is True:
         oauth["keys_url"] = issuer.url + "/keys"
+    elif keys:
+        oauth["keys"] = keys
     if introspection:
         proxied.secrets.append("client secret")
         oauth["introspection"] = {

@@ -22,6 +22,7 @@ dialogue::BackendLoginRequest make_request(unsigned choice) {
   request.password = Secret((choice & 4) != 0 ? "s3cr3tw0rd" : "s3cr3t\xc3\xa4w0rd");
   request.authorization = (choice & 8) != 0 ? "bob" : "";
   request.forward_client = (choice & 16) != 0;
+  request.proof = static_cast<dialogue::BackendProof>(choice >> 6 & 3);
   return request;
 }
 

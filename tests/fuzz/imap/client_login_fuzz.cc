@@ -32,6 +32,9 @@ imap::ClientLoginOptions make_options(bool secure, bool small) {
   options.max_bad_commands = small ? 3 : 0;
   options.max_failures = small ? 3 : 0;
   options.mechanisms.push_back({"X-SOURCE", nullptr});
+  options.mechanisms.push_back(imap::sasl_xoauth2());
+  options.mechanisms.push_back(imap::sasl_oauthbearer());
+  options.max_sasl = small ? 300 : 9000;
   return options;
 }
 
@@ -82,6 +85,9 @@ bool is_our_line(std::string_view line) {
       "+ VXNlcm5hbWU6",
       "+ UGFzc3dvcmQ6",
       "+ eA==",
+      "+ eyJzdGF0dXMiOiI0MDAiLCJzY2hlbWVzIjoiQmVhcmVyIiwic2NvcGUiOiIifQ==",
+      "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=",
+      "+ eyJzdGF0dXMiOiJpbnZhbGlkX3JlcXVlc3QifQ==",
       "* ENABLED",
       "* ID (\"name\" \"Headgate\")",
       "* BYE Logging out.",
@@ -111,7 +117,7 @@ void check_replies(std::string_view out) {
 
 void check_credentials(const dialogue::Credentials& credentials) {
   constexpr std::string_view kForbidden("\r\n\0", 3);
-  if (credentials.user.empty() || !is_utf8(credentials.user) ||
+  if ((credentials.user.empty() && !credentials.by_token()) || !is_utf8(credentials.user) ||
       credentials.user.find_first_of(kForbidden) != std::string::npos ||
       credentials.secret.view().find_first_of(kForbidden) != std::string_view::npos) {
     std::abort();

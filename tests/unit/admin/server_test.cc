@@ -57,10 +57,14 @@ class ServerTest : public testing::Test {
     options_.metrics = std::make_shared<metrics::Collector>(metrics::Sources{
         .workers = {std::make_shared<metrics::WorkerMetrics>(std::vector<std::string>{"imaps"})},
         .backends = {},
+        .health = {},
         .users = {},
         .limits = {},
         .user_sources = {},
+        .lookup_servers = {},
+        .guesses = {},
         .config = {},
+        .certificates = {},
         .build = {}});
     options_.readiness = [this] {
       return ready_ ? Readiness{} : Readiness{false, "pool \"main\""};
@@ -69,7 +73,8 @@ class ServerTest : public testing::Test {
                                  return Response{.status = 200,
                                                  .content_type = "text/plain",
                                                  .body = std::string(request.query) + "|" +
-                                                         std::string(request.body)};
+                                                         std::string(request.body),
+                                                 .headers = {}};
                                }});
     options_.max_body = 100;
     options_.request_timeout = 300ms;

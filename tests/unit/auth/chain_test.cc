@@ -100,6 +100,41 @@ TEST_F(ChainTest, TheFirstSourceThatKnowsTheUserDecides) {
   EXPECT_TRUE(third.asked_for.empty());
 }
 
+// Knows tokens and nothing else.
+class TokenSource : public ScriptedSource {
+ public:
+  using ScriptedSource::ScriptedSource;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
+    return credentials.by_token();
+  }
+};
+
+TEST_F(ChainTest, OnlySourcesThatCanJudgeTheCredentialsAreAsked) {
+  ScriptedSource& passwords = add(Rejected{dialogue::LoginFailure::kWrongCredentials});
+  sources_.push_back(std::make_unique<TokenSource>(accepted("token")));
+  make_chain();
+  credentials_.mechanism = "XOAUTH2";
+  const auto token = look_up();
+  ASSERT_TRUE(is<Accepted>());
+  EXPECT_EQ(result_.source, 1U);
+  EXPECT_TRUE(passwords.asked_for.empty());
+  credentials_.mechanism = "PLAIN";
+  const auto password = look_up();
+  ASSERT_TRUE(is<Rejected>());
+  EXPECT_EQ(result_.source, 0U);
+}
+
+TEST_F(ChainTest, CredentialsThatNoSourceCanJudgeAreRefused) {
+  ScriptedSource& passwords = add(accepted("alice"));
+  make_chain();
+  credentials_.mechanism = "OAUTHBEARER";
+  const auto ticket = look_up();
+  ASSERT_TRUE(is<Rejected>());
+  EXPECT_EQ(std::get<Rejected>(result_.result).failure, dialogue::LoginFailure::kWrongCredentials);
+  EXPECT_EQ(result_.source, 0U);
+  EXPECT_TRUE(passwords.asked_for.empty());
+}
+
 TEST_F(ChainTest, ARejectionIsFinal) {
   add(Rejected{dialogue::LoginFailure::kExpired});
   ScriptedSource& second = add(accepted("second"));
@@ -264,6 +299,23 @@ TEST_F(SourcesTest, ExplainNeedsNoPassword) {
   EXPECT_EQ(shared->explain("carol").source, 1U);
   const auto files = SharedSources::load({file(first_)});
   EXPECT_TRUE(std::holds_alternative<Rejected>(files->explain("carol").result));
+}
+
+TEST_F(SourcesTest, AnUnchangedSourceGoesOnWithItsCacheAndReadsItsFileAgain) {
+  SourceOptions options = file(first_);
+  options.cache = CacheOptions{};
+  const auto before = SharedSources::load({options});
+  log_in(*before, "alice", "one");
+  EXPECT_EQ(before->figures()[0].cache_entries, 1U);
+  std::ofstream(first_) << "dave:{PLAIN}four\n";
+  EXPECT_EQ(SharedSources::load({options}, &*before)->figures()[0].cache_entries, 0U);
+  options.unchanged = true;
+  const auto after = SharedSources::load({options}, &*before);
+  EXPECT_EQ(after->figures()[0].cache_entries, 1U);
+  log_in(*after, "dave", "four");
+  EXPECT_TRUE(is<Accepted>());
+  std::ofstream(first_) << "broken\n";
+  EXPECT_FALSE(SharedSources::load({options}, &*before).has_value());
 }
 
 TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {

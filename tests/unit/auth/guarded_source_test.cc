@@ -82,6 +82,19 @@ class GuardedSourceTest : public testing::Test {
   std::string why_;
 };
 
+TEST_F(GuardedSourceTest, TokensPassWhereTheBackendJudgesAndTheClientSaysWhoseTheyAre) {
+  const dialogue::Credentials password{"PLAIN", "alice", Secret("sesame")};
+  const dialogue::Credentials token{"XOAUTH2", "alice", Secret("token")};
+  const dialogue::Credentials nameless{"OAUTHBEARER", "", Secret("token")};
+  guard({});
+  EXPECT_TRUE(guard_->takes(password));
+  EXPECT_FALSE(guard_->takes(token));
+  guard({.passes_tokens = true});
+  EXPECT_TRUE(guard_->takes(password));
+  EXPECT_TRUE(guard_->takes(token));
+  EXPECT_FALSE(guard_->takes(nameless));
+}
+
 TEST_F(GuardedSourceTest, EveryAnswerPassesThroughAndIsCounted) {
   guard({});
   for (int i = 0; i < 4; ++i) {

@@ -58,5 +58,12 @@ TEST(Utf8, RefusesWhatRfc3629Refuses) {
   }
 }
 
+TEST(Without, PutsStarsInThePlaceOfASecret) {
+  EXPECT_EQ(without("LOGIN alice secret: secret is wrong", "secret"),
+            "LOGIN alice ***: *** is wrong");
+  EXPECT_EQ(without("a\\x22b is wrong", "a\"b"), "*** is wrong");
+  EXPECT_EQ(without("nothing", ""), "nothing");
+}
+
 }  // namespace
 }  // namespace headgate

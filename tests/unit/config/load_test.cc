@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config/config.h"
+#include "texts.h"
 
 namespace headgate::config {
 namespace {
@@ -42,26 +43,6 @@ const std::string kShort =
     "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
     "pools: {main: {backends: [{address: \"b:143\"}]}}\n"
     "users: [{source: backend, pool: main}]\n";
-
-std::vector<std::string> errors_of(const std::string& text) {
-  std::vector<std::string> lines;
-  const auto loaded = load_text("t.yaml", text, Files::kIgnore);
-  if (!loaded) {
-    for (const Error& error : loaded.error()) {
-      lines.push_back(error.to_string());
-    }
-  }
-  return lines;
-}
-
-Config good(const std::string& text) {
-  auto loaded = load_text("t.yaml", text, Files::kIgnore);
-  if (!loaded) {
-    ADD_FAILURE() << loaded.error().front().to_string();
-    return {};
-  }
-  return std::move(*loaded);
-}
 
 class Folder : public testing::Test {
  protected:
@@ -201,6 +182,8 @@ pools:
     connect_timeout: 1s
     login_timeout: 2m
     retry_after: 50ms
+    ready_connections: 4
+    ready_for: 20s
 users: [{source: passwd_file, path: users.passwd, pool: main}]
 routes: [{domain: Example.ORG, pool: main}, {pattern: "a.*", pool: main}]
 login:
@@ -250,6 +233,8 @@ log: {level: debug, format: json}
   EXPECT_EQ(pool.connect_timeout, 1s);
   EXPECT_EQ(pool.login_timeout, 2min);
   EXPECT_EQ(pool.retry_after, 50ms);
+  EXPECT_EQ(pool.ready_connections, 4U);
+  EXPECT_EQ(pool.ready_for, 20s);
   EXPECT_EQ(config.users.at(0).kind, SourceKind::kPasswdFile);
   EXPECT_EQ(config.users.at(0).path, "users.passwd");
   EXPECT_EQ(config.routes.at(0).domain, "example.org");
@@ -561,60 +546,6 @@ TEST(Load, auth_http_says_what_is_wrong_with_its_servers) {
                   HasSubstr("users[0].http.headers[0].name: expected the name of a header"),
                   "t.yaml:2: users[0].http.more[1]: expected another URL, found 'http://a:80/' "
                   "again"));
-}
-
-// As above, with a source oauth whose section has these keys.
-std::string with_oauth(const std::string& keys, const std::string& more = "") {
-  return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
-         "users: [{source: oauth, pool: main, oauth: {" +
-         keys + "}" + more + "}]\npools: {main: {backends: [{address: \"b:143\"}]}}\n";
-}
-
-TEST(Load, oauth_checks_tokens_by_keys_by_asking_or_by_both) {
-  const Config config = good(with_oauth(
-      "issuer: [\"https://i\"], audience: [imap, mail], scopes: [x], keys_url: \"https://i/jwks\", "
-      "keys_ttl: 10m, introspection: {url: \"http://127.0.0.1:1/i\", client_id: h, "
-      "client_secret: s}, user_claim: sub, match_user: false, leeway: 1m, timeout: 1s"));
-  const Oauth& oauth = *config.users.front().oauth;
-  EXPECT_EQ(config.users.front().kind, SourceKind::kOauth);
-  EXPECT_THAT(oauth.issuer, ElementsAre("https://i"));
-  EXPECT_THAT(oauth.audience, ElementsAre("imap", "mail"));
-  EXPECT_THAT(oauth.scopes, ElementsAre("x"));
-  EXPECT_EQ(oauth.keys_url->to_string(), "https://i:443/jwks");
-  EXPECT_EQ(oauth.keys_ttl, 10min);
-  EXPECT_EQ(oauth.introspection->url->to_string(), "http://127.0.0.1:1/i");
-  EXPECT_EQ(oauth.introspection->client_id, "h");
-  EXPECT_EQ(oauth.introspection->client_secret.view(), "s");
-  EXPECT_EQ(oauth.user_claim, "sub");
-  EXPECT_FALSE(oauth.match_user);
-  EXPECT_EQ(oauth.leeway, 1min);
-  EXPECT_EQ(oauth.timeout, 1s);
-}
-
-TEST(Load, oauth_is_not_configured_so_that_a_token_for_another_service_lets_in) {
-  EXPECT_THAT(errors_of(with_oauth("user_claim: sub")),
-              ElementsAre(HasSubstr("users[0].oauth: expected keys, keys_url or introspection")));
-  EXPECT_THAT(errors_of(with_oauth("keys_url: \"https://i/\"")),
-              ElementsAre(HasSubstr("users[0].oauth.issuer: expected at least one issuer"),
-                          HasSubstr("users[0].oauth.audience: expected at least one audience")));
-  EXPECT_THAT(
-      errors_of(with_oauth("introspection: {url: \"http://10.0.0.1/i\"}")),
-      ElementsAre(HasSubstr("users[0].oauth.introspection.url: expected https, or http to a "
-                            "loopback address, found 'http://10.0.0.1:80/i'")));
-  EXPECT_THAT(errors_of(with_oauth("issuer: [i], audience: [a], keys: f, keys_url: \"http://i/\"")),
-              ElementsAre(HasSubstr("users[0].oauth.keys_url: expected either keys or keys_url"),
-                          HasSubstr("users[0].oauth.keys_url: expected https")));
-}
-
-TEST(Load, oauth_says_what_does_not_go_together) {
-  EXPECT_THAT(errors_of(with_oauth("introspection: {url: \"https://i/\", client_id: a}, "
-                                   "keys_ttl: 1m, timeout: 2s",
-                                   ", deadline: 1s, cache: {}")),
-              testing::UnorderedElementsAre(
-                  HasSubstr("users[0].oauth.introspection.client_id: expected client_id and its"),
-                  HasSubstr("users[0].oauth.keys_ttl: expected nothing without keys_url"),
-                  HasSubstr("users[0].oauth.timeout: expected at most the source's deadline"),
-                  HasSubstr("users[0].cache: expected no cache for source oauth")));
 }
 
 TEST(Load, master_user_needs_a_source_that_checks_passwords) {

@@ -50,14 +50,29 @@ class CollectorTest : public testing::Test {
                                                 .failures = 3,
                                                 .weight = 100,
                                                 .up = false,
-                                                .draining = false},
+                                                .draining = false,
+                                                .disabled = false},
                                                {.pool = "main",
                                                 .backend = "127.0.1.2:10143",
                                                 .sessions = 0,
                                                 .failures = 0,
                                                 .weight = 0,
                                                 .up = true,
-                                                .draining = true}};
+                                                .draining = true,
+                                                .disabled = true}};
+          },
+      .health =
+          [] {
+            return std::vector<HealthFigures>{{.pool = "main",
+                                               .backend = "127.0.1.1:10143",
+                                               .state = "starting",
+                                               .since = std::chrono::sys_seconds(1200s),
+                                               .passes = true,
+                                               .tenths = 3,
+                                               .login_p95 = 250ms,
+                                               .passed = 17,
+                                               .failed = 4,
+                                               .stages = {250us, 0us, 1ms, 2ms, 0us}}};
           },
       .users =
           [] {
@@ -87,7 +102,13 @@ class CollectorTest : public testing::Test {
                                                      .durations = {1, 2},
                                                      .sum_us = 4000}};
           },
+      .guesses = [] { return std::vector<GuessFigures>{{.table = "address", .entries = 3}}; },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
+      .certificates =
+          [] {
+            return std::vector<CertificateFigures>{
+                {.file = "imap.pem", .not_after = std::chrono::sys_seconds(2000s)}};
+          },
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
 
@@ -106,6 +127,8 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
         "headgate_relayed_bytes_total{direction=\"to_client\"} 0\n",
         "headgate_session_ends_total{reason=\"client_closed\"} 0\n",
         "headgate_limit_hits_total{limit=\"total_bytes\"} 0\n", "headgate_bad_commands_total 0\n",
+        "headgate_guesses_refused_total{by=\"pair\"} 0\n",
+        "headgate_guess_failures_total{repeated=\"yes\"} 0\n",
         "headgate_accept_errors_total{listener=\"imaps\",error=\"EMFILE\"} 0\n",
         "headgate_buffers_in_use{worker=\"1\"} 0\n",
         "headgate_loop_lag_seconds_count{worker=\"0\"} 0\n",
@@ -114,6 +137,22 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
     EXPECT_THAT(text, HasSubstr(line));
   }
   EXPECT_THAT(text, HasSubstr("headgate_build_info{version=\"0.1.0\",openssl=\"3.0.17\","));
+}
+
+TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
+  const std::string text = page();
+  const std::string labels = "{pool=\"main\",backend=\"127.0.1.1:10143\"";
+  for (const std::string& line :
+       {"headgate_backend_state" + labels + ",state=\"starting\"} 1\n",
+        "headgate_backend_state" + labels + ",state=\"up\"} 0\n",
+        "headgate_backend_state_since_timestamp_seconds" + labels + "} 1200\n",
+        "headgate_backend_weight_ratio" + labels + "} 0.3\n",
+        "headgate_backend_login_p95_seconds" + labels + "} 0.25\n",
+        "headgate_backend_checks_total" + labels + ",result=\"passed\"} 17\n",
+        "headgate_backend_checks_total" + labels + ",result=\"failed\"} 4\n",
+        "headgate_backend_check_seconds" + labels + ",stage=\"connect\"} 0.00025\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
 }
 
 TEST_F(CollectorTest, WorkersAreAddedUp) {
@@ -166,6 +205,7 @@ TEST_F(CollectorTest, BackendsComeFromTheirProvider) {
   EXPECT_THAT(text, HasSubstr("headgate_backend_up" + first + "0\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_weight" + first + "100\n"));
   EXPECT_THAT(text, HasSubstr("headgate_backend_draining" + second + "1\n"));
+  EXPECT_THAT(text, HasSubstr("headgate_backend_disabled" + second + "1\n"));
 }
 
 TEST_F(CollectorTest, AUserSourceIsCountedByItsNameAndItsBreakerComesFromItsProvider) {
@@ -247,7 +287,7 @@ TEST_F(CollectorTest, ExactlyTheCatalogueIsExposedEachSeriesOnceWithItsLabels) {
 }
 
 TEST_F(CollectorTest, EveryLineIsWellFormedAndEveryMetricHasHelpAndType) {
-  const std::regex sample(R"re(([a-z_]+)(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? [0-9.e+-]+)re");
+  const std::regex sample(R"re(([a-z0-9_]+)(\{([a-z]+="([^"\\\n]|\\.)*",?)+\})? [0-9.e+-]+)re");
   std::set<std::string> typed;
   std::istringstream lines(page());
   for (std::string line; std::getline(lines, line);) {

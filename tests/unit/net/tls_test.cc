@@ -229,6 +229,15 @@ TEST(ClientTls, AnUnknownAuthorityIsRefusedUnlessVerificationIsOff) {
   EXPECT_TRUE(any.succeeded) << any.client->error();
 }
 
+TEST(ClientTls, MayHaveACertificateOfItsOwnWhoseFilesAreNamedWhenBad) {
+  ClientTlsOptions options;
+  options.verify = false;
+  options.certificate = Certificates::get().ecdsa;
+  EXPECT_TRUE(ClientTls::create(options).has_value());
+  options.certificate->key = "/nowhere/client.key";
+  EXPECT_THAT(ClientTls::create(options).error(), HasSubstr("/nowhere/client.key"));
+}
+
 TEST(ClientTls, ABadAuthorityFileIsNamed) {
   ClientTlsOptions options;
   options.ca_file = "/nowhere/ca.pem";

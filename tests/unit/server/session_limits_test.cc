@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace headgate::server {
@@ -28,7 +30,7 @@ IpAddress ip(std::string_view text) {
 
 TEST(SessionLimits, WithoutLimitsEverybodyIsLetIn) {
   const config::Config config = make_config();
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   std::vector<Share> shares(1000);
   for (Share& share : shares) {
     EXPECT_FALSE(limits.take(share, 0, 0, ip("192.0.2.1"), 7));
@@ -40,7 +42,7 @@ TEST(SessionLimits, AListenerAndAPoolHaveLimitsOfTheirOwn) {
   config::Config config = make_config();
   config.listeners[0].max_sessions = 2;
   config.pools[1].max_sessions = 1;
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   Share a;
   Share b;
   Share c;
@@ -66,7 +68,7 @@ TEST(SessionLimits, NetworksAreAddressesCutToThePrefixAndSomeAreExempt) {
   config.limits.sessions_per_network = 1;
   config.limits.ipv4_prefix = 24;
   config.limits.exempt = {Network::parse("192.0.2.128/25").value()};
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   Share a;
   Share b;
   Share c;
@@ -87,7 +89,7 @@ TEST(SessionLimits, NetworksAreAddressesCutToThePrefixAndSomeAreExempt) {
 TEST(SessionLimits, AUserFromOneNetworkIsCountedApartFromOthersAndOtherNetworks) {
   config::Config config = make_config();
   config.limits.sessions_per_user_and_network = 1;
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   Share a;
   Share b;
   Share c;
@@ -102,7 +104,7 @@ TEST(SessionLimits, FiguresShowALimitBeforeItBites) {
   config.limits.sessions_per_user = 20;
   config.limits.sessions_per_network = 5;
   config.pools[0].max_sessions = 100;
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   std::vector<Share> shares(4);
   for (Share& share : shares) {
     EXPECT_FALSE(limits.take(share, 0, 0, ip("192.0.2.1"), 1));
@@ -121,10 +123,36 @@ TEST(SessionLimits, FiguresShowALimitBeforeItBites) {
   EXPECT_EQ(figures[2].near, 0U);
 }
 
+TEST(SessionLimits, CountsGoOnUnderAnotherConfigurationByName) {
+  const auto counts = std::make_shared<SessionCounts>(1);
+  config::Config config = make_config();
+  config.listeners[0].max_sessions = 2;
+  config.pools[1].max_sessions = 2;
+  config.limits.sessions_per_network = 2;
+  SessionLimits before(config, counts);
+  Share a;
+  EXPECT_FALSE(before.take(a, 0, 1, ip("192.0.2.1"), 1));
+
+  config::Config changed = make_config();
+  std::swap(changed.listeners[0], changed.listeners[1]);
+  changed.listeners[1].max_sessions = 1;
+  changed.pools.erase(changed.pools.begin());
+  changed.pools[0].max_sessions = 1;
+  changed.limits.sessions_per_network = 1;
+  SessionLimits after(changed, counts);
+  EXPECT_EQ(after.full(1, ip("192.0.2.9")), LoginFailure::kListenerFull);
+  EXPECT_EQ(after.full(0, ip("192.0.2.1")), LoginFailure::kNetworkLimit);
+  EXPECT_TRUE(after.pool_full(0));
+  before.give_back(a);
+  EXPECT_FALSE(after.full(1, ip("192.0.2.9")));
+  EXPECT_FALSE(after.full(0, ip("192.0.2.1")));
+  EXPECT_FALSE(after.pool_full(0));
+}
+
 TEST(SessionLimits, ThreadsNeverLetInMoreThanAllowedAndLoseNoPlace) {
   config::Config config = make_config();
   config.limits.sessions_per_network = 3;
-  SessionLimits limits(config, 1);
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
   std::vector<std::thread> workers;
   for (int worker = 0; worker < 4; ++worker) {
     workers.emplace_back([&limits] {

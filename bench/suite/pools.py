@@ -1,0 +1,125 @@
+"""What more backends cost a login and a scrape, and what a scrape costs the sessions."""
+
+import contextlib
+import re
+import statistics
+import subprocess
+import threading
+import urllib.request
+
+from peers.process import wait_for_port
+from peers.proxies import Headgate
+
+from .rotation import say
+
+BACKENDS = (3, 30, 300)
+ROUNDS = 3
+SESSIONS = 9000
+SCRAPES_A_SECOND = 5
+
+
+class BigPool(Headgate):
+    """All its backends are one program that listens on every loopback address."""
+
+    count = 3
+
+    def backends(self):
+        return [f"127.1.{at // 250}.{at % 250 + 1}:{self.bench.backend_port}"
+                for at in range(self.count)]
+
+
+@contextlib.contextmanager
+def backend_everywhere(bench):
+    """Replaces the bench's backend by one on all addresses, on the same port."""
+    process = subprocess.Popen(  # pylint: disable=consider-using-with
+        ["taskset", "-c", str(bench.other_core), str(bench.backend_program),
+         "--address", "0.0.0.0", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    before = bench.backend_port
+    try:
+        bench.backend_port = int(re.search(r":(\d+)\s*$", process.stdout.readline()).group(1))
+        wait_for_port(bench.backend_port, process)
+        yield
+    finally:
+        bench.backend_port = before
+        process.terminate()
+        process.wait()
+
+
+def scrape(peer):
+    """The page of metrics."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin_port}/metrics", timeout=10) as reply:
+        return reply.read().decode()
+
+
+def value(page, name):
+    return sum(float(line.rsplit(" ", 1)[1]) for line in page.splitlines()
+               if line.startswith((name + " ", name + "{")))
+
+
+def slow_turns(page):
+    """Turns of the loops that took longer than 1 ms."""
+    within = value("\n".join(line for line in page.splitlines() if 'le="0.001"' in line),
+                   "headgate_loop_lag_seconds_bucket")
+    return value(page, "headgate_loop_lag_seconds_count") - within
+
+
+def run_sizes(bench, seconds):
+    raw = {count: {"login": [], "scrape_ms": [], "page_kb": []} for count in BACKENDS}
+    with backend_everywhere(bench):
+        for _ in range(ROUNDS):
+            for count in BACKENDS:
+                kind = type("BigPool", (BigPool,), {"count": count})
+                with kind(bench).running() as peer:
+                    result = bench.load(peer.port, ["login", "--sessions", "16", "--seconds", seconds,
+                                                    "--warm-up", "0.5", *peer.meter()])
+                    raw[count]["login"].append(result["proxy_cpu_us_per_unit"])
+                    for _ in range(5):
+                        page = scrape(peer)
+                        raw[count]["scrape_ms"].append(
+                            1000 * value(page, "headgate_metrics_scrape_duration_seconds"))
+                        raw[count]["page_kb"].append(len(page) / 1000)
+    lines = ["| backends | login, µs CPU | a scrape, ms | its page, KB |", "| ---: |" + " ---: |" * 3]
+    for count, figures in raw.items():
+        middle = {name: statistics.median(values) for name, values in figures.items()}
+        lines.append(f"| {count} | {middle['login']:.0f} | {middle['scrape_ms']:.2f} | "
+                     f"{middle['page_kb']:.0f} |")
+        say("growth: " + lines[-1])
+    return "\n".join(lines) + "\n", raw
+
+
+def run_scraped(bench, seconds):
+    """NOOPs at a fixed rate over many sessions, quiet and while somebody scrapes all the time."""
+    raw = {}
+    lines = [f"| NOOPs of {SESSIONS:,} sessions, 2,000 a second | p50, µs | p99 | turns above 1 ms |",
+             "| --- |" + " ---: |" * 3]
+    with Headgate(bench).running() as peer:
+        for title in ("quiet", f"scraped {SCRAPES_A_SECOND} times a second"):
+            done = threading.Event()
+
+            def scrape_on():
+                while not done.wait(1 / SCRAPES_A_SECOND):
+                    scrape(peer)
+
+            scraper = threading.Thread(target=scrape_on) if title != "quiet" else None
+            before = slow_turns(scrape(peer))
+            if scraper:
+                scraper.start()
+            result = bench.load(peer.port, ["rate", "--sessions", str(SESSIONS), "--rate", "2000",
+                                            "--seconds", seconds, "--warm-up", "2"])
+            done.set()
+            if scraper:
+                scraper.join()
+            if not result["ok"]:
+                raise RuntimeError("; ".join(result["failures"]))
+            raw[title] = {**result, "slow_turns": slow_turns(scrape(peer)) - before}
+            lines.append(f"| {title} | {result['noop_p50_us']:.0f} | {result['noop_p99_us']:.0f} | "
+                         f"{raw[title]['slow_turns']:.0f} |")
+            say("growth: " + lines[-1])
+    return "\n".join(lines) + "\n", raw
+
+
+def run(bench, quick):
+    seconds = "1" if quick else "4"
+    sizes, raw_sizes = run_sizes(bench, seconds)
+    scraped, raw_scraped = run_scraped(bench, seconds)
+    return "\n" + sizes + "\n" + scraped, {"backends": raw_sizes, "scraped": raw_scraped}

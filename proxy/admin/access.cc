@@ -1,0 +1,88 @@
+#include "admin/access.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+
+namespace headgate::admin {
+namespace {
+
+constexpr std::string_view kScheme = "bearer ";
+
+// The token of an Authorization header; empty: none.
+std::string_view token_in(std::string_view header) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return header.size() > kScheme.size() &&
+                 std::ranges::equal(header.substr(0, kScheme.size()), kScheme, {}, lower)
+             ? header.substr(kScheme.size())
+             : std::string_view();
+}
+
+bool is_loopback(const IpAddress& address) {
+  if (!address.is_v6()) {
+    return address.bytes().front() == 127;
+  }
+  return address == IpAddress::parse("::1");
+}
+
+Response refuse(const Request& request, int status, std::string_view why,
+                std::string_view token = {}) {
+  log::warning("operator refused", {{"token", token},
+                                    {"client", request.peer},
+                                    {"method", request.method},
+                                    {"path", request.path},
+                                    {"why", why}});
+  Response response = json_error(status, why);
+  if (status == 401) {
+    response.headers = "WWW-Authenticate: Bearer realm=\"headgate\"\r\n";
+  }
+  return response;
+}
+
+}  // namespace
+
+Access::Access(const std::vector<config::AdminToken>& tokens, const Endpoint& address)
+    : tokens_(tokens), loopback_(is_loopback(address.ip)) {}
+
+// Looks at all of them, so that the time tells nothing.
+const config::AdminToken* Access::find(std::string_view token) const {
+  const config::AdminToken* found = nullptr;
+  for (const config::AdminToken& known : tokens_) {
+    if (known.token.equals(token)) {
+      found = &known;
+    }
+  }
+  return found;
+}
+
+std::expected<Caller, Response> Access::check(const Request& request,
+                                              config::TokenRole needed) const {
+  if (tokens_.empty()) {
+    if (needed == config::TokenRole::kOperator) {
+      return std::unexpected(refuse(request, 403,
+                                    "nothing can be changed without a token: admin.tokens in the "
+                                    "configuration has none with role operator"));
+    }
+    if (!loopback_) {
+      return std::unexpected(refuse(request, 403,
+                                    "admin.address is no loopback address, so the API needs a "
+                                    "token: admin.tokens in the configuration has none"));
+    }
+    return Caller{.token = {}, .address = std::string(request.peer)};
+  }
+  const std::string_view sent = token_in(request.authorization);
+  if (sent.empty()) {
+    return std::unexpected(refuse(request, 401, "a token is needed: Authorization: Bearer TOKEN"));
+  }
+  const config::AdminToken* token = find(sent);
+  if (token == nullptr) {
+    return std::unexpected(refuse(request, 401, "the token is not known"));
+  }
+  if (needed == config::TokenRole::kOperator && token->role != config::TokenRole::kOperator) {
+    return std::unexpected(
+        refuse(request, 403, "the token may only read; this needs role operator", token->name));
+  }
+  return Caller{.token = token->name, .address = std::string(request.peer)};
+}
+
+}  // namespace headgate::admin

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "admin/control.h"
+#include "admin/request_parts.h"
+
+// What callers of the API send, made into what the server understands. Every error is a line that
+// says what was expected.
+namespace headgate::admin {
+
+inline constexpr std::size_t kLargestPage = 1000;
+
+// Unknown parameters are errors: a misspelt filter must not list, or end, all sessions.
+std::expected<SessionQuery, std::string> read_session_query(const Parameters& parameters);
+
+// The filter of a kick, as a JSON object. An empty one is an error.
+std::expected<SessionFilter, std::string> read_kick(std::string_view body);
+
+// The body of a change of a backend; `what` says which one. An empty body is an empty object.
+std::expected<BackendChange, std::string> read_change(BackendChange::What what,
+                                                      std::string_view body);
+
+// The body of a pin (with a backend) or of its end (without one). The user comes in lower case.
+struct PinRequest {
+  std::string user;
+  std::string pool;
+  std::optional<HostPort> backend;
+};
+std::expected<PinRequest, std::string> read_pin(std::string_view body, bool with_backend);
+
+// A session's id, as in log lines: 16 hexadecimal digits.
+std::string id_text(std::uint64_t id);
+
+}  // namespace headgate::admin

@@ -1,0 +1,179 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/address.h"
+
+// What the JSON API asks of the running server.
+namespace headgate::admin {
+
+struct PoolView {
+  std::string name;
+  std::string policy;
+  std::size_t backends = 0;
+  std::size_t up = 0;              // and in service
+  std::int64_t sessions = 0;       // logged in or logging in
+  std::uint32_t max_sessions = 0;  // 0: no limit
+};
+
+struct PhaseCount {
+  std::string_view phase;
+  std::int64_t sessions = 0;
+};
+
+struct StatusView {
+  std::string version;
+  std::int64_t started = 0;  // Unix time
+  std::int64_t uptime_s = 0;
+  std::size_t workers = 0;
+  bool ready = true;
+  std::string not_ready;  // why
+  std::string config_file;
+  std::string config_hash;
+  std::int64_t config_loaded = 0;  // Unix time
+  bool state_is_kept = false;      // over a restart
+  std::size_t users = 0;           // with sessions
+  std::vector<PhaseCount> sessions;
+  std::vector<PoolView> pools;
+};
+
+// What an operator has ordered, and how far it has come.
+struct OrderView {
+  std::string by;                      // name of the token
+  std::int64_t since = 0;              // Unix time
+  unsigned rate = 0;                   // sessions a second that are ended; 0: none is
+  std::optional<std::int64_t> left_s;  // until the last session is gone, by what was seen so far
+};
+
+struct BackendView {
+  std::string pool;
+  std::string backend;             // "mail1.example.org:993"
+  std::string_view service;        // in_service, draining, moving, disabled
+  bool up = false;                 // has an address, and is not tried last
+  unsigned weight = 0;             // that counts
+  unsigned configured_weight = 0;  // that the configuration says
+  std::int64_t sessions = 0;
+  unsigned max_sessions = 0;  // 0: no limit
+  std::uint64_t failures = 0;
+  std::uint32_t failures_in_a_row = 0;
+  bool backup = false;
+  std::vector<std::string> addresses;  // that the name resolves to
+  std::optional<OrderView> order;      // when it is not in service, or has another weight
+};
+
+struct SessionView {
+  std::uint64_t id = 0;
+  std::string user;
+  std::string client;
+  std::string listener;
+  std::string pool;     // empty: not there yet
+  std::string backend;  // likewise
+  std::string_view phase;
+  std::string_view state;  // of the client's dialogue, or of the relay
+  std::string tls;         // empty: none
+  double age_s = 0;
+  double idle_s = 0;  // since the relay last moved a byte
+  std::uint64_t bytes_to_backend = 0;
+  std::uint64_t bytes_to_client = 0;
+};
+
+// Which sessions; what is empty does not matter. Users without regard to ASCII case.
+struct SessionFilter {
+  std::string user;     // in lower case
+  std::string pattern;  // over the whole name, in lower case; '*': any bytes, '?': one byte
+  std::optional<Network> client;
+  std::optional<HostPort> backend;
+  std::string pool;
+  std::string listener;
+  std::string phase;
+  std::string state;
+  std::optional<std::uint64_t> session;
+
+  [[nodiscard]] bool empty() const {
+    return user.empty() && pattern.empty() && !client && !backend && pool.empty() &&
+           listener.empty() && phase.empty() && state.empty() && !session;
+  }
+};
+
+struct SessionQuery {
+  SessionFilter filter;
+  std::size_t limit = 100;             // sessions of a page
+  std::optional<std::uint64_t> after;  // the last session of the page before
+};
+
+// Sessions come in the order of their ids, so that one that lives throughout is on exactly one
+// page.
+struct SessionPage {
+  std::vector<SessionView> sessions;
+  bool more = false;
+};
+
+struct BackendChange {
+  enum class What : std::uint8_t { kDrain, kMove, kDisable, kEnable, kWeight };
+  What what = What::kDrain;
+  std::optional<unsigned> weight;  // kWeight; none: the configuration's
+  std::optional<unsigned> rate;    // kMove, kDisable; none: admin.move_rate
+};
+
+struct Changed {
+  BackendView backend;
+  std::string warning;  // empty: none
+};
+
+// A user who is to live at one backend of a pool.
+struct PinView {
+  std::string pool;
+  std::string user;        // the name for the backend, in lower case
+  std::string backend;     // "mail1.example.org:993"
+  std::int64_t since = 0;  // Unix time
+  std::string by;          // name of the token
+};
+
+struct Pinned {
+  PinView pin;
+  std::size_t moved = 0;  // sessions that were ended elsewhere
+  std::string warning;    // empty: none
+};
+
+// Why something is not done: the HTTP status and a line for the operator.
+struct Problem {
+  int status = 500;
+  std::string what;
+};
+
+// Called on threads of the admin server; may wait for workers, but never keeps one.
+class Control {
+ public:
+  virtual ~Control() = default;
+  [[nodiscard]] virtual StatusView status() = 0;
+  [[nodiscard]] virtual std::vector<BackendView> backends() = 0;
+  [[nodiscard]] virtual std::expected<SessionPage, Problem> sessions(const SessionQuery& query) = 0;
+  // `by` is the name of the operator's token.
+  virtual std::expected<Changed, Problem> change(const std::string& pool, const HostPort& backend,
+                                                 const BackendChange& change,
+                                                 const std::string& by) = 0;
+  // Ends all sessions that the filter lets through; how many there were.
+  virtual std::expected<std::size_t, Problem> kick(const SessionFilter& filter,
+                                                   const std::string& by) = 0;
+
+  [[nodiscard]] virtual std::vector<PinView> pins() = 0;
+  // `user` in lower case. With `move` the user's sessions at other backends of the pool are ended.
+  virtual std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
+                                             const HostPort& backend, bool move,
+                                             const std::string& by) = 0;
+  // In all pools; how many pins there were. The text is a warning, or empty.
+  virtual std::pair<std::size_t, std::string> unpin(const std::string& user) = 0;
+
+  // Reads the configuration again: a line for each key that has changed, or one for each error, and
+  // then all is as before.
+  virtual std::expected<std::vector<std::string>, std::vector<std::string>> reload() = 0;
+};
+
+}  // namespace headgate::admin

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <expected>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "base/secret.h"
+
+namespace headgate::commands {
+
+// Where a running Headgate is asked, as the command line says: by its configuration file, or by URL
+// and token file.
+struct AdminPlace {
+  std::string config_file;
+  std::string url;
+  std::string token_file;
+};
+
+// Asks the JSON API of a running Headgate. Errors are one line for the person who typed the
+// command.
+class AdminClient {
+ public:
+  // Without a URL the configuration names the address, and of its tokens the first that may change
+  // things is used, else the first.
+  static std::expected<AdminClient, std::string> open(const AdminPlace& place);
+
+  // `path` behind /api/v1/, with its query; what it answers.
+  [[nodiscard]] std::expected<nlohmann::json, std::string> get(const std::string& path) const;
+  [[nodiscard]] std::expected<nlohmann::json, std::string> post(const std::string& path,
+                                                                const nlohmann::json& body) const;
+
+ private:
+  AdminClient(std::string url, Secret token) : url_(std::move(url)), token_(std::move(token)) {}
+  [[nodiscard]] std::expected<nlohmann::json, std::string> ask(const std::string& path,
+                                                               const std::string* body) const;
+
+  std::string url_;  // "http://127.0.0.1:9143"
+  Secret token_;     // empty: none
+};
+
+// For a part of a path or a query.
+std::string url_encoded(const std::string& text);
+
+}  // namespace headgate::commands

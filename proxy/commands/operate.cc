@@ -1,0 +1,330 @@
+#include "commands/operate.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <expected>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/printable.h"
+#include "commands/admin_client.h"
+#include "commands/commands.h"
+#include "commands/operate_text.h"
+
+namespace headgate::commands {
+namespace {
+
+using nlohmann::json;
+using Answer = std::expected<json, std::string>;
+
+struct Options {
+  AdminPlace place;
+  bool as_json = false;
+  std::map<std::string, std::string> filter;  // by name in the API
+  std::size_t limit = 1000;
+  std::string user;
+  std::string backend;  // "HOST:PORT" or "POOL/HOST:PORT"
+  std::string weight;
+  unsigned rate = 0;
+  bool move = false;
+};
+
+constexpr std::size_t kPage = 1000;
+
+int report(const Answer& answer, bool as_json, std::string (*text)(const json&)) {
+  if (!answer) {
+    fmt::print(stderr, "{}\n", answer.error());
+    return kFailure;
+  }
+  const std::string out =
+      as_json ? answer->dump(2, ' ', false, json::error_handler_t::replace) + "\n" : text(*answer);
+  std::fwrite(out.data(), 1, out.size(), stdout);
+  return kSuccess;
+}
+
+// Status and backends together.
+Answer ask_status(const AdminClient& client) {
+  auto status = client.get("status");
+  const auto backends = status ? client.get("backends") : status;
+  if (!backends) {
+    return backends;
+  }
+  (*status)["backends"] = backends->at("backends");
+  return status;
+}
+
+// Page after page, until there are as many as wanted.
+Answer ask_sessions(const AdminClient& client, const Options& options) {
+  std::string filter;
+  for (const auto& [name, value] : options.filter) {
+    filter += value.empty() ? "" : fmt::format("&{}={}", name, url_encoded(value));
+  }
+  json sessions = json::array();
+  json next = "";
+  while (!next.is_null() && sessions.size() < options.limit) {
+    const std::string cursor = next.get<std::string>();
+    const auto page = client.get(fmt::format("sessions?limit={}{}{}{}",
+                                             std::min(options.limit - sessions.size(), kPage),
+                                             filter, cursor.empty() ? "" : "&cursor=", cursor));
+    if (!page) {
+      return page;
+    }
+    for (const json& session : page->at("sessions")) {
+      sessions.push_back(session);
+    }
+    next = page->at("next");
+  }
+  return json{{"sessions", std::move(sessions)}, {"more", !next.is_null()}};
+}
+
+Answer kick(const AdminClient& client, const Options& options) {
+  json body = json::object();
+  for (const auto& [name, value] : options.filter) {
+    if (!value.empty()) {
+      body[name] = value;
+    }
+  }
+  return client.post("kick", body);
+}
+
+// The one pool that has a backend of this address.
+std::expected<std::string, std::string> find_pool(const AdminClient& client,
+                                                  const std::string& address) {
+  const auto backends = client.get("backends");
+  if (!backends) {
+    return std::unexpected(backends.error());
+  }
+  std::vector<std::string> pools;
+  for (const json& backend : backends->at("backends")) {
+    if (backend.at("backend") == address) {
+      pools.push_back(backend.at("pool").get<std::string>());
+    }
+  }
+  if (pools.empty()) {
+    return std::unexpected(fmt::format("no pool has a backend {}", printable(address)));
+  }
+  if (pools.size() > 1) {
+    return std::unexpected(fmt::format("several pools have {0}; say which: {1}/{0}",
+                                       printable(address), printable(pools.front())));
+  }
+  return pools.front();
+}
+
+// Pool and backend that the command line names, as members of a request.
+Answer place_of(const AdminClient& client, const std::string& named) {
+  const std::size_t slash = named.find('/');
+  if (slash != named.npos) {
+    return json{{"pool", named.substr(0, slash)}, {"backend", named.substr(slash + 1)}};
+  }
+  const auto pool = find_pool(client, named);
+  if (!pool) {
+    return std::unexpected(pool.error());
+  }
+  return json{{"pool", *pool}, {"backend", named}};
+}
+
+Answer pin(const AdminClient& client, const Options& options, const char* what) {
+  auto body = place_of(client, options.backend);
+  if (!body) {
+    return body;
+  }
+  (*body)["user"] = options.user;
+  return client.post(what, *body);
+}
+
+Answer change(const AdminClient& client, const Options& options, std::string_view what) {
+  const auto place = place_of(client, options.backend);
+  if (!place) {
+    return place;
+  }
+  json body = json::object();
+  if (options.move) {
+    body["move"] = true;
+  }
+  if (options.rate != 0) {
+    body["rate"] = options.rate;
+  }
+  if (what == "weight") {
+    body["weight"] =
+        options.weight == "default" ? json() : json::parse(options.weight, nullptr, false);
+    if (body["weight"].is_discarded()) {
+      return std::unexpected(std::string("weight: expected a whole number, or default"));
+    }
+  }
+  return client.post(fmt::format("backends/{}/{}/{}", url_encoded(place->at("pool")),
+                                 url_encoded(place->at("backend")), what),
+                     body);
+}
+
+// What all of them have: where to ask, and how to print.
+CLI::App* add_command(CLI::App& app, std::string name, std::string help,
+                      const std::shared_ptr<Options>& options) {
+  CLI::App* command = app.add_subcommand(std::move(name), std::move(help));
+  auto* config = command->add_option("-c,--config", options->place.config_file,
+                                     "The configuration file of the running Headgate");
+  auto* admin = command->add_option("--admin", options->place.url,
+                                    "Where it is asked instead, as http://HOST:PORT");
+  config->type_name("FILE");
+  admin->type_name("URL")->excludes(config);
+  command
+      ->add_option("--token-file", options->place.token_file,
+                   "File whose first line is the token; else one that the configuration names")
+      ->type_name("FILE");
+  command->add_flag("--json", options->as_json, "Print one JSON object");
+  return command;
+}
+
+void add_filter(CLI::App* command, Options& options) {
+  const auto add = [&](const std::string& name, const char* help, const char* type) {
+    command->add_option("--" + name, options.filter[name], help)->type_name(type);
+  };
+  add("user", "Sessions of this user", "USER");
+  add("pattern", "Users whose whole name is like this; * any text, ? one character", "PATTERN");
+  add("client", "Clients with this address, or in this network", "ADDRESS");
+  add("backend", "Sessions at this backend", "HOST:PORT");
+  add("pool", "Sessions of this pool", "POOL");
+  add("listener", "Sessions by this listener", "LISTENER");
+  add("phase", "Sessions in this phase; relay is logged in", "PHASE");
+  add("state", "Sessions in this state, as the list shows it", "STATE");
+  add("session", "The session of this id, as in log lines", "ID");
+}
+
+// Runs `ask` when the command is typed.
+void on(CLI::App* command, const std::shared_ptr<Options>& options, std::function<int()>& run,
+        std::function<Answer(const AdminClient&, const Options&)> ask,
+        std::string (*text)(const json&)) {
+  command->final_callback([=, &run] {
+    run = [=] {
+      if (options->place.config_file.empty() && options->place.url.empty()) {
+        fmt::print(stderr, "expected --config FILE or --admin URL\n");
+        return kUsage;
+      }
+      try {
+        const auto client = AdminClient::open(options->place);
+        return report(client ? ask(*client, *options) : Answer(std::unexpected(client.error())),
+                      options->as_json, text);
+      } catch (const json::exception&) {
+        fmt::print(stderr, "what answers there is no Headgate of this version\n");
+        return kFailure;
+      }
+    };
+  });
+}
+
+void add_backend(CLI::App* command, Options& options) {
+  command
+      ->add_option("BACKEND", options.backend,
+                   "HOST:PORT as in the configuration, with POOL/ before it where several have it")
+      ->required();
+}
+
+void add_change(CLI::App& app, std::function<int()>& run, const std::string& name,
+                const char* help) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, name, help, options);
+  add_backend(command, *options);
+  if (name == "drain") {
+    command->add_flag("--move", options->move, "End its sessions too, so that users move at once");
+  }
+  if (name == "drain" || name == "disable") {
+    command
+        ->add_option("--rate", options->rate,
+                     "Sessions a second that are ended; else admin.move_rate")
+        ->check(CLI::Range(1, 100'000));
+  }
+  if (name == "weight") {
+    command
+        ->add_option("WEIGHT", options->weight,
+                     "A whole number; default: what the configuration says")
+        ->required();
+  }
+  on(
+      command, options, run,
+      [name](const AdminClient& client, const Options& given) {
+        return change(client, given, name);
+      },
+      changed_text);
+}
+
+void add_pin(CLI::App& app, std::function<int()>& run, const char* name, const char* help) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, name, help, options);
+  command->add_option("USER", options->user, "The name for the backend")->required();
+  add_backend(command, *options);
+  on(
+      command, options, run,
+      [name](const AdminClient& client, const Options& given) { return pin(client, given, name); },
+      pinned_text);
+}
+
+}  // namespace
+
+void add_operator_commands(CLI::App& app, std::function<int()>& run) {
+  const auto make = [] { return std::make_shared<Options>(); };
+  auto options = make();
+  on(
+      add_command(app, "status", "Show how a running Headgate does, and its backends", options),
+      options, run, [](const AdminClient& client, const Options&) { return ask_status(client); },
+      status_text);
+
+  options = make();
+  CLI::App* command =
+      add_command(app, "sessions", "List the sessions of a running Headgate", options);
+  add_filter(command, *options);
+  command->add_option("--limit", options->limit, "At most so many")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  on(command, options, run, ask_sessions, sessions_text);
+
+  options = make();
+  command = add_command(app, "who", "Show the sessions of a user", options);
+  command->add_option("USER", options->user, "The name the user logs in with")->required();
+  on(
+      command, options, run,
+      [](const AdminClient& client, const Options& given) {
+        return client.get("who?user=" + url_encoded(given.user));
+      },
+      sessions_text);
+
+  options = make();
+  command = add_command(app, "kick", "End sessions: all that the options say together", options);
+  add_filter(command, *options);
+  on(command, options, run, kick, kicked_text);
+
+  options = make();
+  command = add_command(app, "unpin", "Let a user go by the configuration again", options);
+  command->add_option("USER", options->user, "The name for the backend")->required();
+  on(
+      command, options, run,
+      [](const AdminClient& client, const Options& given) {
+        return client.post("unpin", {{"user", given.user}});
+      },
+      unpinned_text);
+  on(
+      add_command(app, "pins", "List the users that operators have pinned", options = make()),
+      options, run, [](const AdminClient& client, const Options&) { return client.get("pins"); },
+      pins_text);
+  add_pin(app, run, "pin", "Keep a user's further sessions at one backend");
+  add_pin(app, run, "move", "Pin a user and end the sessions elsewhere");
+
+  on(
+      add_command(app, "reload", "Read the configuration again and put it in force",
+                  options = make()),
+      options, run,
+      [](const AdminClient& client, const Options&) {
+        return client.post("reload", json::object());
+      },
+      reloaded_text);
+
+  add_change(app, run, "drain", "Give a backend no new users; those with sessions stay");
+  add_change(app, run, "disable", "Take a backend out: no logins, and its sessions are ended");
+  add_change(app, run, "enable", "Take a backend back in");
+  add_change(app, run, "weight", "Give a backend another weight");
+}
+
+}  // namespace headgate::commands

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "config/config.h"
+
+// Which SASL mechanisms clients can be offered: those that some user source can judge.
+namespace headgate::config {
+
+// What logins can prove themselves by at a user source.
+struct Proofs {
+  bool password = false;
+  bool token = false;  // XOAUTH2, OAUTHBEARER
+};
+// A source that leaves the judging to the backend can serve tokens where some pool passes them on.
+Proofs proofs(const Config& config, const UserSource& source);
+
+// In the order in which they are announced: listeners[].sasl, else all that the sources can serve.
+std::vector<Mechanism> offered(const Config& config, const Listener& listener);
+
+// For check_whole(): every mechanism that a listener asks for can be served.
+class Reader;
+void check_mechanisms(Reader& reader, const Config& config);
+
+std::string_view name(Mechanism mechanism);  // "PLAIN"
+
+}  // namespace headgate::config

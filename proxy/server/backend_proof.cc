@@ -1,0 +1,60 @@
+#include "server/backend_proof.h"
+
+namespace headgate::server {
+
+using config::BackendLogin;
+using dialogue::BackendProof;
+
+namespace {
+
+bool by_master(const config::Pool& pool, const auth::Route& route) {
+  return pool.master && route.use_master && !route.password;
+}
+
+}  // namespace
+
+std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
+                                       const dialogue::Credentials& credentials) {
+  if (by_master(pool, route)) {
+    return std::nullopt;
+  }
+  switch (pool.login) {
+    case BackendLogin::kToken:
+      return std::nullopt;
+    case BackendLogin::kPassword:
+      if (credentials.by_token() && !route.password) {
+        return "pool " + pool.name + " takes no tokens: its login is password";
+      }
+      return std::nullopt;
+    case BackendLogin::kSecret:
+    case BackendLogin::kExternal:
+      break;
+  }
+  // Whom Headgate lets in the backends let in; a source may name the pool that checks nothing.
+  if (!route.use_master) {
+    return "pool " + pool.name + " trusts Headgate, and the user source checks nothing";
+  }
+  return std::nullopt;
+}
+
+void prove(const config::Pool& pool, const auth::Route& route,
+           const dialogue::Credentials& credentials, dialogue::BackendLoginRequest& request) {
+  request.user = route.user;
+  if (by_master(pool, route)) {
+    request.user = pool.master->user;
+    request.authorization = route.user;
+    request.password = pool.master->password.clone();
+  } else if (pool.login == BackendLogin::kSecret) {
+    request.password = pool.secret.clone();
+  } else if (pool.login == BackendLogin::kExternal) {
+    request.proof = BackendProof::kExternal;
+  } else {
+    request.password = route.password ? route.password->clone() : credentials.secret.clone();
+    if (!route.password && credentials.by_token()) {
+      request.proof =
+          credentials.mechanism == "XOAUTH2" ? BackendProof::kXoauth2 : BackendProof::kOauthbearer;
+    }
+  }
+}
+
+}  // namespace headgate::server

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "auth/user_source.h"
+#include "config/config.h"
+#include "dialogue/backend_dialogue.h"
+#include "dialogue/credentials.h"
+
+namespace headgate::server {
+
+// By what users are logged in at the backends of `pool`: by what the client gave, or because the
+// backends trust Headgate.
+
+// Why these credentials are of no use there, for the log; nullopt: they are.
+std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
+                                       const dialogue::Credentials& credentials);
+// Fills in who logs in and the proof of it; of credentials that are of use.
+void prove(const config::Pool& pool, const auth::Route& route,
+           const dialogue::Credentials& credentials, dialogue::BackendLoginRequest& request);
+
+}  // namespace headgate::server

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <semaphore>
+#include <vector>
+
+#include "auth/chain.h"
+#include "auth/sources.h"
+#include "base/unique_fd.h"
+#include "metrics/worker_metrics.h"
+#include "net/tls.h"
+#include "server/snapshot.h"
+#include "server/tls_contexts.h"
+
+// What becomes of a configuration on a worker. A reload gives every worker a new generation; nobody
+// who is under way is moved to it, and what is not used any more goes by itself.
+namespace headgate::server {
+
+// What a session goes by until it ends, and so must cost next to nothing.
+struct Terms {
+  std::shared_ptr<const Snapshot> snapshot;
+  std::vector<metrics::ListenerMetrics*> listeners;  // as config.listeners
+  std::shared_ptr<net::ServerTls> server_tls;        // null without certificates
+};
+
+// What a login goes by while an attempt is under way. A worker's own: held by its worker while it
+// is the newest, and by its logins.
+struct Generation {
+  std::shared_ptr<const Terms> terms;
+  Pools pools;                                              // the newest sets of this configuration
+  std::vector<std::unique_ptr<net::ClientTls>> client_tls;  // as config.pools
+  std::shared_ptr<const auth::SharedSources> sources;
+  std::unique_ptr<auth::Chain> chain;  // of `sources`: goes before them
+};
+
+// Where the socket of a listener comes from.
+struct ListenerSocket {
+  UniqueFd fd;                     // a new one, or
+  std::optional<std::size_t> was;  // that of the listener with this index in the generation before
+};
+
+// What the supervisor hands to one worker. All that can fail has been done.
+struct NewGeneration {
+  std::shared_ptr<const Snapshot> snapshot;
+  Pools pools;
+  std::shared_ptr<const auth::SharedSources> sources;
+  TlsContexts tls;
+  std::vector<ListenerSocket> listeners;             // as config.listeners
+  std::shared_ptr<std::counting_semaphore<>> taken;  // released once it is in force; may be null
+};
+
+}  // namespace headgate::server

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/config.h"
+#include "net/tls.h"
+
+namespace headgate::server {
+
+// The TLS contexts of one worker under one configuration.
+struct TlsContexts {
+  std::shared_ptr<net::ServerTls> server;                // null without certificates
+  std::vector<std::unique_ptr<net::ClientTls>> clients;  // as config.pools; null without TLS
+};
+
+// Reads certificates, keys and authorities. All errors, each "tls: …" or "pools.NAME: …" with the
+// file's name.
+std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
+    const config::Config& config, const std::shared_ptr<const net::TicketKeys>& ticket_keys);
+
+}  // namespace headgate::server

@@ -1,0 +1,214 @@
+#include "admin/api.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "admin/request_parts.h"
+
+namespace headgate::admin {
+namespace {
+
+using nlohmann::json;
+
+// Answers from what a test has put there, and notes what it was asked.
+class FakeControl final : public Control {
+ public:
+  StatusView status() override {
+    StatusView status;
+    status.version = "1.2.3";
+    status.sessions = {{"relay", 7}};
+    return status;
+  }
+  std::vector<BackendView> backends() override { return {of("main"), of("other")}; }
+  std::expected<SessionPage, Problem> sessions(const SessionQuery& query) override {
+    asked = query;
+    return page;
+  }
+  std::expected<Changed, Problem> change(const std::string& pool, const HostPort& backend,
+                                         const BackendChange& change,
+                                         const std::string& by) override {
+    if (pool != "main") {
+      return std::unexpected(Problem{404, "there is no pool " + pool});
+    }
+    changed = {change};
+    changed_backend = backend.to_string();
+    changed_by = by;
+    return Changed{.backend = of(pool), .warning = "so so"};
+  }
+  std::expected<std::size_t, Problem> kick(const SessionFilter& filter,
+                                           const std::string&) override {
+    kicked = filter;
+    return 3;
+  }
+
+  std::vector<PinView> pins() override {
+    return {{.pool = "main", .user = "a", .backend = "b:1", .since = 1, .by = "bob"}};
+  }
+  std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
+                                     const HostPort& backend, bool move,
+                                     const std::string& by) override {
+    return Pinned{
+        .pin = {.pool = pool, .user = user, .backend = backend.to_string(), .since = 1, .by = by},
+        .moved = move ? 2U : 0U,
+        .warning = {}};
+  }
+  std::expected<std::vector<std::string>, std::vector<std::string>> reload() override {
+    if (good_configuration) {
+      return std::vector<std::string>{"pools.main.policy: user_hash -> first"};
+    }
+    return std::unexpected(std::vector<std::string>{"headgate.yaml:1: no", "headgate.yaml:2: no"});
+  }
+  bool good_configuration = true;
+  std::pair<std::size_t, std::string> unpin(const std::string& user) override {
+    return {user == "alice" ? 1 : 0, ""};
+  }
+
+  static BackendView of(const std::string& pool) {
+    BackendView view;
+    view.pool = pool;
+    view.backend = "mail1:143";
+    view.service = "moving";
+    view.order = OrderView{.by = "alice", .since = 1, .rate = 5, .left_s = 60};
+    return view;
+  }
+
+  SessionPage page;
+  SessionQuery asked;
+  std::vector<BackendChange> changed;
+  std::string changed_backend;
+  std::string changed_by;
+  std::optional<SessionFilter> kicked;
+};
+
+class ApiTest : public testing::Test {
+ protected:
+  ApiTest() {
+    tokens_.push_back({.name = "alice",
+                       .role = config::TokenRole::kOperator,
+                       .token = Secret("change-change-change")});
+  }
+  Response ask(std::string_view method, std::string_view path, std::string_view query = {},
+               std::string_view body = {},
+               std::string_view authorization = "Bearer change-change-change") {
+    const Access access(tokens_, Endpoint::parse("127.0.0.1:1").value());
+    for (const Route& route : api_routes(control_, access)) {
+      const auto segments = match_path(route.path, path);
+      if (segments && route.method == method) {
+        return route.handle({.method = method,
+                             .path = path,
+                             .query = query,
+                             .body = body,
+                             .authorization = authorization,
+                             .peer = "127.0.0.1",
+                             .segments = *segments});
+      }
+    }
+    return json_error(404, "no route");
+  }
+  void add_session(std::uint64_t id, std::string user) {
+    SessionView& session = control_.page.sessions.emplace_back();
+    session.id = id;
+    session.user = std::move(user);
+  }
+  static json body_of(const Response& response) { return json::parse(response.body); }
+
+  FakeControl control_;
+  std::vector<config::AdminToken> tokens_;
+};
+
+TEST_F(ApiTest, StatusIsOneObject) {
+  const json status = body_of(ask("GET", "/api/v1/status"));
+  EXPECT_EQ(status["version"], "1.2.3");
+  EXPECT_EQ(status["sessions"]["relay"], 7);
+}
+
+TEST_F(ApiTest, BackendsMayBeThoseOfOnePool) {
+  EXPECT_EQ(body_of(ask("GET", "/api/v1/backends"))["backends"].size(), 2U);
+  const json of_one = body_of(ask("GET", "/api/v1/backends", "pool=other"))["backends"];
+  ASSERT_EQ(of_one.size(), 1U);
+  EXPECT_EQ(of_one[0]["pool"], "other");
+  EXPECT_EQ(of_one[0]["order"]["left_s"], 60);
+  EXPECT_EQ(ask("GET", "/api/v1/backends", "pol=main").status, 400);
+}
+
+TEST_F(ApiTest, APageOfSessionsNamesTheNextOne) {
+  add_session(1, "a\xFF");
+  add_session(255, "b");
+  json page = body_of(ask("GET", "/api/v1/sessions", "limit=2&cursor=0000000000000000"));
+  EXPECT_EQ(control_.asked.limit, 2U);
+  EXPECT_EQ(control_.asked.after, 0U);
+  EXPECT_EQ(page["sessions"][0]["user"], "a\uFFFD");
+  EXPECT_TRUE(page["next"].is_null());
+  control_.page.more = true;
+  page = body_of(ask("GET", "/api/v1/sessions"));
+  EXPECT_EQ(page["next"], "00000000000000ff");
+}
+
+TEST_F(ApiTest, WhoAsksForOneUser) {
+  add_session(1, "alice");
+  const json who = body_of(ask("GET", "/api/v1/who", "user=Alice"));
+  EXPECT_EQ(who["user"], "alice");
+  EXPECT_EQ(who["sessions"].size(), 1U);
+  EXPECT_EQ(control_.asked.filter.user, "alice");
+  EXPECT_EQ(ask("GET", "/api/v1/who").status, 400);
+  EXPECT_EQ(ask("GET", "/api/v1/who", "user=a&pool=b").status, 400);
+}
+
+TEST_F(ApiTest, AChangeReachesTheServerWithTheNameOfItsToken) {
+  const Response answer =
+      ask("POST", "/api/v1/backends/main/[::1]:143/drain", {}, R"({"move":true,"rate":9})");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(body_of(answer)["warning"], "so so");
+  EXPECT_EQ(control_.changed_backend, "[::1]:143");
+  EXPECT_EQ(control_.changed_by, "alice");
+  ASSERT_EQ(control_.changed.size(), 1U);
+  EXPECT_EQ(control_.changed[0].what, BackendChange::What::kMove);
+  EXPECT_EQ(control_.changed[0].rate, 9U);
+}
+
+TEST_F(ApiTest, WhatIsWrongChangesNothingAndSaysWhy) {
+  EXPECT_EQ(ask("POST", "/api/v1/backends/nope/a:1/enable").status, 404);
+  EXPECT_EQ(ask("POST", "/api/v1/backends/main/a/enable").status, 400);
+  EXPECT_EQ(ask("POST", "/api/v1/backends/main/a:1/weight", {}, "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/api/v1/kick", {}, "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/api/v1/kick", {}, R"({"user":"a"})", "Bearer wrong").status, 401);
+  EXPECT_TRUE(control_.changed.empty());
+  EXPECT_FALSE(control_.kicked);
+}
+
+TEST_F(ApiTest, AKickSaysHowManyItEnded) {
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/kick", {}, R"({"user":"Alice"})"))["kicked"], 3);
+  EXPECT_EQ(control_.kicked->user, "alice");
+}
+
+TEST_F(ApiTest, AReloadSaysWhatHasChangedOrWhyNothingHas) {
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/reload", {}, ""))["changes"],
+            json::array({"pools.main.policy: user_hash -> first"}));
+  control_.good_configuration = false;
+  const Response refused = ask("POST", "/api/v1/reload", {}, "");
+  EXPECT_EQ(refused.status, 422);
+  EXPECT_EQ(body_of(refused)["error"], "headgate.yaml:1: no\nheadgate.yaml:2: no");
+}
+
+TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {
+  const char* body = R"({"user":"Alice","pool":"main","backend":"mail1:143"})";
+  const json pinned = body_of(ask("POST", "/api/v1/pin", {}, body));
+  EXPECT_EQ(pinned["user"], "alice");
+  EXPECT_EQ(pinned["by"], "alice");
+  EXPECT_EQ(pinned["moved"], 0);
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/move", {}, body))["moved"], 2);
+  EXPECT_EQ(body_of(ask("GET", "/api/v1/pins"))["pins"].size(), 1U);
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/unpin", {}, R"({"user":"ALICE"})"))["unpinned"], 1);
+  for (const char* wrong :
+       {"{}", R"({"user":"a"})", R"({"user":"a","pool":"main","backend":"x"})",
+        R"({"user":"","pool":"main","backend":"x:1"})", R"({"user":7,"pool":"a","backend":"x:1"})",
+        R"({"user":"a","pool":"main","backend":"x:1"})"}) {
+    EXPECT_EQ(ask("POST", "/api/v1/pin", {}, wrong).status, 400) << wrong;
+  }
+  EXPECT_EQ(ask("POST", "/api/v1/unpin", {}, "{}").status, 400);
+}
+
+}  // namespace
+}  // namespace headgate::admin

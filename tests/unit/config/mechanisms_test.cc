@@ -1,0 +1,97 @@
+#include "config/mechanisms.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "texts.h"
+
+namespace headgate::config {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// A listener, a pool and a source on the lines 1 to 3, each with more keys.
+std::string file(const std::string& listener, const std::string& pool,
+                 const std::string& source = "source: backend") {
+  return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none" + listener +
+         "}]\npools: {main: {backends: [{address: \"b:143\"}]" + pool + "}}\nusers: [{" + source +
+         ", pool: main}]\n";
+}
+
+std::vector<std::string> offered_by(const std::string& text) {
+  const auto config = load_text("t.yaml", text, Files::kIgnore);
+  if (!config) {
+    ADD_FAILURE() << config.error().front().to_string();
+    return {};
+  }
+  std::vector<std::string> names;
+  for (const Mechanism mechanism : offered(*config, config->listeners[0])) {
+    names.emplace_back(name(mechanism));
+  }
+  return names;
+}
+
+const std::string kTokens = ", login: token";
+const std::string kTls = ", tls: implicit, verify: false";
+const std::string kPasswd = "source: passwd_file, path: p";
+
+TEST(Mechanisms, OnlyWhatASourceCanServeIsOffered) {
+  EXPECT_THAT(offered_by(file("", "")), ElementsAre("PLAIN", "LOGIN"));
+  EXPECT_THAT(offered_by(file("", kTokens)),
+              ElementsAre("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"));
+  EXPECT_THAT(offered_by(file("", kTokens, kPasswd)), ElementsAre("PLAIN", "LOGIN"));
+}
+
+TEST(Mechanisms, AListenerMayNarrowThem) {
+  EXPECT_THAT(offered_by(file(", sasl: [OAUTHBEARER, PLAIN]", kTokens)),
+              ElementsAre("OAUTHBEARER", "PLAIN"));
+}
+
+TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
+  EXPECT_THAT(errors_of(file(", sasl: [PLAIN, XOAUTH2]", "")),
+              ElementsAre("t.yaml:1: listeners[0].sasl[1]: expected a mechanism that a user source "
+                          "can serve (PLAIN, LOGIN), found XOAUTH2, which takes a source that "
+                          "checks tokens or a pool with login token"));
+  EXPECT_THAT(errors_of(file(", sasl: [PLAIN, LOGIN, PLAIN]", "")),
+              ElementsAre("t.yaml:1: listeners[0].sasl[2]: expected each mechanism once, found "
+                          "PLAIN again"));
+  EXPECT_THAT(errors_of(file(", sasl: [plain]", "")),
+              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
+                                    "OAUTHBEARER, found 'plain'")));
+  EXPECT_THAT(errors_of(file(", sasl: []", "")),
+              ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
+}
+
+TEST(Mechanisms, APoolsLoginHasTheKeysThatItNeeds) {
+  const auto secret = errors_of(file("", ", login: secret", kPasswd));
+  EXPECT_THAT(secret, ElementsAre(HasSubstr("pools.main.secret: expected either secret or "
+                                            "secret_file with login secret")));
+  EXPECT_THAT(errors_of(file("", ", secret: s")), ElementsAre(HasSubstr("pools.main.secret: ")));
+  EXPECT_THAT(errors_of(file("", ", login: external" + kTls, kPasswd)),
+              ElementsAre(HasSubstr("pools.main.login: expected a section client_certificate")));
+  EXPECT_THAT(errors_of(file("", ", client_certificate: {certificate: c, key: k}")),
+              ElementsAre(HasSubstr("pools.main.client_certificate: expected no certificate")));
+  EXPECT_THAT(
+      errors_of(file("", ", login: secret, secret: s, master: {user: m, password: p}", kPasswd)),
+      ElementsAre(HasSubstr("pools.main.login: expected login password or token")));
+  EXPECT_THAT(errors_of(file("", ", login: secret, secret: s", kPasswd)), ElementsAre());
+  EXPECT_THAT(
+      errors_of(file("", ", login: external, client_certificate: {certificate: c, key: k}" + kTls,
+                     kPasswd)),
+      ElementsAre());
+}
+
+TEST(Mechanisms, APoolThatTrustsHeadgateNeedsASourceThatChecks) {
+  EXPECT_THAT(errors_of(file("", ", login: secret, secret: s")),
+              ElementsAre(HasSubstr("users[0].pool: expected another pool")));
+  EXPECT_THAT(
+      errors_of(file("", ", login: external, client_certificate: {certificate: c, key: k}" + kTls)),
+      ElementsAre(HasSubstr("users[0].pool: expected another pool")));
+}
+
+}  // namespace
+}  // namespace headgate::config
