@@ -12,6 +12,7 @@
 #include "auth/directory_source.h"
 #include "auth/passwd_file.h"
 #include "auth/passwd_file_source.h"
+#include "base/whole_file.h"
 
 namespace headgate::auth {
 
@@ -23,9 +24,10 @@ using Pool = std::expected<std::shared_ptr<DirectoryPool>, Errors>;
 
 // One directory for each connection.
 template <typename Seat, typename Shared>
-Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shared) {
+Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shared,
+               unsigned connections) {
   std::vector<std::unique_ptr<Directory>> seats;
-  for (unsigned i = 0; i < shared->options.connections; ++i) {
+  for (unsigned i = 0; i < connections; ++i) {
     seats.push_back(std::make_unique<Seat>(shared));
   }
   return std::make_shared<DirectoryPool>(options.name, std::move(seats), options.guard.max_queue,
@@ -45,7 +47,7 @@ Pool open_sql(const SourceOptions& options, bool last) {
       .query = *std::move(query),
       .checker = RecordChecker(std::move(checks)),
       .timeout = std::chrono::ceil<std::chrono::seconds>(options.guard.deadline)});
-  return make_pool<SqlDirectory>(options, shared);
+  return make_pool<SqlDirectory>(options, shared, shared->options.connections);
 }
 
 Pool open_ldap(const SourceOptions& options, bool last) {
@@ -64,7 +66,32 @@ Pool open_ldap(const SourceOptions& options, bool last) {
                                 .filter = *std::move(filter),
                                 .checker = RecordChecker(std::move(checks)),
                                 .timeout = options.guard.deadline / (servers + 1)});
-  return make_pool<LdapDirectory>(options, shared);
+  return make_pool<LdapDirectory>(options, shared, shared->options.connections);
+}
+
+Pool open_pam(const SourceOptions& options, bool last) {
+  const PamOptions& pam = *options.pam;
+  // PAM itself takes the service `other` for one that is not there.
+  std::vector<std::string> folders = {pam.directory};
+  if (pam.directory.empty()) {
+    folders = {"/etc/pam.d", "/usr/lib/pam.d"};
+  }
+  if (std::ranges::none_of(folders, [&](const std::string& folder) {
+        return open_regular(folder + "/" + pam.service).has_value();
+      })) {
+    return std::unexpected(
+        Errors{fmt::format("{}: pam.service: expected a file {}/{} that can be read", options.name,
+                           folders.front(), pam.service)});
+  }
+  const std::shared_ptr<const PamDirectory::Shared> shared(
+      new PamDirectory::Shared{.options = pam, .last = last});
+  return make_pool<PamDirectory>(options, shared, pam.processes);
+}
+
+Pool open_pool(const SourceOptions& options, bool last) {
+  return options.kind == SourceKind::kSql    ? open_sql(options, last)
+         : options.kind == SourceKind::kLdap ? open_ldap(options, last)
+                                             : open_pam(options, last);
 }
 
 std::expected<void, Errors> check_map(const SourceOptions& options) {
@@ -164,9 +191,9 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     source.file = *std::move(file);
   } else if (source.pool) {
     return {};  // open since before
-  } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap) {
-    auto pool = source.options.kind == SourceKind::kSql ? open_sql(source.options, source.last)
-                                                        : open_ldap(source.options, source.last);
+  } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap ||
+             source.options.kind == SourceKind::kPam) {
+    auto pool = open_pool(source.options, source.last);
     if (!pool) {
       return std::unexpected(std::move(pool.error()));
     }
@@ -195,6 +222,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<DirectorySource>(loop, source.pool, "sql");
     case SourceKind::kLdap:
       return std::make_unique<DirectorySource>(loop, source.pool, "ldap");
+    case SourceKind::kPam:
+      return std::make_unique<DirectorySource>(loop, source.pool, "pam");
     case SourceKind::kMap:
       return std::make_unique<MapSource>(source.options.map);
     case SourceKind::kAuthHttp:
@@ -240,6 +269,7 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
       return file->explain(user);
     case SourceKind::kSql:
     case SourceKind::kLdap:
+    case SourceKind::kPam:
       return pool->explain(user);
     case SourceKind::kMap:
       return MapSource(options.map).explain(user);

@@ -15,6 +15,7 @@
 #include "auth/lookup_cache.h"
 #include "auth/map_source.h"
 #include "auth/oauth_source.h"
+#include "auth/pam_directory.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
 #include "metrics/source_figures.h"
@@ -30,7 +31,8 @@ enum class SourceKind : std::uint8_t {
   kLdap,
   kMap,
   kAuthHttp,
-  kOauth
+  kOauth,
+  kPam
 };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
@@ -43,6 +45,7 @@ struct SourceOptions {
   std::shared_ptr<const std::vector<MapRule>> map;   // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
   std::shared_ptr<const OauthOptions> oauth;         // kOauth
+  std::shared_ptr<const PamOptions> pam;             // kPam
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap

@@ -1,5 +1,8 @@
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
+#include "auth/pam_helper.h"
 #include "commands/commands.h"
 #include "commands/operate.h"
 
@@ -47,6 +50,13 @@ int main(int argc, char** argv) {
       ->required()
       ->check(CLI::IsMember({"configuration", "schema", "example", "metrics"}));
 
+  std::string service;
+  std::string directory;
+  CLI::App* pam_command = app.add_subcommand("pam-helper", "Started by `run` for source pam");
+  pam_command->group("");  // not in the help: it is of no use by hand
+  pam_command->add_option("SERVICE", service)->required();
+  pam_command->add_option("DIRECTORY", directory);
+
   add_operator_commands(app, operator_command);
 
   try {
@@ -65,6 +75,9 @@ int main(int argc, char** argv) {
   }
   if (explain_command->parsed()) {
     return explain(file, user, client, json);
+  }
+  if (pam_command->parsed()) {
+    return auth::run_pam_helper(STDIN_FILENO, service, directory);
   }
   if (import_command->parsed()) {
     return import_nginx_file(file);

@@ -167,7 +167,8 @@ enum class SourceKind : std::uint8_t {
   kLdap,
   kMap,
   kAuthHttp,
-  kOauth
+  kOauth,
+  kPam
 };
 
 // When a source that fails is left alone.
@@ -261,6 +262,13 @@ struct Oauth {
   std::string ca;  // empty: the system's
 };
 
+// Which of PAM's services checks passwords, and how.
+struct Pam {
+  std::string service;
+  std::string directory;  // empty: the system's
+  unsigned processes = 4;
+};
+
 // One rule of a source `map`; exactly one of user, domain and pattern is set.
 struct MapRule {
   std::string user;
@@ -288,6 +296,7 @@ struct UserSource {
   std::optional<Url> url;  // auth_http, as is what follows
   HttpLookup http;
   std::optional<Oauth> oauth;
+  std::optional<Pam> pam;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {

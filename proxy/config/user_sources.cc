@@ -18,7 +18,7 @@ const Choices<SourceKind> kKinds = {
     {"backend", SourceKind::kBackend}, {"passwd_file", SourceKind::kPasswdFile},
     {"sql", SourceKind::kSql},         {"ldap", SourceKind::kLdap},
     {"map", SourceKind::kMap},         {"auth_http", SourceKind::kAuthHttp},
-    {"oauth", SourceKind::kOauth}};
+    {"oauth", SourceKind::kOauth},     {"pam", SourceKind::kPam}};
 
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
@@ -126,6 +126,18 @@ Type<Sql> sql_type() {
       check_sql);
 }
 
+Type<Pam> pam_type() {
+  return section<Pam>({
+      key("service", &Pam::service, name_text(), "Name of the service: of a file in /etc/pam.d.",
+          {.required = true, .example = "headgate"}),
+      key("directory", &Pam::directory, text("the path of a folder", 4096),
+          "Folder with the service's file. Not set: the system's, /etc/pam.d.",
+          {.example = "/etc/headgate/pam.d"}),
+      key("processes", &Pam::processes, number(1U, 256U),
+          "Helper processes, each with one login at a time, for all workers together."),
+  });
+}
+
 Type<Breaker> breaker_type() {
   return section<Breaker>(
       {
@@ -183,14 +195,15 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 7> kOwn = {
+constexpr std::array<Own, 8> kOwn = {
     {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
      {"map", SourceKind::kMap, "a section map with source map, found nothing"},
      {"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
      {"http", SourceKind::kAuthHttp, ""},
-     {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"}}};
+     {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"},
+     {"pam", SourceKind::kPam, "a section pam with source pam, found nothing"}}};
 
 void check_http(Reader& reader, const std::string& path, const UserSource& source) {
   const HttpLookup& http = source.http;
@@ -287,7 +300,8 @@ Type<UserSource> source_type() {
               "backend: the backend checks the password. passwd_file: a file with user names and "
               "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
               "directory. map: rules of this file. auth_http: a server that speaks the protocol of "
-              "nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER.",
+              "nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER. pam: the "
+              "system's authentication modules.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise. "
@@ -308,6 +322,7 @@ Type<UserSource> source_type() {
               {.example = R"("http://127.0.0.1:8080/auth")"}),
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
           key("oauth", &UserSource::oauth, oauth_type(), "oauth: how tokens are checked."),
+          key("pam", &UserSource::pam, pam_type(), "pam: which modules are asked."),
           key("deadline", &UserSource::deadline, duration(50ms, 5min),
               "How long an answer may take; then the client gets [UNAVAILABLE]."),
           key("max_parallel", &UserSource::max_parallel,

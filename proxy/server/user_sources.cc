@@ -27,6 +27,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kAuthHttp;
     case config::SourceKind::kOauth:
       return auth::SourceKind::kOauth;
+    case config::SourceKind::kPam:
+      return auth::SourceKind::kPam;
   }
   return auth::SourceKind::kBackend;
 }
@@ -198,6 +200,12 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     }
     if (source.oauth) {
       options.oauth = oauth_options(source);
+    }
+    if (source.pam) {
+      options.pam = std::make_shared<const auth::PamOptions>(
+          auth::PamOptions{.service = source.pam->service,
+                           .directory = source.pam->directory,
+                           .processes = source.pam->processes});
     }
     if (source.cache) {
       options.cache = {.entries = source.cache->entries,
