@@ -95,10 +95,12 @@ struct Pin {
   bool fallback = false;  // when it is down, the policy decides
 };
 
-// A master user logs in on behalf of the user (SASL PLAIN with an authorization identity).
+// A master user logs in on behalf of the user: by SASL PLAIN with an authorization identity, or as
+// USER, separator, MASTER.
 struct Master {
   std::string user;
-  Secret password;  // from `password` or the file `password_file`
+  Secret password;        // from `password` or the file `password_file`
+  std::string separator;  // empty: by an authorization identity
 };
 
 // How far a health check goes: TCP (and TLS where it comes first), the greeting, a login, a

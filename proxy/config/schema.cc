@@ -206,6 +206,10 @@ Type<Pool> pool_type() {
           key("password_file", &Master::password, secret_file(),
               "File whose first line is the password.",
               {.secret = true, .example = "master.password"}),
+          key("separator", &Master::separator, text("a separator", 8),
+              "Log in as USER*MASTER instead, with this in the place of the '*', at backends that "
+              "take no authorization identity. Users whose name holds it are refused.",
+              {.example = R"("*")"}),
       },
       check_master);
   return section<Pool>(

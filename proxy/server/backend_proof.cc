@@ -16,7 +16,12 @@ bool by_master(const config::Pool& pool, const auth::Route& route) {
 std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
                                        const dialogue::Credentials& credentials) {
   if (by_master(pool, route)) {
-    return std::nullopt;
+    // The backend would take the first part for the user.
+    const std::string& separator = pool.master->separator;
+    return separator.empty() || !route.user.contains(separator)
+               ? std::nullopt
+               : std::optional("the user's name holds the separator of pool " + pool.name +
+                               "'s master user");
   }
   switch (pool.login) {
     case BackendLogin::kToken:
@@ -37,14 +42,25 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
   return std::nullopt;
 }
 
+void prove_by_master(const config::Master& master, std::string_view user,
+                     dialogue::BackendLoginRequest& request) {
+  request.password = master.password.clone();
+  if (master.separator.empty()) {
+    request.user = master.user;
+    request.authorization = user;
+  } else {
+    request.user.append(user).append(master.separator).append(master.user);
+  }
+}
+
 void prove(const config::Pool& pool, const auth::Route& route,
            const dialogue::Credentials& credentials, dialogue::BackendLoginRequest& request) {
-  request.user = route.user;
   if (by_master(pool, route)) {
-    request.user = pool.master->user;
-    request.authorization = route.user;
-    request.password = pool.master->password.clone();
-  } else if (pool.login == BackendLogin::kSecret) {
+    prove_by_master(*pool.master, route.user, request);
+    return;
+  }
+  request.user = route.user;
+  if (pool.login == BackendLogin::kSecret) {
     request.password = pool.secret.clone();
   } else if (pool.login == BackendLogin::kExternal) {
     request.proof = BackendProof::kExternal;

@@ -2,6 +2,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "auth/user_source.h"
 #include "config/config.h"
@@ -16,6 +17,9 @@ namespace headgate::server {
 // Why these credentials are of no use there, for the log; nullopt: they are.
 std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
                                        const dialogue::Credentials& credentials);
+// Fills in that the master user logs in on behalf of `user`.
+void prove_by_master(const config::Master& master, std::string_view user,
+                     dialogue::BackendLoginRequest& request);
 // Fills in who logs in and the proof of it; of credentials that are of use.
 void prove(const config::Pool& pool, const auth::Route& route,
            const dialogue::Credentials& credentials, dialogue::BackendLoginRequest& request);

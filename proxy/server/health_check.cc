@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/printable.h"
+#include "server/backend_proof.h"
 #include "server/protocol.h"
 
 namespace headgate::server {
@@ -65,9 +66,7 @@ dialogue::BackendLoginRequest HealthCheck::request() const {
   dialogue::BackendLoginRequest request;
   request.forward_client = false;
   if (health.password.empty() && target_.pool.master) {
-    request.user = target_.pool.master->user;
-    request.authorization = health.user;
-    request.password = target_.pool.master->password.clone();
+    prove_by_master(*target_.pool.master, health.user, request);
   } else {
     request.user = health.user;
     request.password = health.password.clone();

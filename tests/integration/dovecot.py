@@ -34,6 +34,7 @@ login_trusted_networks = 127.0.0.0/8
 login_greeting = {name} ready.
 disable_plaintext_auth = no
 auth_mechanisms = plain login
+auth_master_user_separator = *
 auth_failure_delay = 0
 auth_verbose = yes
 mail_max_userip_connections = 0

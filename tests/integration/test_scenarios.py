@@ -187,7 +187,9 @@ def _quoted(text: str) -> bytes:
     return text.replace("\\", "\\\\").replace('"', '\\"').encode()
 
 
+@pytest.mark.parametrize("separator", ["", "*"])
 def test_a_passwd_file_decides_and_a_master_user_logs_in(
+    separator: str,
     dovecot: Dovecot,
     authority: Authority,
     certificate: Certificate,
@@ -200,7 +202,13 @@ def test_a_passwd_file_decides_and_a_master_user_logs_in(
         configuration(
             certificate,
             [str(dovecot.endpoint())],
-            pool={"master": {"user": MASTER_USER, "password": MASTER_PASSWORD}},
+            pool={
+                "master": {
+                    "user": MASTER_USER,
+                    "password": MASTER_PASSWORD,
+                    **({"separator": separator} if separator else {}),
+                }
+            },
             users=[{"source": "passwd_file", "path": str(passwords), "pool": "main"}],
         )
     )

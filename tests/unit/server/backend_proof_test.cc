@@ -64,13 +64,27 @@ TEST(BackendProofTest, ATokenGoesAlongOnlyWhereThePoolSaysSo) {
 
 TEST(BackendProofTest, AMasterUserLogsInForWhomASourceHasChecked) {
   config::Pool pool = pool_with(BackendLogin::kToken);
-  pool.master = config::Master{"master", Secret("key")};
+  pool.master = config::Master{"master", Secret("key"), ""};
   const auto request = proven(pool, true, "XOAUTH2");
   EXPECT_EQ(request.proof, BackendProof::kPassword);
   EXPECT_EQ(request.user, "master");
   EXPECT_EQ(request.authorization, "alice");
   EXPECT_EQ(request.password.view(), "key");
   EXPECT_EQ(proven(pool, false, "XOAUTH2").password.view(), "own");
+}
+
+TEST(BackendProofTest, AMasterUserMayStandBehindTheUsersName) {
+  config::Pool pool = pool_with(BackendLogin::kPassword);
+  pool.master = config::Master{"master", Secret("key"), "*"};
+  const auto request = proven(pool, true, "PLAIN");
+  EXPECT_EQ(request.user, "alice*master");
+  EXPECT_EQ(request.authorization, "");
+  EXPECT_EQ(request.password.view(), "key");
+  auth::Route other = route(true);
+  other.user = "bob*alice";  // a backend may log in bob
+  EXPECT_THAT(why_useless(pool, other, by("PLAIN")), Optional(HasSubstr("holds the separator")));
+  other.use_master = false;  // with a password of its own it is whoever the backend says
+  EXPECT_EQ(why_useless(pool, other, by("PLAIN")), std::nullopt);
 }
 
 TEST(BackendProofTest, APoolThatTrustsHeadgateIsForCheckedUsersAlone) {
