@@ -86,6 +86,19 @@ Response get_who(Control& control, const Request& request) {
   return json_response(out);
 }
 
+Response get_explain(Control& control, const Request& request) {
+  const auto parameters = parse_query(request.query);
+  if (!parameters) {
+    return json_error(400, parameters.error());
+  }
+  const auto asked = read_explain(*parameters);
+  if (!asked) {
+    return json_error(400, asked.error());
+  }
+  const auto explained = control.explain(asked->user, asked->client);
+  return explained ? json_response(to_json(*explained)) : json_error(404, explained.error());
+}
+
 std::string_view word(const BackendChange& change) {
   switch (change.what) {
     case What::kDrain:
@@ -215,6 +228,7 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
   get("backends", get_backends);
   get("sessions", get_sessions);
   get("who", get_who);
+  get("explain", get_explain);
   get("pins", get_pins);
   const auto post = [&](std::string path, auto handle) {
     routes.push_back(route("POST", std::move(path), TokenRole::kOperator, access,

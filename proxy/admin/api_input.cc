@@ -147,6 +147,27 @@ std::expected<SessionQuery, std::string> read_session_query(const Parameters& pa
   return query;
 }
 
+std::expected<ExplainQuery, std::string> read_explain(const Parameters& parameters) {
+  ExplainQuery query;
+  for (const auto& [name, value] : parameters) {
+    if (name == "user") {
+      query.user = value;
+    } else if (name == "client") {
+      const auto client = IpAddress::parse(value);
+      if (!client) {
+        return std::unexpected("client: expected " + client.error());
+      }
+      query.client = *client;
+    } else {
+      return unknown(name);
+    }
+  }
+  if (query.user.empty()) {
+    return std::unexpected(std::string("expected the parameter user"));
+  }
+  return query;
+}
+
 std::expected<SessionFilter, std::string> read_kick(std::string_view body) {
   const auto object = read_object(body);
   if (!object) {

@@ -7,6 +7,7 @@
 
 #include "admin/control.h"
 #include "admin/request_parts.h"
+#include "base/address.h"
 
 // What callers of the API send, made into what the server understands. Every error is a line that
 // says what was expected.
@@ -16,6 +17,13 @@ inline constexpr std::size_t kLargestPage = 1000;
 
 // Unknown parameters are errors: a misspelt filter must not list, or end, all sessions.
 std::expected<SessionQuery, std::string> read_session_query(const Parameters& parameters);
+
+// Whom to explain; `client` is 0.0.0.0 where it is not given.
+struct ExplainQuery {
+  std::string user;
+  IpAddress client;
+};
+std::expected<ExplainQuery, std::string> read_explain(const Parameters& parameters);
 
 // The filter of a kick, as a JSON object. An empty one is an error.
 std::expected<SessionFilter, std::string> read_kick(std::string_view body);

@@ -93,6 +93,19 @@ json to_json(const PinView& view) {
           {"by", view.by}};
 }
 
+json to_json(const ExplanationView& view) {
+  return {{"user", view.user},
+          {"backend_user", view.backend_user},
+          {"source", view.source},
+          {"pool", view.pool},
+          {"pool_reason", view.pool_reason},
+          {"backend", view.candidates.front()},
+          {"backend_reason", view.backend_reason},
+          {"candidates", view.candidates},
+          {"health_checks", view.health},
+          {"sessions", view.sessions}};
+}
+
 Response json_response(const json& value) {
   return {.status = 200,
           .content_type = "application/json",

@@ -14,6 +14,7 @@ nlohmann::json to_json(const BackendView& view);
 nlohmann::json to_json(const SessionView& view);
 nlohmann::json to_json(const SessionPage& page);
 nlohmann::json to_json(const PinView& view);
+nlohmann::json to_json(const ExplanationView& view);
 
 // Bytes that are no UTF-8 become U+FFFD.
 Response json_response(const nlohmann::json& value);

@@ -142,6 +142,19 @@ struct Pinned {
   std::string warning;    // empty: none
 };
 
+// Which pool and backend a user gets, and why.
+struct ExplanationView {
+  std::string user;
+  std::string backend_user;  // name that the backend login uses
+  std::string source;        // "users[0], source passwd_file users.passwd"
+  std::string pool;
+  std::string pool_reason;
+  std::string backend_reason;
+  std::vector<std::string> candidates;  // at least one, best first
+  std::string health;                   // what the pool's checks do; empty: there are none
+  std::uint32_t sessions = 0;           // that the user has
+};
+
 // Why something is not done: the HTTP status and a line for the operator.
 struct Problem {
   int status = 500;
@@ -170,6 +183,10 @@ class Control {
                                              const std::string& by) = 0;
   // In all pools; how many pins there were. The text is a warning, or empty.
   virtual std::pair<std::size_t, std::string> unpin(const std::string& user) = 0;
+
+  // Where a user would log in now; the error is why there would be no login. Asks the user sources.
+  [[nodiscard]] virtual std::expected<ExplanationView, std::string> explain(
+      const std::string& user, const IpAddress& client) = 0;
 
   // Reads the configuration again: a line for each key that has changed, or one for each error, and
   // then all is as before.

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <future>
+#include <memory>
 #include <utility>
 
 namespace headgate::auth {
@@ -37,7 +39,10 @@ DirectoryPool::~DirectoryPool() {
 }
 
 bool DirectoryPool::look_up(const LoginRequest& request, Callback done) {
-  Job job{OwnedRequest(request), std::move(done), Clock::now() + deadline_};
+  return add({OwnedRequest(request), std::move(done), Clock::now() + deadline_});
+}
+
+bool DirectoryPool::add(Job job) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || queue_.size() >= max_queue_) {
     return false;
@@ -49,7 +54,25 @@ bool DirectoryPool::look_up(const LoginRequest& request, Callback done) {
 }
 
 LookupResult DirectoryPool::explain(std::string_view user) {
-  return seats_.front().directory->explain(user);
+  const dialogue::Credentials who{"", std::string(user), {}};
+  auto promise = std::make_shared<std::promise<LookupResult>>();
+  auto answer = promise->get_future();
+  if (!add({OwnedRequest({.credentials = who,
+                          .client = {},
+                          .connected = {},
+                          .listener = {},
+                          .session_id = {}}),
+            [promise = std::move(promise)](LookupResult result) {
+              promise->set_value(std::move(result));
+            },
+            Clock::now() + deadline_, true})) {
+    return Unavailable{"too many look-ups wait for a connection"};
+  }
+  try {
+    return answer.get();
+  } catch (const std::future_error&) {  // the queue was dropped
+    return Unavailable{"Headgate is stopping"};
+  }
 }
 
 // With the first question: a pool made to check a configuration needs none.
@@ -81,7 +104,8 @@ void DirectoryPool::work(Seat& seat) {
     lock.unlock();
     LookupResult result =
         late ? LookupResult(Unavailable{fmt::format("{}: no connection was free in time", name_)})
-             : seat.directory->look_up(job.request.view());
+        : job.explain ? seat.directory->explain(job.request.view().credentials.user)
+                      : seat.directory->look_up(job.request.view());
     job.done(std::move(result));
     lock.lock();
     seat.end.reset();

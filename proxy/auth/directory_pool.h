@@ -37,7 +37,8 @@ class DirectoryPool {
 
   // False: the queue is full, and `done` never comes. Any thread.
   [[nodiscard]] bool look_up(const LoginRequest& request, Callback done);
-  // Blocks; for `headgate explain`, while nobody calls look_up().
+  // Where the user would go, without a password. Blocks until a connection is free and has
+  // answered. Any thread but a worker's.
   LookupResult explain(std::string_view user);
 
  private:
@@ -46,6 +47,7 @@ class DirectoryPool {
     OwnedRequest request;
     Callback done;
     Clock::time_point end;
+    bool explain = false;
   };
   struct Seat {
     std::unique_ptr<Directory> directory;
@@ -53,6 +55,7 @@ class DirectoryPool {
     std::thread thread;
   };
 
+  [[nodiscard]] bool add(Job job);
   void start_threads();
   void work(Seat& seat);
   void watch();

@@ -15,9 +15,15 @@ int main(int argc, char** argv);
 int run(const std::string& config_file);
 // Every error of the configuration to standard error; or one line that it is good.
 int check(const std::string& config_file);
-// Which pool and backend a user gets, and why; `client` is the address that source_hash goes by.
-int explain(const std::string& config_file, const std::string& user, const std::string& client,
-            bool json);
+struct ExplainOptions {
+  std::string config_file;
+  std::string user;
+  std::string client = "0.0.0.0";  // the address that source_hash goes by
+  bool running = false;            // asks the running Headgate, not the file
+  bool json = false;
+};
+// Which pool and backend a user gets, and why.
+int explain(const ExplainOptions& options);
 // Prints a Headgate configuration made from nginx's; what is different goes to standard error too.
 int import_nginx_file(const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.

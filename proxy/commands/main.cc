@@ -23,22 +23,23 @@ int main(int argc, char** argv) {
   std::function<int()> operator_command;
 
   std::string file;
-  std::string user;
-  std::string client = "0.0.0.0";
+  ExplainOptions explained;
   std::string document;
-  bool json = false;
   CLI::App* run_command = app.add_subcommand("run", "Serve, in the foreground, until a signal");
   add_config(run_command, file);
   CLI::App* check_command = app.add_subcommand("check", "Report every error of a configuration");
   add_config(check_command, file);
   CLI::App* explain_command =
       app.add_subcommand("explain", "Say which pool and backend a user gets, and why");
-  add_config(explain_command, file);
-  explain_command->add_flag("--json", json, "Print one JSON object");
+  add_config(explain_command, explained.config_file);
+  explain_command->add_flag("--json", explained.json, "Print one JSON object");
+  explain_command->add_flag("--running", explained.running,
+                            "Ask the running Headgate, which knows drains, pins and sessions");
   explain_command
-      ->add_option("--client", client, "The client's address, which the policy source_hash goes by")
+      ->add_option("--client", explained.client,
+                   "The client's address, which the policy source_hash goes by")
       ->type_name("ADDRESS");
-  explain_command->add_option("USER", user, "The name the user logs in with")->required();
+  explain_command->add_option("USER", explained.user, "The name the user logs in with")->required();
   CLI::App* import_command =
       app.add_subcommand("import", "Print a configuration made from that of another proxy");
   import_command->require_subcommand(1);
@@ -74,7 +75,7 @@ int main(int argc, char** argv) {
     return check(file);
   }
   if (explain_command->parsed()) {
-    return explain(file, user, client, json);
+    return explain(explained);
   }
   if (pam_command->parsed()) {
     return auth::run_pam_helper(STDIN_FILENO, service, directory);

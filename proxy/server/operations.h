@@ -32,6 +32,9 @@ class Operations final : public admin::Control {
     std::function<void()> orders_changed;       // apply() has another result now
     std::function<admin::StatusView()> status;  // what does not concern pools and orders
     std::function<std::expected<std::vector<std::string>, std::vector<std::string>>()> reload;
+    std::function<std::expected<admin::ExplanationView, std::string>(const std::string& user,
+                                                                     const IpAddress& client)>
+        explain;
     const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
   };
 
@@ -64,6 +67,10 @@ class Operations final : public admin::Control {
   std::pair<std::size_t, std::string> unpin(const std::string& user) override;
   std::expected<std::vector<std::string>, std::vector<std::string>> reload() override {
     return around_.reload();
+  }
+  [[nodiscard]] std::expected<admin::ExplanationView, std::string> explain(
+      const std::string& user, const IpAddress& client) override {
+    return around_.explain(user, client);
   }
 
  private:

@@ -14,6 +14,7 @@
 #include "admin/api.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "server/explanation.h"
 
 namespace headgate::server {
 namespace {
@@ -89,12 +90,15 @@ std::expected<void, std::string> Supervisor::make_workers() {
   in_force_ = candidate->next;
   first_ = in_force_.snapshot;
   guesses_.emplace(first_->config.guessing, seed);
-  auto operations = Operations::create({.snapshot = [this] { return in_force().snapshot; },
-                                        .pools = [this] { return in_force().pools; },
-                                        .orders_changed = [this] { publish(std::nullopt); },
-                                        .status = [this] { return status(); },
-                                        .reload = [this] { return reload_in_words(); },
-                                        .workers = &workers_});
+  auto operations = Operations::create(
+      {.snapshot = [this] { return in_force().snapshot; },
+       .pools = [this] { return in_force().pools; },
+       .orders_changed = [this] { publish(std::nullopt); },
+       .status = [this] { return status(); },
+       .reload = [this] { return reload_in_words(); },
+       .explain = [this](const std::string& user,
+                         const IpAddress& client) { return explain_login(user, client); },
+       .workers = &workers_});
   if (!operations) {
     return std::unexpected(operations.error());
   }
@@ -117,6 +121,18 @@ std::expected<void, std::string> Supervisor::make_workers() {
   }
   warn_of_expiry();
   return {};
+}
+
+std::expected<admin::ExplanationView, std::string> Supervisor::explain_login(
+    const std::string& user, const IpAddress& client) const {
+  const InForce now = in_force();
+  return explain({.config = now.snapshot->config,
+                  .sources = *now.sources,
+                  .routing = now.snapshot->routing,
+                  .placement = now.snapshot->placement,
+                  .pools = now.pools,
+                  .users = &*users_},
+                 user, client);
 }
 
 std::expected<void, std::string> Supervisor::start_admin() {

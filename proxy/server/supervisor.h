@@ -80,6 +80,8 @@ class Supervisor {
   void warn_of_expiry() const;
   [[nodiscard]] metrics::ConfigInfo config_info() const;
   [[nodiscard]] admin::StatusView status() const;
+  [[nodiscard]] std::expected<admin::ExplanationView, std::string> explain_login(
+      const std::string& user, const IpAddress& client) const;
   [[nodiscard]] std::vector<metrics::CertificateFigures> certificate_figures() const;
   [[nodiscard]] admin::Readiness readiness() const;
   [[nodiscard]] std::vector<metrics::BackendFigures> backend_figures() const;

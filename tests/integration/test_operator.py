@@ -1,8 +1,10 @@
 """What operators do to a running Headgate: look, take backends out and in, end sessions."""
 
+import contextlib
 import itertools
 import json
 import socket
+import sqlite3
 import subprocess
 import threading
 import time
@@ -65,10 +67,12 @@ def test_every_answer_is_as_the_description_says(proxied, start):
     proxied.enter()
     one = f"backends/main/{first.address}"
     for path in ("status", "backends", "backends?pool=main", "sessions", "who?user=ALICE",
+                 "explain?user=alice", "explain?user=bob&client=192.0.2.1",
                  "sessions?limit=1&phase=relay&client=127.0.0.0/8&listener=imaps&pool=main"):
         assert api.raw("GET", path)[0] == 200
         assert api.raw("GET", path, token="nobody-has-this-token")[0] == 401
-    for path in ("backends?pol=main", "sessions?limit=0", "sessions?usr=alice", "who", "sessions?user=%00"):
+    for path in ("backends?pol=main", "sessions?limit=0", "sessions?usr=alice", "who",
+                 "explain", "explain?user=a&client=x", "explain?user=a&usr=b", "sessions?user=%00"):
         assert api.raw("GET", path)[0] == 400
     for change, body in (("drain", {}), ("drain", {"move": True, "rate": 5}), ("disable", {"rate": 5}),
                          ("weight", {"weight": 7}), ("weight", {"weight": None}), ("enable", None)):
@@ -340,6 +344,51 @@ def headgate(*arguments):
                           timeout=60, check=False)
 
 
+def test_explain_says_where_a_user_would_log_in_now(proxied, start):
+    first, second = proxied.backend(), proxied.backend()
+    api = start(first, second)
+    before = api.get("explain", user="alice")
+    assert before["sessions"] == 0 and "policy user_hash" in before["backend_reason"]
+    assert sorted(before["candidates"]) == sorted([first.address, second.address])
+    here, there = before["candidates"]
+    api.post(f"backends/main/{here}/drain", {})
+    drained = api.get("explain", user="alice")
+    assert drained["backend"] == there
+    client = proxied.logged_in("alice")
+    assert api.get("who", user="alice")["sessions"][0]["backend"] == there
+    api.post(f"backends/main/{here}/enable", {})
+    stays = api.get("explain", user="alice")
+    assert (stays["backend"], stays["sessions"]) == (there, 1)
+    assert stays["backend_reason"] == "the user's other sessions are there"
+    assert api.get("explain", user="bob")["sessions"] == 0
+    client.close()
+    api.gate.wait_for_metrics(lambda m: m.value("headgate_users") == 0)
+    assert api.get("explain", user="alice")["backend"] == here
+    api.post("pin", {"user": "alice", "pool": "main", "backend": there})
+    assert api.get("explain", user="alice")["backend"] == there
+    for backend in (first, second):
+        api.post(f"backends/main/{backend.address}/disable", {})
+    status, answer = api.raw("GET", "explain?user=bob")
+    assert status == 404 and "no backend of pool main takes this user now" in answer["error"]
+
+
+def test_explain_asks_the_sources_of_the_running_server(proxied, start, tmp_path):
+    """Beside the logins that use the same connections to the database."""
+    database = tmp_path / "users.sqlite"
+    with contextlib.closing(sqlite3.connect(database)) as made:
+        made.execute("CREATE TABLE users (name TEXT, password TEXT)")
+        made.execute("INSERT INTO users VALUES ('alice', '{PLAIN}sesame')")
+        made.commit()
+    proxied.secrets.append("sesame")
+    query = "SELECT password FROM users WHERE name = :user"
+    api = start(proxied.backend(), users=[{"source": "sql", "pool": "main", "sql": {
+        "driver": "sqlite", "path": str(database), "query": query, "connections": 1}}])
+    assert api.get("explain", user="alice")["source"] == "users[0], source sql"
+    assert proxied.enter().login("alice", "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+    status, answer = api.raw("GET", "explain?user=nobody")
+    assert status == 404 and "no login" in answer["error"]
+
+
 def test_the_commands_do_what_the_api_does(proxied, start, tmp_path):
     first, second = proxied.backend(), proxied.backend()
     api = start(first, second)
@@ -409,3 +458,12 @@ def test_the_commands_find_address_and_token_in_the_configuration(proxied, certi
     done = headgate("drain", "--config", gate.config_file, backend.address)
     assert done.returncode == 0, done.stderr
     assert "draining" in done.stdout and "takes new users" in done.stdout
+    assert headgate("explain", "--config", gate.config_file, "alice").returncode == 0
+    running = headgate("explain", "--running", "--config", gate.config_file, "alice")
+    assert running.returncode == 1
+    assert "no backend of pool main takes this user now" in running.stderr
+    headgate("enable", "--config", gate.config_file, backend.address)
+    proxied.logged_in("alice")
+    running = headgate("explain", "--running", "--config", gate.config_file, "alice")
+    assert running.returncode == 0, running.stderr
+    assert f"backend {backend.address} " in running.stdout and "sessions now: 1\n" in running.stdout

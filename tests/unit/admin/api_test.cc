@@ -60,6 +60,20 @@ class FakeControl final : public Control {
     }
     return std::unexpected(std::vector<std::string>{"headgate.yaml:1: no", "headgate.yaml:2: no"});
   }
+  std::expected<ExplanationView, std::string> explain(const std::string& user,
+                                                      const IpAddress& client) override {
+    if (user != "alice") {
+      return std::unexpected("no login: no source knows the user");
+    }
+    return ExplanationView{.user = user,
+                           .backend_user = client.to_string(),
+                           .source = "s",
+                           .pool = "main",
+                           .pool_reason = "r",
+                           .backend_reason = "b",
+                           .candidates = {"mail1:143", "mail2:143"},
+                           .health = {}};
+  }
   bool good_configuration = true;
   std::pair<std::size_t, std::string> unpin(const std::string& user) override {
     return {user == "alice" ? 1 : 0, ""};
@@ -154,6 +168,17 @@ TEST_F(ApiTest, WhoAsksForOneUser) {
   EXPECT_EQ(control_.asked.filter.user, "alice");
   EXPECT_EQ(ask("GET", "/api/v1/who").status, 400);
   EXPECT_EQ(ask("GET", "/api/v1/who", "user=a&pool=b").status, 400);
+}
+
+TEST_F(ApiTest, AnExplanationNamesTheBackendsBestFirst) {
+  const Response known = ask("GET", "/api/v1/explain", "user=alice&client=192.0.2.1");
+  EXPECT_EQ(known.status, 200);
+  EXPECT_THAT(known.body, testing::HasSubstr(R"("candidates":["mail1:143","mail2:143"])"));
+  EXPECT_THAT(known.body, testing::HasSubstr(R"("backend_user":"192.0.2.1")"));
+  EXPECT_EQ(ask("GET", "/api/v1/explain", "user=bob").status, 404);
+  for (const char* wrong : {"", "client=192.0.2.1", "user=alice&client=x", "user=alice&x=y"}) {
+    EXPECT_EQ(ask("GET", "/api/v1/explain", wrong).status, 400) << wrong;
+  }
 }
 
 TEST_F(ApiTest, AChangeReachesTheServerWithTheNameOfItsToken) {
