@@ -61,7 +61,7 @@ def cases(kinds, counts):
 
 async def run_cases(farm, kinds, counts):
     context = ssl.create_default_context(cafile=str(farm.authority.ca))
-    users = MailUsers(farm.gate.address("imaps"), context, PASSWORD, devices(farm.users))
+    users = MailUsers([farm.gate.address("imaps")], context, PASSWORD, devices(farm.users))
     found = []
     async with users.living():
         await asyncio.sleep(WARM_UP)
@@ -84,10 +84,9 @@ def summary(found, users):
     return text + "".join(f"\nTo clients whose login was lost: `{word}`.\n" for word in words)
 
 
-def run_part(bench, part, kinds, counts, pool):
+def run_part(bench, part, kinds, counts, pool, conditions):
     """Measures and writes one table; returns the raw figures."""
-    dovecot = output_of(["/usr/sbin/dovecot", "--version"]).split()[0]
-    head = f"{date_and_machine()}; Dovecot {dovecot}; {describe_load()}.\n\n"
+    head = f"{conditions}; {describe_load()}.\n\n"
     with reliability_farm.running(bench.headgate, pool) as farm:
         found, users = asyncio.run(run_cases(farm, kinds, counts))
     titles = {kind.name: kind.title for kind in KINDS}
@@ -102,13 +101,16 @@ def run(bench, only, quick):
     if not only:
         only = ["kill", STORM] if quick else NAMES
     raw = {}
+    dovecot = output_of(["/usr/sbin/dovecot", "--version"]).split()[0]
+    conditions = f"{date_and_machine()}, Dovecot {dovecot}"
     kinds = [kind for kind in KINDS if kind.name in only]
     if kinds:
-        raw["failures"] = run_part(bench, "failures", kinds, (1,) if quick else (1, 2), {})
+        raw["failures"] = run_part(bench, "failures", kinds, (1,) if quick else (1, 2), {}, conditions)
     if BRISK in only:
-        raw["brisk"] = run_part(bench, "brisk", BRISK_KINDS, (1, 2), reliability_farm.BRISK)
+        raw["brisk"] = run_part(bench, "brisk", BRISK_KINDS, (1, 2), reliability_farm.BRISK,
+                                conditions)
     if STORM in only:
-        head = f"{date_and_machine()}; {describe_load()}.\n\n"
+        head = f"{conditions}; {describe_load()}.\n\n"
         text, raw["storm"] = reliability_storm.run(bench, quick)
         replace_between("storm", head + text, DOCUMENT)
     return raw

@@ -119,10 +119,10 @@ class Habits:
 
 @dataclass
 class MailUsers:
-    """Runs one task for each entry of `devices` (user names; a user with two clients is there twice) against one
-    implicit-TLS listener. Everybody has the same password."""
+    """Runs one task for each entry of `devices` (user names; a user with two clients is there twice). Each login
+    takes one of `addresses`, where TLS is implicit. Everybody has the same password."""
 
-    address: tuple[str, int]
+    addresses: list[tuple[str, int]]
     context: ssl.SSLContext
     password: str
     devices: list[str]
@@ -176,7 +176,7 @@ class MailUsers:
         try:
             async with asyncio.timeout(PATIENCE):
                 reader, writer = await asyncio.open_connection(
-                    *self.address, ssl=self.context, server_hostname="localhost")
+                    *random.choice(self.addresses), ssl=self.context, server_hostname="localhost")
                 session = MailSession(user, reader, writer)
                 await session.line()
                 reply, _ = await session.command(f'LOGIN "{user}" "{self.password}"'.encode())

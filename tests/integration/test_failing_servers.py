@@ -19,10 +19,11 @@ BUSY = Habits(stay=(0.5, 1.5), away=(0.1, 0.5), think=(0.02, 0.2))
 
 
 @pytest.fixture
-def dovecots():
+def dovecots(certificate):
     accounts = {user: PASSWORD for user in [*USERS, "probe"]}
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(Dovecot(accounts, name=f"d{number}")) for number in (1, 2, 3)]
+        yield [stack.enter_context(Dovecot(accounts, name=f"d{number}", certificate=certificate))
+               for number in (1, 2, 3)]
 
 
 async def until(condition, what, timeout=10):
@@ -67,9 +68,23 @@ def test_two_servers_of_three_die_at_once_and_nobody_is_lost_or_split(
               "password": PASSWORD}
     gate = start_headgate(configuration(
         certificate, [str(one.endpoint()) for one in dovecots], pool={"health": health}))
-    users = MailUsers(gate.address("imaps"), authority.client_context(), PASSWORD, devices(USERS),
-                      habits=BUSY)
+    users = MailUsers([gate.address("imaps")], authority.client_context(), PASSWORD,
+                      devices(USERS), habits=BUSY)
     logins = asyncio.run(live_through_a_crash(users, gate, dovecots))
     assert users.broken, "sessions at the dead servers have ended"
     assert [login for login in logins if login.lost] == []
     assert users.splits == []
+
+
+def test_users_whose_clients_get_to_two_servers_are_counted_as_split(dovecots, authority):
+    """That the count above can be other than zero: nobody keeps these clients together."""
+    users = MailUsers([(one.address, one.tls_port) for one in dovecots], authority.client_context(),
+                      PASSWORD, ["user0"] * 4, habits=BUSY)
+
+    async def live():
+        async with users.living():
+            await until(lambda: users.splits, "nobody was counted")
+
+    asyncio.run(live())
+    assert {user for _, user in users.splits} == {"user0"}
+    assert users.longest_overlap > 0
