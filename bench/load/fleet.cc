@@ -51,10 +51,22 @@ void Fleet::on_ready(Session& session) {
 }
 
 void Fleet::on_closed(Session& session, std::string_view reason) {
+  if (expected_ends_ > 0) {
+    --expected_ends_;
+    user_.on_closed(session, reason);
+    session.open();
+    return;
+  }
   ++lost_;
   report_.fail(fmt::format("a session ended: {}", reason));
   user_.on_closed(session, reason);
   open_next();
+}
+
+void Fleet::expect_ends() {
+  ready_ = 0;
+  lost_ = 0;
+  expected_ends_ = sessions_.size();
 }
 
 void Fleet::close_all() {

@@ -25,6 +25,9 @@ class Fleet : public Session::User {
   void open_all(unsigned at_once);
   // From now on an end is no failure.
   void close_all();
+  // From now on sessions whose connection ends are opened again at once; as many ends as there are
+  // sessions are no failures. ready() and lost() count anew.
+  void expect_ends();
 
   [[nodiscard]] std::size_t ready() const { return ready_; }
   [[nodiscard]] std::size_t lost() const { return lost_; }
@@ -49,6 +52,7 @@ class Fleet : public Session::User {
   std::size_t next_ = 0;  // to open
   std::size_t ready_ = 0;
   std::size_t lost_ = 0;
+  std::size_t expected_ends_ = 0;
 };
 
 }  // namespace headgate::bench

@@ -68,6 +68,8 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_flag("--resume", options.resume, "use the tickets of connections before");
   app.add_option("--count", options.count, "login: end after so many; 0: after --seconds");
+  app.add_flag("--await-end", options.await_end,
+               "storm: the sessions are ended from outside, a killed backend's for example");
   app.add_option("--size-kb", options.size_kb, "message size")->capture_default_str();
   app.add_option("--bulk-sessions", options.bulk_sessions, "mixed: sessions that fetch")
       ->capture_default_str();

@@ -27,6 +27,8 @@ struct Options {
   // login
   bool resume = false;
   std::uint64_t count = 0;  // end after so many logins; 0: after `seconds`
+  // storm
+  bool await_end = false;  // somebody else ends the sessions, within `timeout`
   // fetch, append, mixed
   unsigned size_kb = 16'384;
   unsigned bulk_sessions = 8;

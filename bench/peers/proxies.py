@@ -21,6 +21,10 @@ class Headgate(Peer):
     def backends(self):
         return [f"127.0.0.1:{self.bench.backend_port}"]
 
+    def pool(self):
+        """More lines of the pool."""
+        return ""
+
     def command(self):
         bench = self.bench
         self.admin_port = free_port()
@@ -39,7 +43,7 @@ pools:
     tls: none
     forward_client: {self.forward_client}
     ready_connections: {self.ready_connections}
-    backends:
+{self.pool()}    backends:
 {backends}users:
   - {{source: backend, pool: main}}
 admin:

@@ -7,7 +7,7 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import churn, extras, latency, micro_check, profile, simulation, syscalls, tables
+from . import churn, extras, latency, micro_check, profile, reliability, simulation, syscalls, tables
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -27,10 +27,11 @@ def parse():
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
                         choices=["table", "latency", "mixed", "growth", "syscalls", "profile",
-                                 "simulation", "all", "churn", "micro-check"])
+                                 "simulation", "all", "churn", "reliability", "micro-check"])
     parser.add_argument("--minutes", type=float, default=60, help="of churn")
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
-    parser.add_argument("--only", metavar="WORK,…", help=", ".join(BY_NAME))
+    parser.add_argument("--only", metavar="WORK,…", help=f"{', '.join(BY_NAME)}; of reliability: "
+                        f"{', '.join(reliability.NAMES)}")
     parser.add_argument("--peers", metavar="A,B,…", help=", ".join(PEERS))
     parser.add_argument("--rounds", type=int, help="default 5, with --quick 1")
     parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
@@ -77,14 +78,19 @@ def main():
     if arguments.what == "micro-check":
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
-        tables.replace_between = lambda name, text: print(f"{name}:\n{text}")
-        for module in (latency, extras, syscalls, profile, churn, simulation):
+        tables.replace_between = lambda name, text, *_: print(f"{name}:\n{text}")
+        for module in (latency, extras, syscalls, profile, churn, simulation, reliability):
             module.replace_between = tables.replace_between
     if arguments.what in ("simulation", "all"):
         arguments.output.mkdir(parents=True, exist_ok=True)
         save(arguments.output, "simulation", simulation.run(arguments.build.resolve(), arguments.quick))
         if arguments.what == "simulation":
             return 0
+    if arguments.what == "reliability":  # minutes that `all` does not take
+        only = chosen(arguments.only, reliability.NAMES, "failure") if arguments.only else []
+        with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
+            save(bench.directory, "reliability", reliability.run(bench, only, arguments.quick))
+        return 0
     peers = choose_peers(arguments)
     with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
         if arguments.what in ("table", "all"):

@@ -83,3 +83,9 @@ def describe_machine():
         "system": re.search(r'PRETTY_NAME="(.*)"', release).group(1),
         "openssl": output_of(["openssl", "version"]).split()[1],
     }
+
+
+def describe_load():
+    """Whether the machine had others to serve just before: what a reader must know of latencies."""
+    busy = os.getloadavg()[0]
+    return f"load average before it {busy:.1f}" + (", so others were at work too" if busy > 0.5 else "")

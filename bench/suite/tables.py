@@ -1,4 +1,4 @@
-"""docs/performance.md: only what stands between the markers is the script's."""
+"""docs/performance.md and its like: only what stands between the markers is the script's."""
 
 import datetime
 
@@ -11,14 +11,14 @@ from .works import BY_NAME
 DOCUMENT = ROOT / "docs" / "performance.md"
 
 
-def replace_between(name, text):
+def replace_between(name, text, path=DOCUMENT):
     """Writes `text` between <!-- begin NAME --> and <!-- end NAME --> of the document."""
-    document = DOCUMENT.read_text()
+    document = path.read_text()
     begin, end = f"<!-- begin {name} -->\n", f"<!-- end {name} -->"
     if begin not in document or end not in document:
-        raise RuntimeError(f"{DOCUMENT} has no place for {name}")
+        raise RuntimeError(f"{path} has no place for {name}")
     head, rest = document.split(begin, 1)
-    DOCUMENT.write_text(head + begin + text + end + rest.split(end, 1)[1])
+    path.write_text(head + begin + text + end + rest.split(end, 1)[1])
 
 
 def cell(results, work):
@@ -57,14 +57,18 @@ def ratio_table(results):
     return "\n".join(lines) + "\n" if len(lines) > 2 else ""
 
 
-def conditions(versions, rounds):
+def date_and_machine():
     machine = describe_machine()
-    found = ", ".join(f"{PEERS[name].name} {version}" for name, version in versions.items())
     today = datetime.date.today().isoformat()
     clock = f" at {machine['megahertz'] / 1000:.1f} GHz" if machine["megahertz"] else ""
     return (f"{today}, commit {git_commit()}; {machine['processor']}{clock}, "
             f"{machine['cores']} cores; Linux {machine['kernel']}, {machine['system']}, "
-            f"OpenSSL {machine['openssl']}; {found}. Medians of {rounds} rounds; ± is half the range "
+            f"OpenSSL {machine['openssl']}")
+
+
+def conditions(versions, rounds):
+    found = ", ".join(f"{PEERS[name].name} {version}" for name, version in versions.items())
+    return (f"{date_and_machine()}; {found}. Medians of {rounds} rounds; ± is half the range "
             "of the rounds.\n\n")
 
 

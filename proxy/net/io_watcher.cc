@@ -2,6 +2,8 @@
 
 #include <sys/epoll.h>
 
+#include <utility>
+
 #include "net/loop.h"
 
 namespace headgate::net {
@@ -11,7 +13,8 @@ constexpr unsigned kAll = kReadable | kWritable | kHangup;
 
 std::uint32_t to_epoll(unsigned mask) {
   std::uint32_t events = 0;
-  events |= (mask & kReadable) != 0 ? static_cast<std::uint32_t>(EPOLLIN) : 0;
+  // An end makes the socket readable anyway; that it is one tells the loop that it can wait.
+  events |= (mask & kReadable) != 0 ? static_cast<std::uint32_t>(EPOLLIN | EPOLLRDHUP) : 0;
   events |= (mask & kWritable) != 0 ? static_cast<std::uint32_t>(EPOLLOUT) : 0;
   events |= (mask & kHangup) != 0 ? static_cast<std::uint32_t>(EPOLLRDHUP) : 0;
   return events;
@@ -30,15 +33,31 @@ unsigned from_epoll(std::uint32_t events) {
 
 }  // namespace
 
-void IoWatcher::open(Loop& loop, int fd, void* owner, Callback on_ready) {
+void IoWatcher::open(Loop& loop, int fd, void* owner, Callback on_ready, Urgency urgency) {
   loop_ = &loop;
   owner_ = owner;
   on_ready_ = on_ready;
   fd_ = fd;
   wanted_ = 0;
   applied_ = 0;
+  urgency_ = urgency;
   open_ = true;
   loop.count_open();
+}
+
+void IoWatcher::set_urgency(Urgency urgency) {
+  if (urgency == urgency_) {
+    return;
+  }
+  const unsigned wanted = std::exchange(wanted_, 0);
+  if (open_) {
+    apply();
+  }
+  urgency_ = urgency;
+  wanted_ = static_cast<std::uint8_t>(wanted);
+  if (open_ && !in_callback_) {
+    apply();
+  }
 }
 
 void IoWatcher::want(unsigned mask) {
@@ -53,11 +72,11 @@ void IoWatcher::apply() {
     return;
   }
   if (applied_ == 0) {
-    loop_->watch(EPOLL_CTL_ADD, fd_, to_epoll(wanted_), this);
+    loop_->watch(EPOLL_CTL_ADD, fd_, to_epoll(wanted_), *this);
   } else if (wanted_ == 0) {
-    loop_->watch(EPOLL_CTL_DEL, fd_, 0, this);
+    loop_->watch(EPOLL_CTL_DEL, fd_, 0, *this);
   } else {
-    loop_->watch(EPOLL_CTL_MOD, fd_, to_epoll(wanted_), this);
+    loop_->watch(EPOLL_CTL_MOD, fd_, to_epoll(wanted_), *this);
   }
   applied_ = wanted_;
 }

@@ -11,11 +11,14 @@ inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands
 
-// Watches one file descriptor, level-triggered, in the epoll set of its Loop. Inside the callback
-// want() only notes the mask; it reaches the kernel when the callback returns, and only if it
-// differs from what is there.
-// An error on the socket arrives as all three bits: read it or close, it is reported until then.
-// Memory: the owner must outlive the close callback, see close().
+// Who waits for whom when a loop has more to do than it can at once: what can wait has its turn
+// after everything else, see Loop. A handshake costs as much as thirty NOOPs.
+enum class Urgency : std::uint8_t { kNow, kCanWait };
+
+// Watches one file descriptor, level-triggered, in one of the epoll sets of its Loop. Inside the
+// callback want() only notes the mask; it reaches the kernel when the callback returns, and only if
+// it differs from what is there. An error on the socket arrives as all three bits: read it or
+// close, it is reported until then. Memory: the owner must outlive the close callback, see close().
 class IoWatcher {
  public:
   using Callback = void (*)(void* owner, unsigned ready) noexcept;
@@ -25,11 +28,13 @@ class IoWatcher {
   IoWatcher& operator=(const IoWatcher&) = delete;
 
   // `fd` must be non-blocking and stays the caller's.
-  void open(Loop& loop, int fd, void* owner, Callback on_ready);
+  void open(Loop& loop, int fd, void* owner, Callback on_ready, Urgency urgency = Urgency::kNow);
   // 0 stops watching: then not even errors are reported.
   void want(unsigned mask);
   [[nodiscard]] unsigned wanted() const { return wanted_; }
   [[nodiscard]] bool is_open() const { return open_; }
+  // Two system calls where it differs from what was said before and something is watched.
+  void set_urgency(Urgency urgency);
   // The fd stays watched as it is, but for somebody else.
   void rebind(void* owner, Callback on_ready) {
     owner_ = owner;
@@ -57,6 +62,7 @@ class IoWatcher {
   int fd_ = -1;
   std::uint8_t wanted_ = 0;
   std::uint8_t applied_ = 0;  // what the kernel watches
+  Urgency urgency_ = Urgency::kNow;
   bool open_ = false;
   bool in_callback_ = false;
 };

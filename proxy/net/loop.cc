@@ -2,6 +2,7 @@
 
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -18,6 +19,12 @@ namespace {
 // More wait in the kernel; sessions that became ready meanwhile, timers and mail are not kept
 // waiting by a long list.
 constexpr int kEventsATurn = 256;
+// Ends of connections that are seen to at once; more of them can wait.
+constexpr int kEndsATurn = 4;
+// Of those who can wait: few, so that they stay in order when time is up before they had theirs.
+constexpr int kWaitingEventsATurn = 8;
+// What they have each turn at least: less than a handshake, which is what one event costs at most.
+constexpr std::uint64_t kLeastForWaitingNs = 250'000;
 constexpr std::uint64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 // Running out of memory or descriptors while a loop is set up, or leaving handles behind when it
@@ -29,6 +36,10 @@ void require(int result, const char* what) {
   }
 }
 
+bool is_end(const epoll_event& event) {
+  return (event.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0;
+}
+
 template <typename Handle>
 uv_handle_t* as_handle(Handle* handle) {
   return reinterpret_cast<uv_handle_t*>(handle);
@@ -36,8 +47,8 @@ uv_handle_t* as_handle(Handle* handle) {
 
 }  // namespace
 
-Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  require(epoll_ ? 0 : -errno, "epoll_create1");
+Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)), can_wait_(::epoll_create1(EPOLL_CLOEXEC)) {
+  require(epoll_ && can_wait_ ? 0 : -errno, "epoll_create1");
   require(uv_loop_init(&loop_), "uv_loop_init");
   uv_timer_init(&loop_, &keeper_);
   uv_timer_start(&keeper_, [](uv_timer_t*) noexcept {}, kNever, kNever);
@@ -46,6 +57,9 @@ Loop::Loop() : epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   event.events = EPOLLIN;
   event.data.ptr = nullptr;  // libuv's set
   require(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, uv_backend_fd(&loop_), &event) == 0 ? 0 : -errno,
+          "epoll_ctl");
+  event.data.ptr = this;
+  require(::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, can_wait_.get(), &event) == 0 ? 0 : -errno,
           "epoll_ctl");
 }
 
@@ -87,16 +101,36 @@ void Loop::turn() {
   woke_ns_ = uv_hrtime();
   uv_update_time(&loop_);
   bool for_libuv = uv_backend_timeout(&loop_) == 0;
+  bool some_can_wait = false;
+  int ends = 0;
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
     if (event.data.ptr == nullptr) {
       for_libuv = true;
+    } else if (event.data.ptr == this) {
+      some_can_wait = true;
+    } else if (is_end(event) && ++ends > kEndsATurn) {
+      static_cast<IoWatcher*>(event.data.ptr)->set_urgency(Urgency::kCanWait);
     } else {
       static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
     }
   }
+  if (some_can_wait) {
+    dispatch_those_who_can_wait();
+  }
   if (for_libuv) {
     uv_run(&loop_, UV_RUN_NOWAIT);
+  }
+}
+
+void Loop::dispatch_those_who_can_wait() {
+  std::array<epoll_event, kWaitingEventsATurn> events;
+  const int count = ::epoll_wait(can_wait_.get(), events.data(), kWaitingEventsATurn, 0);
+  const std::uint64_t begun_ns = uv_hrtime();
+  const std::uint64_t until_ns = begun_ns + std::max(kLeastForWaitingNs, begun_ns - woke_ns_);
+  for (int i = 0; i < count && (i == 0 || uv_hrtime() < until_ns); ++i) {
+    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
   }
 }
 
@@ -125,13 +159,14 @@ int Loop::timeout() const {
   return uv_backend_timeout(&loop_);
 }
 
-void Loop::watch(int operation, int fd, std::uint32_t events, IoWatcher* watcher) {
+void Loop::watch(int operation, int fd, std::uint32_t events, IoWatcher& watcher) {
+  const UniqueFd& set = watcher.urgency_ == Urgency::kNow ? epoll_ : can_wait_;
   epoll_event event{};
   event.events = events;
-  event.data.ptr = watcher;
+  event.data.ptr = &watcher;
   // Fails only for a descriptor that is closed, cannot be polled or is watched already, and when
   // the kernel has no memory or fs.epoll.max_user_watches is reached.
-  require(::epoll_ctl(epoll_.get(), operation, fd, &event) == 0 ? 0 : -errno, "epoll_ctl");
+  require(::epoll_ctl(set.get(), operation, fd, &event) == 0 ? 0 : -errno, "epoll_ctl");
   if (operation == EPOLL_CTL_ADD) {
     note_watched(1);
   } else if (operation == EPOLL_CTL_DEL) {

@@ -19,6 +19,11 @@ class TurnEnd;
 // turned only when it has something to do. (libuv's uv_poll_t costs four system calls more for each
 // socket's life and another turn for its end.)
 //
+// There are two sets: a second one, a member of the first, has what can wait (Urgency): listeners,
+// clients before login, and ends of connections when many come at once. It has its turn when all
+// others had theirs, for as long as these took, and for a quarter of a millisecond at least. So who
+// is logged in does not feel that thousands want to be, or that thousands have left.
+//
 // libuv puts a descriptor into its set at the beginning of its own turn: handles other than timers
 // must be made before run() or from inside one of libuv's callbacks.
 class Loop {
@@ -44,11 +49,12 @@ class Loop {
   friend class TurnEnd;
 
   void count_open() { ++open_; }
-  void watch(int operation, int fd, std::uint32_t events, IoWatcher* watcher);
+  void watch(int operation, int fd, std::uint32_t events, IoWatcher& watcher);
   void note_watched(int difference);
   void reap_later(IoWatcher& watcher);
 
   void turn();
+  void dispatch_those_who_can_wait();
   void reap();
   [[nodiscard]] bool busy() const;  // a TurnEnd says so
   [[nodiscard]] bool alive() const;
@@ -57,6 +63,7 @@ class Loop {
   uv_loop_t loop_{};
   uv_timer_t keeper_{};  // never expires; keeps libuv's loop alive while anything is watched
   UniqueFd epoll_;
+  UniqueFd can_wait_;
   std::size_t open_ = 0;              // watchers not yet reaped
   std::size_t watched_ = 0;           // watchers that want something
   IoWatcher* closing_ = nullptr;      // the last closed one first

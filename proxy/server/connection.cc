@@ -22,14 +22,14 @@ struct Connection::Linger {
 };
 
 Connection::Connection(net::Loop& loop, net::IoScratch& scratch, UniqueFd fd, void* owner,
-                       Callback on_ready)
+                       Callback on_ready, net::Urgency urgency)
     : transport_(std::move(fd), scratch) {
-  watcher_.open(loop, transport_.fd(), owner, on_ready);
+  watcher_.open(loop, transport_.fd(), owner, on_ready, urgency);
 }
 
 Connection::Ptr Connection::open(net::Loop& loop, net::IoScratch& scratch, UniqueFd fd, void* owner,
-                                 Callback on_ready) {
-  return Ptr(new Connection(loop, scratch, std::move(fd), owner, on_ready));
+                                 Callback on_ready, net::Urgency urgency) {
+  return Ptr(new Connection(loop, scratch, std::move(fd), owner, on_ready, urgency));
 }
 
 void Connection::Retire::operator()(Connection* connection) const {

@@ -24,10 +24,11 @@ class Connection {
 
   // `owner` gets `on_ready` until the connection is given up.
   static Ptr open(net::Loop& loop, net::IoScratch& scratch, UniqueFd fd, void* owner,
-                  Callback on_ready);
+                  Callback on_ready, net::Urgency urgency = net::Urgency::kNow);
 
   net::Transport& transport() { return transport_; }
   void want(unsigned mask) { watcher_.want(mask); }
+  void set_urgency(net::Urgency urgency) { watcher_.set_urgency(urgency); }
   // It changes hands.
   void rebind(void* owner, Callback on_ready) { watcher_.rebind(owner, on_ready); }
 
@@ -37,7 +38,8 @@ class Connection {
   static void linger(Ptr connection, net::TimerWheel& timers);
 
  private:
-  Connection(net::Loop& loop, net::IoScratch& scratch, UniqueFd fd, void* owner, Callback on_ready);
+  Connection(net::Loop& loop, net::IoScratch& scratch, UniqueFd fd, void* owner, Callback on_ready,
+             net::Urgency urgency);
   static void on_lingering_ready(void* self, unsigned ready) noexcept;
   static void on_linger_expired(void* self) noexcept;
   bool linger_step();  // false: done

@@ -14,7 +14,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr int kAcceptsPerTurn = 32;
+constexpr int kAcceptsPerTurn = 8;
 constexpr std::uint64_t kRestMs = 250;
 
 }  // namespace
@@ -25,7 +25,7 @@ Listener::Listener(Worker& worker, std::size_t index, UniqueFd fd)
   if (!local.ip.is_any()) {
     local_ = local;
   }
-  watcher_.open(worker_.loop(), fd_.get(), this, &Listener::on_ready);
+  watcher_.open(worker_.loop(), fd_.get(), this, &Listener::on_ready, net::Urgency::kCanWait);
   watcher_.want(net::kReadable);
 }
 

@@ -397,6 +397,7 @@ void Session::hand_over() {
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
   over.to_client.append(leg.unread());
   backend_ = leg.take_connection();
+  client_->set_urgency(net::Urgency::kNow);
   relay_ = std::make_unique<relay::Relay>(client_->transport(), backend_->transport(),
                                           worker_.buffers());
   relay_->prepend_to_client(over.to_client);

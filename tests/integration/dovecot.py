@@ -32,6 +32,7 @@ default_process_limit = 100
 shutdown_clients = yes
 login_trusted_networks = 127.0.0.0/8
 login_greeting = {name} ready.
+imap_id_send = name {name}
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_master_user_separator = *
@@ -106,7 +107,8 @@ class Dovecot(ServerProcess):
     implicit TLS at `tls_port`.
 
     The users are those of `users` (name → password). Mail stands in Maildir below
-    mail_directory(user)."""
+    mail_directory(user). `runner` is what the server is started by, `nsenter` for example; with an
+    address that only exists there, both ports have to be given. Its answer to ID has `name`."""
 
     def __init__(
         self,
@@ -115,15 +117,18 @@ class Dovecot(ServerProcess):
         name: str = "dovecot",
         address: str = "127.0.0.1",
         port: int = 0,
+        tls_port: int = 0,
         certificate: Certificate | None = None,
         mail_location: str = "maildir:~/Maildir",
         directory: Path | None = None,
+        runner: tuple[str, ...] = (),
     ):
         super().__init__("dovecot", directory)
         self.name = name
         self.address = address
         self.port = port or free_port(address)
-        self.tls_port = free_port(address) if certificate else 0
+        self.tls_port = (tls_port or free_port(address)) if certificate else 0
+        self.runner = runner
         self.certificate = certificate
         self.config_file = self.directory / "dovecot.conf"
         user, self.uid, self.gid = service_user()
@@ -165,7 +170,7 @@ class Dovecot(ServerProcess):
         self.stop()
 
     def start(self) -> Dovecot:
-        self.launch([DOVECOT, "-F", "-c", self.config_file])
+        self.launch([*self.runner, DOVECOT, "-F", "-c", self.config_file])
         try:
             self.wait_for_greetings([(self.address, self.port)])
         except BaseException:

@@ -149,6 +149,16 @@ class ServerProcess:
         """What the server has to say for itself when something fails."""
         return (self.directory / "output").read_text(errors="replace")[-4000:]
 
+    def kill(self) -> None:
+        """SIGKILL to all of it; returns when nothing is left. The directory stays, for another start."""
+        assert self.process is not None
+        group = self.process.pid
+        os.killpg(group, signal.SIGKILL)
+        self.process.wait()
+        while group_members(group):
+            time.sleep(0.005)
+        self.process = None
+
     def stop(self, keep: bool = False) -> list[int]:
         """Ends the server and whatever it started. Returns processes that had to be killed."""
         killed: list[int] = []

@@ -10,7 +10,9 @@ namespace headgate::bench {
 namespace {
 
 // All sessions are logged in, lose their connections at once (a switch was restarted) and all come
-// back at once. The latency is from the storm's begin to each one's OK.
+// back at once. The latency is from the storm's begin to each one's OK. With --await-end they lose
+// them by somebody else's doing; each comes back as soon as it has seen its end, and the storm
+// begins with the first one's.
 class StormMode : public Session::User {
  public:
   StormMode(Bench& bench, Report& report)
@@ -23,11 +25,12 @@ class StormMode : public Session::User {
     if (!fleet_.log_in()) {
       return;
     }
-    fleet_.close_all();
-    bench_.loop.run_for(static_cast<std::int64_t>(bench_.options.warm_up * 1e9));
-    window_.begin();
-    begun_at_ = now_ns();
-    fleet_.open_all(static_cast<unsigned>(fleet_.size()));
+    if (bench_.options.await_end) {
+      fleet_.expect_ends();
+      window_.begin();
+    } else {
+      close_and_reopen();
+    }
     const bool ended = bench_.loop.run_until(
         [this] { return fleet_.ready() + fleet_.lost() == fleet_.size(); }, bench_.deadline());
     window_.end();
@@ -42,8 +45,21 @@ class StormMode : public Session::User {
   }
 
  private:
+  void close_and_reopen() {
+    fleet_.close_all();
+    bench_.loop.run_for(static_cast<std::int64_t>(bench_.options.warm_up * 1e9));
+    window_.begin();
+    begun_at_ = now_ns();
+    fleet_.open_all(static_cast<unsigned>(fleet_.size()));
+  }
+
   void on_reply(Session& /*session*/, bool /*ok*/) override {}
-  void on_closed(Session& /*session*/, std::string_view /*reason*/) override {}
+
+  void on_closed(Session& /*session*/, std::string_view /*reason*/) override {
+    if (window_.is_open() && begun_at_ == 0) {
+      begun_at_ = now_ns();
+    }
+  }
 
   void on_ready(Session& session) override {
     if (window_.is_open()) {

@@ -2,10 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "net/buffer_pool.h"
 #include "net/io_watcher.h"
@@ -19,15 +22,18 @@ using test::SocketPair;
 
 // Counts what a watcher reports and does what the test says.
 struct Watched {
-  explicit Watched(Loop& loop, int fd) {
-    watcher.open(loop, fd, this, [](void* owner, unsigned ready) noexcept {
-      auto* self = static_cast<Watched*>(owner);
-      self->last_ready = ready;
-      ++self->calls;
-      if (self->action) {
-        self->action();
-      }
-    });
+  explicit Watched(Loop& loop, int fd, Urgency urgency = Urgency::kNow) {
+    watcher.open(
+        loop, fd, this,
+        [](void* owner, unsigned ready) noexcept {
+          auto* self = static_cast<Watched*>(owner);
+          self->last_ready = ready;
+          ++self->calls;
+          if (self->action) {
+            self->action();
+          }
+        },
+        urgency);
   }
   void close() {
     watcher.close([](void* owner) noexcept { static_cast<Watched*>(owner)->closed = true; });
@@ -102,6 +108,100 @@ TEST(IoWatcher, AnEventOfTheSameTurnForAClosedWatcherIsNotDelivered) {
   loop.drain();
   EXPECT_EQ(one.calls + other.calls, 1);
   EXPECT_TRUE(one.closed && other.closed);
+}
+
+TEST(IoWatcher, WhatCanWaitHasItsTurnAfterEverythingElseUntilItMayNotWaitAnyMore) {
+  Loop loop;
+  SocketPair first = socket_pair();
+  SocketPair second = socket_pair();
+  Watched patient(loop, first.ours.get(), Urgency::kCanWait);
+  Watched urgent(loop, second.ours.get());
+  std::string order;
+  patient.action = [&] { order += 'p', loop.stop(); };
+  urgent.action = [&] { order += 'u', loop.stop(); };
+  patient.watcher.want(kWritable);
+  urgent.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(order, "up");
+  urgent.watcher.set_urgency(Urgency::kCanWait);
+  patient.watcher.set_urgency(Urgency::kNow);
+  loop.run();
+  EXPECT_EQ(order, "uppu");
+  EXPECT_EQ(patient.watcher.wanted(), kWritable);
+  patient.close();
+  urgent.close();
+  loop.drain();
+}
+
+TEST(IoWatcher, ManyThatCanWaitKeepNobodyElseWaitingAndAllHaveTheirTurn) {
+  constexpr int kMany = 64;
+  constexpr int kMostInATurn = 8;
+  Loop loop;
+  std::vector<SocketPair> sockets;
+  std::vector<std::unique_ptr<Watched>> patient;
+  int served = 0;
+  for (int i = 0; i < kMany; ++i) {
+    sockets.push_back(socket_pair());
+    patient.push_back(
+        std::make_unique<Watched>(loop, sockets.back().ours.get(), Urgency::kCanWait));
+    Watched& one = *patient.back();
+    one.action = [&] { one.watcher.want(0), ++served; };
+    one.watcher.want(kWritable);
+  }
+  SocketPair pair = socket_pair();
+  Watched urgent(loop, pair.ours.get());
+  int before = 0;
+  int most = 0;
+  urgent.action = [&] {
+    most = std::max(most, served - before);
+    before = served;
+    urgent.watcher.want(served < kMany ? kWritable : 0);
+  };
+  urgent.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(served, kMany);
+  EXPECT_LE(most, kMostInATurn);
+  urgent.close();
+  for (const auto& one : patient) {
+    one->close();
+  }
+  loop.drain();
+}
+
+TEST(IoWatcher, ManyEndsAtOnceKeepNobodyElseWaitingAndAllAreReported) {
+  constexpr int kMany = 64;
+  constexpr int kMostInATurn = 4 + 8;
+  Loop loop;
+  std::vector<SocketPair> sockets;
+  std::vector<std::unique_ptr<Watched>> ending;
+  int ended = 0;
+  for (int i = 0; i < kMany; ++i) {
+    sockets.push_back(socket_pair());
+    ending.push_back(std::make_unique<Watched>(loop, sockets.back().ours.get()));
+    Watched& one = *ending.back();
+    one.action = [&] { one.watcher.want(0), ++ended; };
+    one.watcher.want(kReadable);
+    sockets.back().theirs.reset();
+  }
+  SocketPair pair = socket_pair();
+  Watched urgent(loop, pair.ours.get());
+  int before = 0;
+  int most = 0;
+  urgent.action = [&] {
+    most = std::max(most, ended - before);
+    before = ended;
+    urgent.watcher.want(ended < kMany ? kWritable : 0);
+  };
+  urgent.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(ended, kMany);
+  EXPECT_LE(most, kMostInATurn);
+  urgent.close();
+  for (const auto& one : ending) {
+    EXPECT_EQ(one->last_ready, kReadable);
+    one->close();
+  }
+  loop.drain();
 }
 
 TEST(IoWatcher, APeersEndIsReportedWhileReadingIsPaused) {

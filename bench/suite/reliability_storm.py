@@ -1,0 +1,152 @@
+"""Thousands of clients of a killed backend come back at once: how long it takes until all are in, and what it does to
+the sessions on other backends.
+
+The backends are bench/backend's: the same number of Dovecot sessions would need the memory and the processor time
+of a machine of their own. Headgate has one core, with one worker, the others share the other one; of these the meter
+goes first, so that what it shows is not its own waiting for the processor."""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import time
+import urllib.request
+
+from peers.process import free_port, wait_for_port
+from peers.proxies import Headgate
+
+from .rotation import say
+SESSIONS = 5000
+CALM_SESSIONS, CALM_RATE = 200, 1000
+QUIET_SECONDS, WARM_UP = 4, 1
+ROUNDS = 4  # the first one says how long the storm takes
+PATIENCE = 60
+FIRST = -10  # the meter's niceness
+STORM, CALM = "storm.example.org", "calm.example.org"
+
+
+class ThreeBackends(Headgate):
+    """The users of the storm live at the first backend, the calm ones at the second."""
+
+    name = "Headgate before three backends"
+
+    def __init__(self, bench, ports):
+        super().__init__(bench)
+        self.ports = ports
+
+    def backends(self):
+        return [f"127.0.0.1:{port}" for port in self.ports]
+
+    def pool(self):
+        first, second, _ = self.backends()
+        return ("    health: {level: greeting}\n"
+                "    pins:\n"
+                f'      - {{domain: {STORM}, backend: "{first}", fallback: true}}\n'
+                f'      - {{domain: {CALM}, backend: "{second}"}}\n')
+
+    def sessions(self, number):
+        """At the backend of this number, as the admin API has it."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.admin_port}/api/v1/backends") as reply:
+            return json.load(reply)["backends"][number]["sessions"]
+
+    def wait_for_sessions(self, number, count):
+        deadline = time.monotonic() + PATIENCE
+        while self.sessions(number) < count:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.sessions(number)} of {count} sessions were logged in")
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def backend(bench):
+    """(port, process) of a backend that may be killed meanwhile."""
+    port = free_port()
+    process = subprocess.Popen(  # pylint: disable=consider-using-with
+        ["taskset", "-c", str(bench.other_core), str(bench.backend_program), "--port", str(port)],
+        stdout=subprocess.DEVNULL)
+    try:
+        wait_for_port(port, process)
+        yield port, process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextlib.contextmanager
+def load(bench, port, *arguments, nice=0):
+    """A load generator that runs beside others; killed if it still runs at the end."""
+    process = subprocess.Popen(  # pylint: disable=consider-using-with
+        ["nice", "-n", str(nice), "taskset", "-c", str(bench.other_core), str(bench.load_program),
+         *arguments, "--port", str(port), "--json"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def result_of(process):
+    output, errors = process.communicate(timeout=2 * PATIENCE)
+    if process.returncode not in (0, 1):
+        raise RuntimeError(errors)
+    result = json.loads(output)
+    if not result["ok"]:
+        raise RuntimeError("; ".join(result["failures"][:3]))
+    return result
+
+
+def calm(seconds):
+    return ["rate", "--domain", CALM, "--sessions", str(CALM_SESSIONS), "--rate", str(CALM_RATE),
+            "--warm-up", str(WARM_UP), "--seconds", f"{seconds:.1f}"]
+
+
+def one_storm(bench, sessions, seconds):
+    """NOOPs are measured for `seconds` from the kill on; figures in milliseconds."""
+    with contextlib.ExitStack() as stack:
+        backends = [stack.enter_context(backend(bench)) for _ in range(3)]
+        peer = stack.enter_context(ThreeBackends(bench, [port for port, _ in backends]).running())
+        storm = stack.enter_context(load(
+            bench, peer.port, "storm", "--await-end", "--domain", STORM, "--sessions", str(sessions),
+            "--timeout", str(PATIENCE)))
+        peer.wait_for_sessions(0, sessions)
+        with load(bench, peer.port, *calm(QUIET_SECONDS), nice=FIRST) as meter:
+            quiet = result_of(meter)
+        with load(bench, peer.port, *calm(seconds), nice=FIRST) as meter:
+            peer.wait_for_sessions(1, CALM_SESSIONS)
+            time.sleep(WARM_UP)
+            backends[0][1].kill()
+            beside = result_of(meter)
+        back = result_of(storm)
+    return {
+        "sessions": sessions,
+        "median_back_ms": back["back_p50_us"] / 1000,
+        "all_back_ms": back["back_max_us"] / 1000,
+        "quiet_p50_ms": quiet["noop_p50_us"] / 1000,
+        "quiet_p99_ms": quiet["noop_p99_us"] / 1000,
+        "beside_p50_ms": beside["noop_p50_us"] / 1000,
+        "beside_p99_ms": beside["noop_p99_us"] / 1000,
+    }
+
+
+def run(bench, quick):
+    """(text for the document, raw figures)"""
+    sessions, rounds, seconds = (SESSIONS // 5, 2, 1) if quick else (SESSIONS, ROUNDS, 4)
+    found = []
+    for _ in range(rounds):
+        found.append(one_storm(bench, sessions, seconds))
+        say(f"storm: {found[-1]}")
+        seconds = max(1.0, found[-1]["all_back_ms"] / 1000)
+    middle = {key: statistics.median(one[key] for one in found[1:]) for key in found[0]}
+    return table(middle, len(found) - 1), found
+
+
+def table(middle, rounds):
+    lines = ["| clients | half of them back after, s | all back after, s | NOOP p50 on another backend, ms, quiet | "
+             "during the storm | p99, quiet | during the storm | ratio of p99 |",
+             "| ---: |" + " ---: |" * 7,
+             f"| {middle['sessions']:,} | {middle['median_back_ms'] / 1000:.1f} | "
+             f"{middle['all_back_ms'] / 1000:.1f} | {middle['quiet_p50_ms']:.2f} | "
+             f"{middle['beside_p50_ms']:.2f} | {middle['quiet_p99_ms']:.1f} | "
+             f"{middle['beside_p99_ms']:.1f} | {middle['beside_p99_ms'] / middle['quiet_p99_ms']:.1f} |"]
+    return "\n".join(lines) + f"\n\nMedians of {rounds}; each on a fresh Headgate.\n"
