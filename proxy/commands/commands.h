@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace headgate::commands {
 
@@ -18,8 +19,9 @@ int check(const std::string& config_file);
 // Which pool and backend a user gets, and why; `client` is the address that source_hash goes by.
 int explain(const std::string& config_file, const std::string& user, const std::string& client,
             bool json);
-// Prints a Headgate configuration made from nginx's; what is different goes to standard error too.
-int import_nginx_file(const std::string& file);
+// Prints a Headgate configuration made from that of another proxy: nginx, dovecot-director or
+// dovecot-proxy. What is different goes to standard error too.
+int import_file(std::string_view from, const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);
 
