@@ -19,8 +19,8 @@ int check(const std::string& config_file);
 // Which pool and backend a user gets, and why; `client` is the address that source_hash goes by.
 int explain(const std::string& config_file, const std::string& user, const std::string& client,
             bool json);
-// Prints a Headgate configuration made from that of another proxy: nginx, dovecot-director or
-// dovecot-proxy. What is different goes to standard error too.
+// Prints a Headgate configuration made from that of another proxy: nginx, dovecot-director,
+// dovecot-proxy or perdition. What is different goes to standard error too.
 int import_file(std::string_view from, const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);

@@ -12,9 +12,6 @@
 
 namespace headgate::commands {
 
-// The contents of a file that an imported file names; nullopt when it cannot be read.
-using ReadImportedFile = std::function<std::optional<std::string>(const std::string& path)>;
-
 // A Dovecot configuration as its IMAP service sees it: what stands in `protocol imap` goes before
 // what stands outside. Remembers what was asked for, so that the rest can be named.
 class DovecotView {

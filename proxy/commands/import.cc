@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "commands/dovecot_import.h"
 #include "commands/nginx_import.h"
+#include "commands/perdition_import.h"
 
 namespace headgate::commands {
 namespace {
@@ -41,7 +42,8 @@ std::expected<Import, std::string> import_text(std::string_view from, const std:
   if (from == "nginx") {
     return import_nginx(text, folder);
   }
-  return import_dovecot(text, folder, read_import);
+  return from == "perdition" ? import_perdition(text, folder, read_import)
+                             : import_dovecot(text, folder, read_import);
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,6 +16,9 @@ struct Import {
   std::string yaml;                // a whole Headgate configuration
   std::vector<std::string> notes;  // "line N: …": what is different or was left out, in file order
 };
+
+// The contents of a file that an imported file names; nullopt when it cannot be read.
+using ReadImportedFile = std::function<std::optional<std::string>(const std::string& path)>;
 
 // The notes of an import, on their way there. No note repeats a value that may be a secret.
 class ImportNotes {

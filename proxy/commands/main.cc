@@ -20,6 +20,7 @@ void add_imports(CLI::App* command, std::string& file) {
     add(from, "From the configuration of a Dovecot director or proxy",
         "What doveconf -nP prints, or dovecot.conf");
   }
+  add("perdition", "From the configuration of Perdition, with its popmap", "perdition.conf");
 }
 
 }  // namespace

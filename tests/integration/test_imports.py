@@ -118,6 +118,38 @@ passdb {{
     assert backend.logins() == [(b"proxy", b"master-password")]
 
 
+def test_perdition_with_its_popmap_is_checked_and_serves(proxied, tmp_path):
+    known, other = proxied.backend(), proxied.backend()
+    (tmp_path / "popmap").write_text(f"alice:wonder@{known.address}\nbob:{known.address}\n")
+    conf = tmp_path / "perdition.conf"
+    conf.write_text(
+        f"""
+ssl_mode ssl_listen
+ssl_cert_file {proxied.certificate.certificate}
+ssl_key_file {proxied.certificate.key}
+outgoing_server {other.address}
+map_library_opt popmap.gdbm.db
+username_from_database
+connect_relog 300
+"""
+    )
+    done = imported("perdition", conf)
+    assert "line 8: connect_relog" in done.stderr
+    served(proxied, done)
+    for user in ("alice", "bob", "carol"):
+        proxied.logged_in(user)
+    assert known.logins() == [(b"wonder", PASSWORD), (b"bob", PASSWORD)]
+    assert other.logins() == [(b"carol", PASSWORD)]
+
+
+def test_perdition_that_speaks_another_protocol_is_not_imported(tmp_path):
+    conf = tmp_path / "perdition.conf"
+    conf.write_text("protocol POP3\n")
+    done = imported("perdition", conf)
+    assert done.returncode == 1
+    assert ":1: expected protocol IMAP4 or IMAP4S" in done.stderr
+
+
 @pytest.mark.parametrize("kind", ["dovecot-director", "dovecot-proxy"])
 @pytest.mark.parametrize(
     ("text", "error"),
