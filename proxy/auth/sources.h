@@ -31,7 +31,7 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const std::vector<MapRule>> map;   // kMap
+  std::shared_ptr<const MapRules> map;               // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql

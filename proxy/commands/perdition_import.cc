@@ -20,6 +20,9 @@ using namespace std::chrono_literals;
 using config::json_text;
 using config::yaml_text;
 
+// More make a configuration that nobody reads.
+constexpr std::size_t kMostRulesHere = 10'000;
+
 class PerditionImporter {
  public:
   PerditionImporter(PerditionOptions options, const std::string& folder,
@@ -246,7 +249,14 @@ void PerditionImporter::take_map() {
     PopmapRules popmap = read_popmap(library.contains("regex"));
     if (!popmap.rules.empty()) {
       ImportedSource source{"map", "", {}, {}};
-      source.rules = std::move(popmap.rules);
+      if (popmap.rules.size() > kMostRulesHere) {
+        source.values["map_file"] = "users.map";
+        notes_.add(0, fmt::format("popmap: {} rules are too many for this file: make users.map of "
+                                  "them, as docs/users/map.md says",
+                                  popmap.rules.size()));
+      } else {
+        source.rules = std::move(popmap.rules);
+      }
       add_mapped(std::move(source), std::move(popmap.backends));
     }
   }

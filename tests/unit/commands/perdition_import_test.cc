@@ -178,6 +178,18 @@ TEST_F(PerditionImport, APopmapThatCannotBeReadIsNamed) {
   EXPECT_THAT(notes_, Contains(HasSubstr("popmap: /srv/users:1: expected KEY:SERVER")));
 }
 
+TEST_F(PerditionImport, VeryManyRulesGoIntoAFileOfTheirOwn) {
+  std::string& popmap = files_["/etc/perdition/popmap"];
+  for (int i = 0; i <= 10'000; ++i) {
+    popmap += "user" + std::to_string(i) + ":mail" + std::to_string(i % 3) + "\n";
+  }
+  const config::Config config = import("listen_port 143\n");
+  EXPECT_EQ(config.users[0].map_file.path, "users.map");
+  EXPECT_TRUE(config.users[0].map.empty());
+  EXPECT_EQ(config.pools[0].backends.size(), 3U);
+  EXPECT_THAT(notes_, Contains(HasSubstr("popmap: 10001 rules are too many for this file")));
+}
+
 TEST_F(PerditionImport, SqlAndLdapPopmapsBecomeSources) {
   const config::Config mysql =
       import("M /usr/lib/libperditiondb_mysql.so.0\nm db:3306:mail:map:me:hush:srv:usr:prt\n");
