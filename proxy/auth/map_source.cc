@@ -6,7 +6,7 @@
 namespace headgate::auth {
 namespace {
 
-using Match = std::match_results<std::string_view::const_iterator>;
+using Match = MapRules::Match;
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -19,13 +19,6 @@ std::string lower_case(std::string_view text) {
 std::string_view domain_of(std::string_view user) {
   const std::size_t at = user.rfind('@');
   return at == std::string_view::npos ? std::string_view() : user.substr(at + 1);
-}
-
-bool matches(const MapRule& rule, std::string_view user, const std::string& lower, Match& match) {
-  if (rule.pattern) {
-    return std::regex_match(user.begin(), user.end(), match, *rule.pattern);
-  }
-  return rule.user.empty() ? domain_of(lower) == rule.domain : lower == rule.user;
 }
 
 std::string value_of(std::string_view placeholder, std::string_view user, const Match& match) {
@@ -56,47 +49,55 @@ std::string fill(std::string_view text, std::string_view user, const Match& matc
 
 }  // namespace
 
-bool is_name_template(std::string_view text, std::size_t groups) {
-  while (!text.empty()) {
-    const std::size_t open = text.find_first_of("{}");
-    if (open == std::string_view::npos) {
-      return true;
+MapRules::MapRules(std::vector<MapRule> rules) : rules_(std::move(rules)) {
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    if (rules_[i].pattern) {
+      patterns_.push_back(i);
+    } else if (!rules_[i].user.empty()) {
+      users_.emplace(rules_[i].user, i);
+    } else {
+      domains_.emplace(rules_[i].domain, i);
     }
-    const std::size_t close = text.find('}', open);
-    if (text[open] == '}' || close == std::string_view::npos) {
-      return false;
-    }
-    const std::string_view name = text.substr(open + 1, close - open - 1);
-    const bool group = name.size() == 1 && name[0] >= '1' && name[0] <= '9' &&
-                       static_cast<std::size_t>(name[0] - '0') <= groups;
-    if (!group && name != "user" && name != "local_part" && name != "domain") {
-      return false;
-    }
-    text.remove_prefix(close + 1);
   }
-  return true;
+}
+
+const MapRule* MapRules::find(std::string_view user, Match& match) const {
+  const std::string lower = lower_case(user);
+  std::size_t first = rules_.size();
+  if (const auto known = users_.find(lower); known != users_.end()) {
+    first = known->second;
+  }
+  if (const auto known = domains_.find(domain_of(lower)); known != domains_.end()) {
+    first = std::min(first, known->second);
+  }
+  for (const std::size_t i : patterns_) {
+    if (i > first) {
+      break;
+    }
+    if (std::regex_match(user.begin(), user.end(), match, *rules_[i].pattern)) {
+      return &rules_[i];
+    }
+  }
+  return first < rules_.size() ? &rules_[first] : nullptr;
 }
 
 LookupResult MapSource::explain(std::string_view user) {
   if (user.size() > kLongestName) {
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  const std::string lower = lower_case(user);
   Match match;
-  for (const MapRule& rule : *rules_) {
-    if (!matches(rule, user, lower, match)) {
-      continue;
-    }
-    Route route;
-    route.user = rule.rewrite.empty() ? std::string(user) : fill(rule.rewrite, user, match);
-    if (route.user.empty()) {
-      return Rejected{dialogue::LoginFailure::kWrongCredentials};
-    }
-    route.pool = rule.pool;
-    route.backend = rule.backend;
-    return Accepted{std::move(route)};
+  const MapRule* rule = rules_->find(user, match);
+  if (rule == nullptr) {
+    return UnknownHere{};
   }
-  return UnknownHere{};
+  Route route;
+  route.user = rule->rewrite.empty() ? std::string(user) : fill(rule->rewrite, user, match);
+  if (route.user.empty()) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  route.pool = rule->pool;
+  route.backend = rule->backend;
+  return Accepted{std::move(route)};
 }
 
 }  // namespace headgate::auth

@@ -5,6 +5,7 @@
 #include <regex>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "auth/user_source.h"
@@ -19,12 +20,31 @@ struct MapRule {
   std::optional<std::regex> pattern;  // of the whole name
   std::optional<std::string> pool;
   std::optional<HostPort> backend;
-  std::string rewrite;  // name for the backend, a template; empty: the name that the client gave
+  std::string rewrite;  // name for the backend, a template (is_name_template()); empty: the name
+                        // that the client gave
 };
 
-// A template for names: {user}, {local_part}, {domain}, and {1} to {9}, which stand for the groups
-// of the rule's pattern. Anything else in braces, or a brace alone, is none.
-bool is_name_template(std::string_view text, std::size_t groups);
+// Rules with what finds them: a look-up costs as much as the patterns before the rule that it
+// finds, however many names and domains there are.
+class MapRules {
+ public:
+  using Match = std::match_results<std::string_view::const_iterator>;
+
+  explicit MapRules(std::vector<MapRule> rules);
+  MapRules(const MapRules&) = delete;
+  MapRules& operator=(const MapRules&) = delete;
+
+  [[nodiscard]] const std::vector<MapRule>& all() const { return rules_; }
+  // The first rule that matches, nullptr without any; `match` has the groups of its pattern.
+  const MapRule* find(std::string_view user, Match& match) const;
+
+ private:
+  std::vector<MapRule> rules_;
+  // The place of the first rule for each, and of all patterns; the keys are those of the rules.
+  std::unordered_map<std::string_view, std::size_t> users_;
+  std::unordered_map<std::string_view, std::size_t> domains_;
+  std::vector<std::size_t> patterns_;
+};
 
 // Rules that say where users go; the first one that matches decides, and the backend checks the
 // password. A name longer than any sane one is nobody's.
@@ -32,8 +52,7 @@ class MapSource : public UserSource {
  public:
   static constexpr std::size_t kLongestName = 512;  // bounds what a pattern can cost
 
-  explicit MapSource(std::shared_ptr<const std::vector<MapRule>> rules)
-      : rules_(std::move(rules)) {}
+  explicit MapSource(std::shared_ptr<const MapRules> rules) : rules_(std::move(rules)) {}
 
   void look_up(const LoginRequest& request, Callback done) override {
     done(explain(request.credentials.user));
@@ -42,7 +61,7 @@ class MapSource : public UserSource {
   [[nodiscard]] std::string_view name() const override { return "map"; }
 
  private:
-  std::shared_ptr<const std::vector<MapRule>> rules_;
+  std::shared_ptr<const MapRules> rules_;
 };
 
 }  // namespace headgate::auth

@@ -12,6 +12,7 @@
 #include "auth/directory_source.h"
 #include "auth/passwd_file.h"
 #include "auth/passwd_file_source.h"
+#include "base/name_template.h"
 #include "base/whole_file.h"
 
 namespace headgate::auth {
@@ -96,8 +97,8 @@ Pool open_pool(const SourceOptions& options, bool last) {
 
 std::expected<void, Errors> check_map(const SourceOptions& options) {
   Errors errors;
-  for (std::size_t i = 0; i < options.map->size(); ++i) {
-    const MapRule& rule = (*options.map)[i];
+  for (std::size_t i = 0; i < options.map->all().size(); ++i) {
+    const MapRule& rule = options.map->all()[i];
     const std::size_t groups = rule.pattern ? rule.pattern->mark_count() : 0;
     if (!is_name_template(rule.rewrite, groups)) {
       errors.push_back(fmt::format(

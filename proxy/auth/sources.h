@@ -42,7 +42,7 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const std::vector<MapRule>> map;   // kMap
+  std::shared_ptr<const MapRules> map;               // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
   std::shared_ptr<const OauthOptions> oauth;         // kOauth
   std::shared_ptr<const PamOptions> pam;             // kPam

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 namespace headgate::commands {
 
@@ -24,8 +25,9 @@ struct ExplainOptions {
 };
 // Which pool and backend a user gets, and why.
 int explain(const ExplainOptions& options);
-// Prints a Headgate configuration made from nginx's; what is different goes to standard error too.
-int import_nginx_file(const std::string& file);
+// Prints a Headgate configuration made from that of another proxy: nginx, dovecot-director,
+// dovecot-proxy or perdition. What is different goes to standard error too.
+int import_file(std::string_view from, const std::string& file);
 // Prints a generated document: configuration, schema, example or metrics.
 int docs(const std::string& document);
 

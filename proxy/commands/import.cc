@@ -1,37 +1,67 @@
 #include <fmt/format.h>
 
+#include <array>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
+#include <optional>
 #include <string>
 
 #include "base/printable.h"
 #include "commands/commands.h"
+#include "commands/dovecot_import.h"
 #include "commands/nginx_import.h"
+#include "commands/perdition_import.h"
 
 namespace headgate::commands {
 namespace {
 
 constexpr std::size_t kLongestNote = 1024;
+constexpr std::size_t kLargestImport = std::size_t{64} * 1024 * 1024;
+
+// nullopt: it cannot be read, or is larger than any sane one.
+std::optional<std::string> read_import(const std::string& file) {
+  std::error_code error;
+  std::ifstream in(file, std::ios::binary);
+  if (!in.is_open() || !std::filesystem::is_regular_file(file, error)) {
+    return std::nullopt;
+  }
+  std::string text;
+  std::array<char, 65536> part;
+  while (in.read(part.data(), part.size()) || in.gcount() > 0) {
+    text.append(part.data(), static_cast<std::size_t>(in.gcount()));
+    if (text.size() > kLargestImport) {
+      return std::nullopt;
+    }
+  }
+  return in.bad() ? std::nullopt : std::optional(std::move(text));
+}
+
+std::expected<Import, std::string> import_text(std::string_view from, const std::string& text,
+                                               const std::string& folder) {
+  if (from == "nginx") {
+    return import_nginx(text, folder);
+  }
+  return from == "perdition" ? import_perdition(text, folder, read_import)
+                             : import_dovecot(text, folder, read_import);
+}
 
 }  // namespace
 
-int import_nginx_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  if (!in.is_open() || in.bad()) {
+int import_file(std::string_view from, const std::string& file) {
+  const auto text = read_import(file);
+  if (!text) {
     fmt::print(stderr, "{}: expected a file that can be read\n", file);
     return kFailure;
   }
   std::error_code error;
   const std::string folder = std::filesystem::absolute(file, error).parent_path().string();
-  const auto imported = import_nginx(text, folder);
+  const auto imported = import_text(from, *text, folder);
   if (!imported) {
     fmt::print(stderr, "{}:{}\n", file, printable(imported.error(), kLongestNote));
     return kFailure;
   }
-  std::string out = fmt::format("# Made from {} by headgate import nginx.\n", printable(file));
+  std::string out = fmt::format("# Made from {} by headgate import {}.\n", printable(file), from);
   if (!imported->notes.empty()) {
     out += "#\n# What is different, or was left out:\n";
   }

@@ -13,6 +13,19 @@ void add_config(CLI::App* command, std::string& file) {
   command->add_option("-c,--config", file, "The configuration file")->required()->type_name("FILE");
 }
 
+void add_imports(CLI::App* command, std::string& file) {
+  const auto add = [&](const char* from, const char* help, const char* what) {
+    command->add_subcommand(from, help)->add_option("FILE", file, what)->required();
+  };
+  add("nginx", "From the mail block of an nginx configuration",
+      "nginx.conf, or the file that has the mail block");
+  for (const char* from : {"dovecot-director", "dovecot-proxy"}) {
+    add(from, "From the configuration of a Dovecot director or proxy",
+        "What doveconf -nP prints, or dovecot.conf");
+  }
+  add("perdition", "From the configuration of Perdition, with its popmap", "perdition.conf");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -43,9 +56,7 @@ int main(int argc, char** argv) {
   CLI::App* import_command =
       app.add_subcommand("import", "Print a configuration made from that of another proxy");
   import_command->require_subcommand(1);
-  import_command->add_subcommand("nginx", "From the mail block of an nginx configuration")
-      ->add_option("FILE", file, "nginx.conf, or the file that has the mail block")
-      ->required();
+  add_imports(import_command, file);
   CLI::App* docs_command = app.add_subcommand("docs", "Print a generated document");
   docs_command->add_option("DOCUMENT", document, "Which one")
       ->required()
@@ -81,7 +92,7 @@ int main(int argc, char** argv) {
     return auth::run_pam_helper(STDIN_FILENO, service, directory);
   }
   if (import_command->parsed()) {
-    return import_nginx_file(file);
+    return import_file(import_command->get_subcommands().front()->get_name(), file);
   }
   return docs(document);
 }

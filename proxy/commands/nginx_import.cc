@@ -6,7 +6,6 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -108,11 +107,11 @@ class Importer {
   Importer(const Block& main, const NginxDirective& mail, const std::string& folder)
       : main_(main), mail_(mail.block), folder_(folder) {}
 
-  NginxImport run();
+  Import run();
   [[nodiscard]] bool anything() const { return !config_.listeners.empty(); }
 
  private:
-  void note(int line, std::string text) { notes_.emplace(line, std::move(text)); }
+  void note(int line, std::string text) { notes_.add(line, std::move(text)); }
   void note(const NginxDirective& directive, std::string_view text) {
     note(directive.line, fmt::format("{}: {}", directive.name, text));
   }
@@ -135,15 +134,17 @@ class Importer {
   void note_left_out(const Block& block);
   // One value for all servers: the first one stands.
   void set(const std::string& key, std::string text, int line);
-  std::string unique_name(const std::string& wanted);
+  void add_pool();
   std::string path(const std::string& name) const {
     return (std::filesystem::path(folder_) / name).lexically_normal().string();
   }
   const Block& main_;
   const Block& mail_;
   const std::string& folder_;
-  std::multimap<int, std::string> notes_;
+  ImportNotes notes_;
   ImportedConfig config_;
+  std::optional<Url> url_;  // of the auth server; without one the backend checks passwords
+  std::vector<std::pair<std::string, std::string>> headers_;
 };
 
 std::vector<const NginxDirective*> Importer::all(const Block& server, std::string_view name) const {
@@ -179,7 +180,7 @@ void Importer::set(const std::string& key, std::string text, int line) {
   }
 }
 
-NginxImport Importer::run() {
+Import Importer::run() {
   for (const NginxDirective& directive : main_) {
     if (directive.name == "worker_processes" && !directive.arguments.empty()) {
       const std::string& workers = directive.arguments.front();
@@ -193,17 +194,34 @@ NginxImport Importer::run() {
       take_server(directive);
     }
   }
-  if (!config_.url) {
+  add_pool();
+  return {config_.to_yaml(), notes_.in_file_order()};
+}
+
+void Importer::add_pool() {
+  if (!url_) {
     note(0,
          "auth_http: not found, so the backend checks passwords: put its address in place of "
          "127.0.0.1:10143");
+    config_.pools = {{"main", {}, {"127.0.0.1:10143"}}};
+    config_.sources = {{"backend", "main", {}, {}}};
+    return;
   }
-  NginxImport result;
-  for (const auto& [line, text] : notes_) {
-    result.notes.push_back(line == 0 ? text : fmt::format("line {}: {}", line, text));
+  config_.pools = {{"main", {{"tls", "none"}}, {}}};
+  ImportedSource source{"auth_http", "main", {{"http.keep_alive", "true"}}, {}};
+  source.values["url"] = config::json_text(url_->to_string());
+  if (const auto timeout = config_.values.find("http.timeout"); timeout != config_.values.end()) {
+    source.values[timeout->first] = timeout->second;
   }
-  result.yaml = config_.to_yaml();
-  return result;
+  std::string headers;
+  for (const auto& [name, value] : headers_) {
+    headers += fmt::format("{}{{name: {}, value: {}}}", headers.empty() ? "" : ", ",
+                           config::json_text(name), config::json_text(value));
+  }
+  if (!headers.empty()) {
+    source.values["http.headers"] = fmt::format("[{}]", headers);
+  }
+  config_.sources.push_back(std::move(source));
 }
 
 void Importer::note_left_out(const Block& block) {
@@ -240,16 +258,6 @@ void Importer::take_server(const NginxDirective& server) {
   take_mechanisms(server.block);
   take_tls(server.block);
   take_limits(server.block);
-}
-
-std::string Importer::unique_name(const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 2; std::ranges::find(config_.listeners, name, &ImportedListener::name) !=
-                  config_.listeners.end();
-       ++i) {
-    name = fmt::format("{}_{}", wanted, i);
-  }
-  return name;
 }
 
 void Importer::take_listen(const NginxDirective& listen, const Block& server) {
@@ -302,7 +310,7 @@ void Importer::take_listen(const NginxDirective& listen, const Block& server) {
       listener.backlog = argument.substr(8);
     }
   }
-  listener.name = unique_name(listener.tls == "implicit" ? "imaps" : "imap");
+  listener.name = config_.unique_listener_name(listener.tls == "implicit" ? "imaps" : "imap");
   config_.listeners.push_back(std::move(listener));
 }
 
@@ -337,16 +345,16 @@ void Importer::take_auth(const Block& server) {
     note(*auth, "left out: " + url.error());
     return;
   }
-  if (config_.url && *config_.url != *url) {
+  if (url_ && *url_ != *url) {
     note(*auth, fmt::format("one source serves all listeners: {} stands, {} is left out",
-                            config_.url->to_string(), url->to_string()));
+                            url_->to_string(), url->to_string()));
     return;
   }
-  config_.url = *url;
-  config_.headers.clear();
+  url_ = *url;
+  headers_.clear();
   for (const NginxDirective* header : all(server, "auth_http_header")) {
     if (header->arguments.size() == 2) {
-      config_.headers.emplace_back(header->arguments[0], header->arguments[1]);
+      headers_.emplace_back(header->arguments[0], header->arguments[1]);
     }
   }
   take_duration(server, "auth_http_timeout", "http.timeout", milliseconds(50), milliseconds(10000));
@@ -404,14 +412,7 @@ void Importer::take_duration(const Block& server, std::string_view name, const s
     note(*directive, "left out: expected a time");
     return;
   }
-  const milliseconds bounded = std::clamp(*time, least, most);
-  if (bounded != *time) {
-    note(*directive, fmt::format("{} is {} ms, since it must lie between {} and {} ms", key,
-                                 bounded.count(), least.count(), most.count()));
-  }
-  set(key,
-      bounded.count() % 1000 == 0 ? fmt::format("{}s", bounded.count() / 1000)
-                                  : fmt::format("{}ms", bounded.count()),
+  set(key, bounded_duration(notes_, directive->line, name, key, *time, least, most),
       directive->line);
 }
 
@@ -443,8 +444,7 @@ void Importer::take_limits(const Block& server) {
 
 }  // namespace
 
-std::expected<NginxImport, std::string> import_nginx(std::string_view text,
-                                                     const std::string& folder) {
+std::expected<Import, std::string> import_nginx(std::string_view text, const std::string& folder) {
   const auto parsed = parse_nginx_config(text);
   if (!parsed) {
     return std::unexpected(parsed.error());
@@ -453,7 +453,7 @@ std::expected<NginxImport, std::string> import_nginx(std::string_view text,
   const auto mail = std::ranges::find(*parsed, "mail", &NginxDirective::name);
   const NginxDirective bare{"mail", {}, 1, *parsed};
   Importer importer(*parsed, mail != parsed->end() ? *mail : bare, folder);
-  NginxImport result = importer.run();
+  Import result = importer.run();
   if (!importer.anything()) {
     return std::unexpected("1: expected a mail block with a server that listens and speaks IMAP");
   }

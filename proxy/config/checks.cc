@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "config/map_file.h"
 #include "config/mechanisms.h"
 #include "config/pool_health.h"
 #include "config/schema.h"
@@ -104,6 +105,12 @@ void check_empty_pool(Reader& reader, const Config& config, const Pool& pool) {
         needed_by = fmt::format("users[{}].map[{}]", i, j);
       }
     }
+    for (const MapRule& rule : source.map_file.rules) {
+      if (rule.pool == pool.name && !rule.backend) {
+        needed_by = fmt::format("{}:{}", source.map_file.path, rule.line);
+        break;
+      }
+    }
   }
   const auto routed = std::ranges::find(config.routes, pool.name, &Route::pool);
   if (routed != config.routes.end()) {
@@ -161,6 +168,26 @@ const Pool* find_pool(Reader& reader, const Config& config, const std::string& p
   return nullptr;
 }
 
+// The same for pools that a source's file of rules names.
+void check_map_file(Reader& reader, const Config& config, const MapFile& file,
+                    std::string_view needs_check) {
+  std::size_t errors = 0;
+  for (const MapRule& rule : file.rules) {
+    if (rule.pool.empty() || errors == kMostMapErrors) {
+      continue;
+    }
+    const auto pool = std::ranges::find(config.pools, rule.pool, &Pool::name);
+    if (pool == config.pools.end()) {
+      reader.refuse_in(file.path, rule.line,
+                       fmt::format("the name of a pool, found '{}'", rule.pool));
+      ++errors;
+    } else if (pool->trusts_headgate()) {
+      reader.refuse_in(file.path, rule.line, fmt::format("{}, found '{}'", needs_check, rule.pool));
+      ++errors;
+    }
+  }
+}
+
 // With source `backend`, and with sources told not to check, nobody but the backend checks the
 // password, and a master login is one that it lets pass with any: whoever knows a user name would
 // be in.
@@ -192,6 +219,7 @@ void check_users(Reader& reader, const Config& config) {
     }
   }
   for (std::size_t i = 0; i < config.users.size(); ++i) {
+    check_map_file(reader, config, config.users[i].map_file, kNeedsCheck);
     for (std::size_t j = 0; j < config.users[i].map.size(); ++j) {
       const std::string path = fmt::format("users[{}].map[{}].pool", i, j);
       const Pool* pool = find_pool(reader, config, config.users[i].map[j].pool, path);

@@ -279,6 +279,13 @@ struct MapRule {
   std::string pool;
   std::optional<HostPort> backend;
   std::string rewrite;  // name for the backend; empty: the client's
+  int line = 0;         // in the file where it stands; 0: in the configuration
+};
+
+// More rules, in a file of their own.
+struct MapFile {
+  std::string path;            // empty: there is none
+  std::vector<MapRule> rules;  // empty where files are not opened
 };
 
 struct UserSource {
@@ -295,6 +302,7 @@ struct UserSource {
   std::optional<Sql> sql;
   std::optional<Ldap> ldap;
   std::vector<MapRule> map;
+  MapFile map_file;
   std::optional<Url> url;  // auth_http, as is what follows
   HttpLookup http;
   std::optional<Oauth> oauth;

@@ -1,7 +1,9 @@
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -9,6 +11,7 @@
 
 #include "base/printable.h"
 #include "base/unique_fd.h"
+#include "config/map_file.h"
 #include "config/scalars.h"
 
 // The kinds of values that name a file.
@@ -55,6 +58,25 @@ std::optional<UniqueFd> open_value(Reader& reader, const Value& value, const std
     return std::nullopt;
   }
   return std::move(*fd);
+}
+
+// The error is what the system says, or that there is more than `most` bytes.
+std::expected<std::string, std::string> read_whole(int fd, std::size_t most) {
+  std::string text;
+  std::array<char, 65536> part;
+  for (;;) {
+    const ssize_t count = ::read(fd, part.data(), part.size());
+    if (count == 0) {
+      return text;
+    }
+    if (count < 0 && errno != EINTR) {
+      return std::unexpected(std::string(std::strerror(errno)));
+    }
+    text.append(part.data(), static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    if (text.size() > most) {
+      return std::unexpected(std::string("more"));
+    }
+  }
 }
 
 bool read_first_line(int fd, Secret& out) {
@@ -112,6 +134,38 @@ Type<std::string> file_to_write(std::string_view what) {
   return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
           std::move(read),
           [](const std::string& path) { return path.empty() ? "" : yaml_text(path); }};
+}
+
+Type<MapFile> map_file() {
+  const std::string expected = fmt::format("a file of rules, of at most {} bytes", kLargestMapFile);
+  auto read = [expected](Reader& reader, const Value& value, MapFile& out) {
+    auto path = read_path(reader, value, expected);
+    if (!path || !reader.checks_files()) {
+      out.path = path.value_or("");
+      return path.has_value();
+    }
+    const auto fd = open_value(reader, value, *path, expected);
+    if (!fd) {
+      return false;
+    }
+    const auto text = read_whole(fd->get(), kLargestMapFile);
+    if (!text) {
+      reader.expected(value, expected, text.error());
+      return false;
+    }
+    auto rules = parse_map_file(*text);
+    if (!rules) {
+      for (MapFileError& error : rules.error()) {
+        reader.refuse_in(*path, error.line, std::move(error.expected));
+      }
+      return false;
+    }
+    out = {std::move(*path), *std::move(rules)};
+    return true;
+  };
+  return {{Shape::kScalar, expected, R"("type": "string", "minLength": 1)", nullptr, {}},
+          std::move(read),
+          [](const MapFile& file) { return file.path.empty() ? "" : yaml_text(file.path); }};
 }
 
 Type<Secret> secret(std::string_view what) {

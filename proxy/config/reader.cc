@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <utility>
 
 #include "base/printable.h"
@@ -70,6 +71,18 @@ void Reader::refuse_line(int line, const std::string& path, std::string what) {
     const auto at = std::ranges::upper_bound(errors_, line, {}, &Error::line);
     errors_.insert(at, {file_, line, path, std::move(what)});
   }
+}
+
+void Reader::refuse_in(const std::string& file, int line, std::string what) {
+  if (file_errors_.size() < kMaxErrors) {
+    file_errors_.push_back({file, line, "", std::move(what)});
+  }
+}
+
+std::vector<Error> Reader::take_errors() {
+  std::vector<Error> all = std::exchange(errors_, {});
+  std::ranges::move(std::exchange(file_errors_, {}), std::back_inserter(all));
+  return all;
 }
 
 bool Reader::good(const std::string& path) const {

@@ -45,6 +45,8 @@ class Reader {
   // it.
   void refuse(const std::string& path, std::string what);
   void refuse_line(int line, const std::string& path, std::string what);
+  // About a line of a file that the configuration names.
+  void refuse_in(const std::string& file, int line, std::string what);
 
   [[nodiscard]] bool has(const std::string& path) const { return lines_.contains(path); }
   // It stands there and nothing is wrong with it.
@@ -54,15 +56,16 @@ class Reader {
   // A path named in the file, made relative to the file's folder.
   [[nodiscard]] std::string resolve(std::string_view path) const;
   [[nodiscard]] bool checks_files() const { return files_ == Files::kCheck; }
-  [[nodiscard]] bool ok() const { return errors_.empty(); }
-  // In file order.
-  [[nodiscard]] std::vector<Error> take_errors() { return std::exchange(errors_, {}); }
+  [[nodiscard]] bool ok() const { return errors_.empty() && file_errors_.empty(); }
+  // In file order; those about other files come last.
+  [[nodiscard]] std::vector<Error> take_errors();
 
  private:
   std::string file_;
   Files files_;
   std::map<std::string, int> lines_;
   std::vector<Error> errors_;  // in file order
+  std::vector<Error> file_errors_;
   std::size_t values_ = 0;
 };
 

@@ -62,6 +62,8 @@ Type<std::string> header_name();
 Type<std::string> file(std::string_view what);
 // A file that need not exist, in a folder that can be written to; kept likewise.
 Type<std::string> file_to_write(std::string_view what);
+// A file of rules for source map (map_file.h), which is read.
+Type<MapFile> map_file();
 // The value itself, and the first line of a file that holds it.
 Type<Secret> secret(std::string_view what = "a password");
 Type<Secret> secret_file();

@@ -195,11 +195,12 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 8> kOwn = {
+constexpr std::array<Own, 9> kOwn = {
     {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
-     {"map", SourceKind::kMap, "a section map with source map, found nothing"},
+     {"map", SourceKind::kMap, ""},
+     {"map_file", SourceKind::kMap, ""},
      {"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
      {"http", SourceKind::kAuthHttp, ""},
      {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"},
@@ -248,6 +249,10 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
     } else if (source.kind == kind && !missing.empty() && !reader.has(own)) {
       reader.refuse(own, std::string(missing));
     }
+  }
+  if (source.kind == SourceKind::kMap && !reader.has(path + ".map") &&
+      !reader.has(path + ".map_file")) {
+    reader.refuse(path + ".map", "rules in map or a file of them in map_file, found nothing");
   }
   if (source.kind != SourceKind::kAuthHttp && !reader.has(path + ".pool")) {
     reader.refuse(path + ".pool", "the name of a pool, found nothing");
@@ -299,9 +304,9 @@ Type<UserSource> source_type() {
           key("source", &UserSource::kind, choice(kKinds),
               "backend: the backend checks the password. passwd_file: a file with user names and "
               "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
-              "directory. map: rules of this file. auth_http: a server that speaks the protocol of "
-              "nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER. pam: the "
-              "system's authentication modules.",
+              "directory. map: rules, here or in a file. auth_http: a server that speaks the "
+              "protocol of nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER. pam: "
+              "the system's authentication modules.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise. "
@@ -318,6 +323,11 @@ Type<UserSource> source_type() {
           key("ldap", &UserSource::ldap, ldap_type(), "ldap: the servers and what to search for."),
           key("map", &UserSource::map, list_of(map_rule_type(), "a list of at least one rule", 1),
               "map: the first rule that matches says where the user goes."),
+          key("map_file", &UserSource::map_file, map_file(),
+              "map: a file with more rules, one a line, behind those of map: NAME, @DOMAIN or "
+              "/PATTERN/, then pool=NAME, backend=HOST:PORT and rewrite=NAME, as far as wanted. "
+              "Read again with each reload.",
+              {.example = "users.map"}),
           key("url", &UserSource::url, url(), "auth_http: the server.",
               {.example = R"("http://127.0.0.1:8080/auth")"}),
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),

@@ -25,7 +25,8 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
       deadline_(this, &Session::on_deadline),
       client_endpoint_(accepted.peer) {
   client_ = Connection::open(worker.loop(), worker.scratch(), std::move(accepted.fd), this,
-                             &Session::on_client_ready, net::Urgency::kCanWait);
+                             &Session::on_client_ready,
+                             worker.crowded() ? net::Urgency::kCanWait : net::Urgency::kNow);
   login_ = std::make_unique<Login>(
       client_->transport(),
       ClientLegContext{terms_, snapshot().config.listeners[listener],

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "config/difference.h"
 #include "config/mechanisms.h"
@@ -99,11 +100,9 @@ std::string lower_case(std::string text) {
   return text;
 }
 
-std::shared_ptr<const std::vector<auth::MapRule>> map_rules(
-    const std::vector<config::MapRule>& rules) {
-  auto all = std::make_shared<std::vector<auth::MapRule>>();
+void add_rules(const std::vector<config::MapRule>& rules, std::vector<auth::MapRule>& all) {
   for (const config::MapRule& rule : rules) {
-    auth::MapRule& made = all->emplace_back();
+    auth::MapRule& made = all.emplace_back();
     made.user = lower_case(rule.user);
     made.domain = rule.domain;
     if (!rule.pattern.empty()) {
@@ -116,7 +115,15 @@ std::shared_ptr<const std::vector<auth::MapRule>> map_rules(
     made.backend = rule.backend;
     made.rewrite = rule.rewrite;
   }
-  return all;
+}
+
+// Those of the file come behind those of the configuration.
+std::shared_ptr<const auth::MapRules> map_rules(const config::UserSource& source) {
+  std::vector<auth::MapRule> all;
+  all.reserve(source.map.size() + source.map_file.rules.size());
+  add_rules(source.map, all);
+  add_rules(source.map_file.rules, all);
+  return std::make_shared<const auth::MapRules>(std::move(all));
 }
 
 std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Config& config,
@@ -192,8 +199,8 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     if (source.ldap) {
       options.ldap = ldap_options(*source.ldap);
     }
-    if (!source.map.empty()) {
-      options.map = map_rules(source.map);
+    if (source.kind == config::SourceKind::kMap) {
+      options.map = map_rules(source);
     }
     if (source.kind == config::SourceKind::kAuthHttp) {
       options.auth_http = auth_http_options(config, source);

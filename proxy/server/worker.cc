@@ -184,6 +184,7 @@ void Worker::adopt(std::size_t listener, net::Accepted accepted) {
 
 void Worker::admit(Session& session) {
   waiting_.push_back(session);
+  ++waiting_count_;
   const bool full = waiting_room_.enter();
   note_oldest();
   if (!full) {
@@ -241,6 +242,7 @@ void Worker::promote(Session& session) {
   survey_.leaving(session);
   relaying_.push_back(session);
   by_user_.emplace(session.lease().user, &session);
+  --waiting_count_;
   waiting_room_.leave();
   note_oldest();
 }
@@ -253,6 +255,7 @@ void Worker::bury(Session& session) {
     by_user_.erase(
         std::find_if(first, last, [&](const auto& one) { return one.second == &session; }));
   } else {
+    --waiting_count_;
     waiting_room_.leave();
     note_oldest();
   }

@@ -101,6 +101,9 @@ class Worker {
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
   void run_again(Session& session);
+  // Whether so many are on their way in that one more can wait for those who are in already. A few
+  // do not hurt them, and every wait costs system calls.
+  [[nodiscard]] bool crowded() const { return waiting_count_ >= kFewWaiting; }
   // Logged in: it no longer counts as waiting.
   void promote(Session& session);
   [[nodiscard]] bool stopping() const { return stopping_; }
@@ -137,7 +140,9 @@ class Worker {
   std::mt19937_64 random_;
 
   ReadyConnections ready_{*this};
+  static constexpr std::size_t kFewWaiting = 16;
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
+  std::size_t waiting_count_ = 0;
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
   SurveyWalk survey_{waiting_, relaying_};

@@ -146,6 +146,8 @@ def test_an_example_of_a_user_source_passes_check_and_schema(page, text, certifi
         (certificates / name).write_text("secret\n")
     passwd = (ROOT / "docs/users/passwd_file.md").read_text()
     (certificates / "users.passwd").write_text(re.search(r"^# name.*?^```$", passwd, re.M | re.S)[0][:-3])
+    rules = (ROOT / "docs/users/map.md").read_text()
+    (certificates / "users.map").write_text(re.search(r"^# who .*?^```$", rules, re.M | re.S)[0][:-3])
     config = {**yaml.safe_load(MINIMAL), **yaml.safe_load(text)}
     # The machine of the test has no service of ours.
     (certificates / "headgate").write_text("auth required pam_deny.so\n")

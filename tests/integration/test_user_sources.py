@@ -247,6 +247,70 @@ def test_a_rule_of_a_map_that_is_wrong_is_refused(proxied, rule, complaint):
     assert complaint in done.stderr
 
 
+def with_map_file(proxied, tmp_path, *backends, **more):
+    config = two_pools(proxied, *backends)
+    file = tmp_path / "users.map"
+    config["users"] = [{"source": "map", "pool": "main", "map_file": str(file), **more}]
+    return file, config
+
+
+def test_rules_of_a_file_come_behind_those_of_the_configuration_and_are_read_again(
+    proxied, tmp_path
+):
+    main, other = proxied.backend(), proxied.backend()
+    file, config = with_map_file(
+        proxied, tmp_path, main, other, map=[{"user": "alice", "pool": "other"}]
+    )
+    file.write_text("# the file\nalice pool=main\n/(b.*)/ pool=other rewrite={1}-new\n")
+    proxied.start_config(config)
+    proxied.logged_in("alice")
+    proxied.logged_in("bob")
+    assert other.logins() == [(b"alice", PASSWORD), (b"bob-new", PASSWORD)]
+    client = proxied.enter()
+    assert client.login("carol", PASSWORD.decode()).startswith(b"NO [AUTHENTICATIONFAILED]")
+    file.write_text("carol pool=main\n")
+    proxied.gate.reload()
+    proxied.logged_in("carol")
+    assert main.logins() == [(b"carol", PASSWORD)]
+    file.write_text("carol pool=nowhere\n")
+    done = proxied.gate.check()
+    assert done.returncode == 1
+    assert f"{file}:1: expected the name of a pool, found 'nowhere'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "users[0].map_file: expected a file of rules"),
+        ("alice\nbob where\n", "users.map:2: expected pool=NAME, backend=HOST:PORT or rewrite"),
+        ("", "users.map:1: expected at least one rule"),
+        ("alice pool=other\n", "users.map:1: expected another pool: with source backend or map"),
+    ],
+    ids=["no file", "broken", "empty", "a pool that lets anybody in"],
+)
+def test_a_file_of_rules_that_is_wrong_is_refused_with_its_line(
+    proxied, tmp_path, text, complaint
+):
+    proxied.start(proxied.backend())
+    file, config = with_map_file(proxied, tmp_path, proxied.backend(), proxied.backend())
+    config["pools"]["other"]["master"] = {"user": "master", "password": "of the master"}
+    if text is not None:
+        file.write_text(text)
+    proxied.gate.config = config
+    done = proxied.gate.check()
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_a_source_map_needs_rules(proxied):
+    proxied.start(proxied.backend())
+    proxied.gate.config["users"] = [{"source": "map", "pool": "main"}]
+    done = proxied.gate.check()
+    assert "users[0].map: expected rules in map or a file of them in map_file" in done.stderr
+    proxied.gate.config["users"] = [{"source": "backend", "pool": "main", "map_file": "x"}]
+    assert "no map_file, which is for source map" in proxied.gate.check().stderr
+
+
 # -- pools and routes -----------------------------------------------------------------------------
 
 

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/name_template.h"
+
 namespace headgate::auth {
 namespace {
 
@@ -15,7 +17,7 @@ class MapSourceTest : public testing::Test {
     return rule;
   }
   LookupResult ask(std::string_view user) {
-    return MapSource(std::make_shared<const std::vector<MapRule>>(rules_)).explain(user);
+    return MapSource(std::make_shared<const MapRules>(rules_)).explain(user);
   }
   // "NAME POOL BACKEND" of an accepted user.
   std::string route(std::string_view user) {
@@ -46,6 +48,23 @@ TEST_F(MapSourceTest, TheFirstRuleThatMatchesDecides) {
   EXPECT_EQ(route("bob@sub.example.org"), "none");
   EXPECT_EQ(route("example.org"), "none");
   EXPECT_TRUE(std::holds_alternative<Rejected>(ask("@example.org"))) << "rewritten to nothing";
+}
+
+TEST_F(MapSourceTest, TheOrderOfNamesDomainsAndPatternsDecides) {
+  add_pattern("a.*", "first");
+  add().user = "bob@example.org";
+  rules_.back().rewrite = "second";
+  add().domain = "example.org";
+  rules_.back().rewrite = "third";
+  add_pattern(".*", "fourth");
+  add().user = "carol";
+  rules_.back().rewrite = "never";
+  add().user = "bob@example.org";
+  rules_.back().rewrite = "never";
+  EXPECT_EQ(route("alice@example.org"), "first - -");
+  EXPECT_EQ(route("Bob@example.org"), "second - -");
+  EXPECT_EQ(route("dave@example.org"), "third - -");
+  EXPECT_EQ(route("carol"), "fourth - -");
 }
 
 TEST_F(MapSourceTest, GroupsOfAPatternMakeTheNameAndNothingInANameIsATemplate) {

@@ -14,7 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 // The configuration that the import gives, read as Headgate reads it.
-config::Config loaded(const NginxImport& imported) {
+config::Config loaded(const Import& imported) {
   auto config = config::load_text("imported.yaml", imported.yaml, config::Files::kIgnore);
   if (!config) {
     ADD_FAILURE() << config.error().front().to_string() << "\n" << imported.yaml;
