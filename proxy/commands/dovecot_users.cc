@@ -27,7 +27,7 @@ struct Field {
 // Drivers that Headgate has no source for, and what there is.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kOtherDrivers = {{
     {"pam",
-     "docs/users has the sources that there are; source backend leaves the check to the "
+     "source pam asks the same modules: docs/users/pam.md; source backend leaves the check to the "
      "backends"},
     {"passwd", "make a passwd file of it for source passwd_file"},
     {"shadow", "make a passwd file of it for source passwd_file"},
@@ -35,7 +35,8 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kOtherDri
     {"checkpassword", "a small HTTP script for source auth_http does what it did"},
     {"lua", "a small HTTP script for source auth_http does what it did"},
     {"dict", "source sql, or a small HTTP script for source auth_http"},
-    {"oauth2", "docs/sasl.md says how tokens are passed on and checked"},
+    {"oauth2",
+     "source oauth checks tokens, docs/users/oauth.md; docs/sasl.md says how they are passed on"},
 }};
 
 class UsersImporter {

@@ -18,8 +18,8 @@ constexpr std::string_view kOtherProtocol = "Headgate speaks IMAP";
 constexpr std::array<std::pair<std::string_view, std::string_view>, 42> kPerditionReasons = {{
     {"add_domain", "names go on as clients give them; a map rule with rewrite adds a domain"},
     {"authenticate_in",
-     "PAM is not asked: the backend checks passwords; docs/users has the "
-     "sources that check them here"},
+     "the backend checks passwords; a source pam for the same service checks them here, "
+     "docs/users/pam.md"},
     {"capability", "see login.capabilities"},
     {"chroot", kProcess},
     {"client_server_specification",
