@@ -1,8 +1,14 @@
 #include "auth/pam_helper.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
 
+#include <array>
+#include <cstdlib>
 #include <string>
+#include <thread>
+
+#include "base/unique_fd.h"
 
 namespace headgate::auth {
 namespace {
@@ -41,6 +47,26 @@ TEST(PamHelper, an_answer_arrives_as_it_was_given) {
   for (const auto message : {""sv, "/x"sv, "6x"sv, "x"sv}) {
     EXPECT_FALSE(decode(message, answer)) << message;
   }
+}
+
+TEST(PamHelper, ends_after_a_thousand_messages_so_that_modules_may_leak) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const UniqueFd ours(ends[0]);
+  UniqueFd theirs(ends[1]);
+  int code = -1;
+  std::thread helper([&] {
+    code = run_pam_helper(theirs.get(), "none", "");
+    theirs.reset();
+  });
+  int answers = 0;
+  char byte = 'x';  // no question: no module is asked, and it is answered
+  while (::send(ours.get(), &byte, 1, MSG_NOSIGNAL) == 1 && ::recv(ours.get(), &byte, 1, 0) == 1) {
+    ++answers;
+  }
+  helper.join();
+  EXPECT_EQ(answers, 1000);
+  EXPECT_EQ(code, EXIT_SUCCESS);
 }
 
 }  // namespace
