@@ -26,6 +26,21 @@ void add_imports(CLI::App* command, std::string& file) {
   add("perdition", "From the configuration of Perdition, with its popmap", "perdition.conf");
 }
 
+CLI::App* add_explain(CLI::App& app, ExplainOptions& options) {
+  CLI::App* command =
+      app.add_subcommand("explain", "Say which pool and backend a user gets, and why");
+  add_config(command, options.config_file);
+  command->add_flag("--json", options.json, "Print one JSON object");
+  command->add_flag("--running", options.running,
+                    "Ask the running Headgate, which knows drains, pins and sessions");
+  command
+      ->add_option("--client", options.client,
+                   "The client's address, which the policy source_hash goes by")
+      ->type_name("ADDRESS");
+  command->add_option("USER", options.user, "The name the user logs in with")->required();
+  return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,17 +57,7 @@ int main(int argc, char** argv) {
   add_config(run_command, file);
   CLI::App* check_command = app.add_subcommand("check", "Report every error of a configuration");
   add_config(check_command, file);
-  CLI::App* explain_command =
-      app.add_subcommand("explain", "Say which pool and backend a user gets, and why");
-  add_config(explain_command, explained.config_file);
-  explain_command->add_flag("--json", explained.json, "Print one JSON object");
-  explain_command->add_flag("--running", explained.running,
-                            "Ask the running Headgate, which knows drains, pins and sessions");
-  explain_command
-      ->add_option("--client", explained.client,
-                   "The client's address, which the policy source_hash goes by")
-      ->type_name("ADDRESS");
-  explain_command->add_option("USER", explained.user, "The name the user logs in with")->required();
+  CLI::App* explain_command = add_explain(app, explained);
   CLI::App* import_command =
       app.add_subcommand("import", "Print a configuration made from that of another proxy");
   import_command->require_subcommand(1);
