@@ -81,6 +81,7 @@ class Worker {
   net::TimerWheel& timers() { return *timers_; }
   net::IoScratch& scratch() { return scratch_; }
   net::BufferPool& buffers() { return buffers_; }
+  net::SplicePipes& pipes() { return pipes_; }
   metrics::WorkerMetrics& metrics() { return *metrics_; }
   metrics::ListenerMetrics& listener_metrics(std::size_t listener);
   // What is in force. A session keeps what it needs of it, and looks here only when something
@@ -133,6 +134,7 @@ class Worker {
   std::optional<net::TimerWheel> timers_;
   net::IoScratch scratch_;
   net::BufferPool buffers_;
+  net::SplicePipes pipes_;
   std::shared_ptr<Generation> generation_;
   std::vector<std::shared_ptr<Generation>> retired_;  // go with the turn in which nobody holds them
   std::vector<std::unique_ptr<Listener>> listeners_;  // as config.listeners
