@@ -79,7 +79,8 @@ void Relay::note_ready(Pump& pump, unsigned ready) {
   }
 }
 
-// Write what is there; read if there is room. True: stopped at the budget with more to do.
+// Write what is there; read if there is room. True: stopped at the budget with more to do that no
+// poll announces.
 bool Relay::run_pump(Pump& pump) {
   std::size_t budget = kBudget;
   for (;;) {
@@ -94,7 +95,7 @@ bool Relay::run_pump(Pump& pump) {
       return false;
     }
     if (budget == 0) {
-      return true;
+      return pump.source.read_pending();
     }
     budget -= std::min(budget, read_in(pump));
   }

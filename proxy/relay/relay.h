@@ -29,7 +29,9 @@ struct Interest {
 struct Status {
   End end = End::kNot;
   Interest interest;
-  bool again = false;  // stopped at its byte budget: call run() again at the end of the loop's turn
+  // Stopped at its byte budget with more inside that no poll announces: call run() again when
+  // others had their turn.
+  bool again = false;
 };
 
 // The byte pump of an established session: two directions, each "write what is there, read if there

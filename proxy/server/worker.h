@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -115,6 +116,7 @@ class Worker {
   void close_listeners_but(const std::vector<ListenerSocket>& staying);
   void open_listeners(std::vector<ListenerSocket> sockets);
   void on_turn_end();
+  void resume_some();
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
@@ -148,7 +150,7 @@ class Worker {
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
   SurveyWalk survey_{waiting_, relaying_};
-  std::vector<Session*> again_;
+  std::deque<Session*> again_;
   std::vector<std::unique_ptr<Session>> buried_;
   bool stopping_ = false;
 
