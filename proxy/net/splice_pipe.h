@@ -9,8 +9,8 @@
 namespace headgate::net {
 
 // A pipe through which the kernel hands bytes from one socket to another without copying them
-// (splice(2)). Both calls are splice(2) without EINTR: bytes moved, 0, or -1 with errno. The process
-// ignores SIGPIPE: drain() has no flag against it.
+// (splice(2)). Both calls are splice(2) without EINTR: bytes moved, 0, or -1 with errno. The
+// process ignores SIGPIPE: drain() has no flag against it.
 class SplicePipe {
  public:
   // Null when there are no more files to be had.
