@@ -57,6 +57,7 @@ def test_the_right_password_gets_in_without_being_told(gate, proxied, mechanism,
     wrong = Scram(client, mechanism, password="wrong").run()
     assert wrong.startswith(b"s NO [AUTHENTICATIONFAILED]")
     assert not backend.connections, "a wrong proof reached a backend"
+    assert proxied.gate.log.wait_for("login failed", mechanism=mechanism, user="alice")
     assert Scram(client, mechanism).run().startswith(b"s OK [CAPABILITY")
     assert client.command("NOOP")[1].startswith(b"OK")
     assert backend.connections[0].authorization == b"alice"
