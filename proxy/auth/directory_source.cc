@@ -3,8 +3,8 @@
 namespace headgate::auth {
 
 DirectorySource::DirectorySource(net::Loop& loop, std::shared_ptr<DirectoryPool> pool,
-                                 std::string_view name)
-    : pool_(std::move(pool)), name_(name) {
+                                 std::string_view name, bool hands_out)
+    : pool_(std::move(pool)), name_(name), hands_out_(hands_out) {
   inbox_->wakeup = std::make_unique<net::Wakeup>(loop, [this] { deliver(); });
 }
 

@@ -15,12 +15,17 @@ namespace headgate::auth {
 // A worker's side of a DirectoryPool: questions go there, answers come back to the worker's loop.
 class DirectorySource : public UserSource {
  public:
-  // `name` is static.
-  DirectorySource(net::Loop& loop, std::shared_ptr<DirectoryPool> pool, std::string_view name);
+  // `name` is static. `hands_out`: the directories know what is stored of a password, and so can
+  // serve an exchange.
+  DirectorySource(net::Loop& loop, std::shared_ptr<DirectoryPool> pool, std::string_view name,
+                  bool hands_out);
   // On the loop's thread; the loop must still turn once. Answers that come later are dropped.
   ~DirectorySource() override;
 
   void look_up(const LoginRequest& request, Callback done) override;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
+    return !credentials.by_token() && (hands_out_ || !credentials.by_exchange());
+  }
   LookupResult explain(std::string_view user) override { return pool_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return name_; }
 
@@ -35,6 +40,7 @@ class DirectorySource : public UserSource {
 
   std::shared_ptr<DirectoryPool> pool_;
   const std::string_view name_;
+  const bool hands_out_;
   std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
 };
 

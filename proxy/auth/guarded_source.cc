@@ -19,6 +19,7 @@ SourceResult result_of(const LookupResult& result) {
     SourceResult operator()(const Unavailable&) const { return SourceResult::kUnavailable; }
     SourceResult operator()(const UnknownHere&) const { return SourceResult::kUnknown; }
     SourceResult operator()(const AskAgain&) const { return SourceResult::kWait; }
+    SourceResult operator()(const Known&) const { return SourceResult::kAccepted; }
   };
   return std::visit(Visitor{}, result);
 }

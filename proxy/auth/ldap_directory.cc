@@ -38,7 +38,8 @@ LookupResult LdapDirectory::look_up(const LoginRequest& request) {
   interrupted_ = false;
   const dialogue::Credentials& credentials = request.credentials;
   const LdapPasswords passwords = shared_->options.passwords;
-  if (credentials.secret.empty() && passwords != LdapPasswords::kBackend) {
+  if (credentials.secret.empty() && !credentials.by_exchange() &&
+      passwords != LdapPasswords::kBackend) {
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   Search found = find(credentials.user);
@@ -51,6 +52,9 @@ LookupResult LdapDirectory::look_up(const LoginRequest& request) {
   std::optional<UserRecord> record;
   if (*found) {
     record = std::move((*found)->record);
+  }
+  if (credentials.by_exchange()) {
+    return shared_->checker.hand_out(std::move(record), credentials.user);
   }
   return shared_->checker.check(std::move(record), credentials.user, credentials.secret);
 }

@@ -31,6 +31,7 @@ bool has_password(const LookupResult& result) {
 bool is_no_answer(const LookupResult& result) {
   const auto* rejected = std::get_if<Rejected>(&result);
   return std::holds_alternative<Unavailable>(result) || std::holds_alternative<AskAgain>(result) ||
+         std::holds_alternative<Known>(result) ||  // the cache keeps nothing to judge by
          (rejected != nullptr && rejected->failure == dialogue::LoginFailure::kLookupUnavailable);
 }
 

@@ -47,7 +47,7 @@ class LookupCache {
   // Accepted, Rejected or UnknownHere; nullopt: ask the source.
   [[nodiscard]] std::optional<LookupResult> find(const Question& question,
                                                  Clock::time_point now = Clock::now());
-  // What the source answered. Unavailable and AskAgain change nothing;
+  // What the source answered. Unavailable, AskAgain and Known change nothing;
   // an answer that brings a password is not kept, and ends those that were.
   void learn(const Question& question, const LookupResult& result,
              Clock::time_point now = Clock::now());

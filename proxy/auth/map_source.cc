@@ -8,7 +8,7 @@ namespace {
 
 using Match = MapRules::Match;
 
-std::string lower_case(std::string_view text) {
+std::string lower_name(std::string_view text) {
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](char byte) {
     return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
@@ -62,7 +62,7 @@ MapRules::MapRules(std::vector<MapRule> rules) : rules_(std::move(rules)) {
 }
 
 const MapRule* MapRules::find(std::string_view user, Match& match) const {
-  const std::string lower = lower_case(user);
+  const std::string lower = lower_name(user);
   std::size_t first = rules_.size();
   if (const auto known = users_.find(lower); known != users_.end()) {
     first = known->second;

@@ -119,6 +119,18 @@ LookupResult PasswdFile::check(std::string_view user, const Secret& password, bo
   return Accepted{entry->route};
 }
 
+LookupResult PasswdFile::stored(std::string_view user) {
+  const std::shared_ptr<const PasswdTable> table = current();
+  const PasswdEntry* entry = table->find(user);
+  if (entry == nullptr) {
+    return UnknownHere{};
+  }
+  if (entry->hash.cost_class().empty()) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  return Known{entry->route, std::make_shared<const PasswordHash>(entry->hash.clone())};
+}
+
 LookupResult PasswdFile::explain(std::string_view user) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);

@@ -36,6 +36,8 @@ class PasswdFile {
 
   // UnknownHere takes as long as a wrong password when `hash_unknown` is set.
   LookupResult check(std::string_view user, const Secret& password, bool hash_unknown);
+  // Known, UnknownHere, or Rejected where nothing opens.
+  LookupResult stored(std::string_view user);
   LookupResult explain(std::string_view user);
 
   [[nodiscard]] const std::string& path() const { return path_; }

@@ -10,6 +10,7 @@ namespace {
 struct Task {
   std::string user;
   Secret password;
+  bool by_exchange = false;
   LookupResult result = UnknownHere{};
 };
 
@@ -25,12 +26,14 @@ void PasswdFileSource::look_up(const LoginRequest& request, Callback done) {
     return;
   }
   ++*under_way_;
-  auto task = std::make_shared<Task>(
-      Task{.user = request.credentials.user, .password = request.credentials.secret.clone()});
+  auto task = std::make_shared<Task>(Task{.user = request.credentials.user,
+                                          .password = request.credentials.secret.clone(),
+                                          .by_exchange = request.credentials.by_exchange()});
   net::run_blocking(
       loop_,
       [task, file = file_, hash_unknown = hash_unknown_] {
-        task->result = file->check(task->user, task->password, hash_unknown);
+        task->result = task->by_exchange ? file->stored(task->user)
+                                         : file->check(task->user, task->password, hash_unknown);
         task->password.clear();
       },
       [task, under_way = under_way_, done = std::move(done)] {

@@ -21,6 +21,9 @@ class PasswdFileSource : public UserSource {
   PasswdFileSource(net::Loop& loop, std::shared_ptr<PasswdFile> file, bool hash_unknown);
 
   void look_up(const LoginRequest& request, Callback done) override;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
+    return !credentials.by_token();
+  }
   LookupResult explain(std::string_view user) override { return file_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return "passwd_file"; }
 

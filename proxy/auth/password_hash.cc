@@ -48,7 +48,9 @@ constexpr unsigned kMostArgon2Passes = 1000;
 constexpr std::string_view kExpected =
     "a crypt(3) hash ($y$, $6$, $5$, $2b$, $1$) or $argon2id$, or a hash behind {CRYPT}, "
     "{SHA512-CRYPT}, {SHA256-CRYPT}, {BLF-CRYPT}, {MD5-CRYPT}, {ARGON2ID}, {ARGON2I}, {PBKDF2}, "
-    "{SSHA512}, {SSHA256}, {SSHA}, {SHA512}, {SHA256}, {SHA}, {PLAIN} or {CLEARTEXT}";
+    "{SSHA512}, {SSHA256}, {SSHA}, {SHA512}, {SHA256}, {SHA}, {SCRAM-SHA-256}, {SCRAM-SHA-1}, "
+    "{PLAIN} "
+    "or {CLEARTEXT}";
 
 char capital(char byte) {
   return byte >= 'a' && byte <= 'z' ? static_cast<char>(byte - ('a' - 'A')) : byte;
@@ -184,6 +186,9 @@ PasswordHash::Parsed PasswordHash::parse_scheme(std::string_view scheme, std::st
   if (scheme == "PBKDF2") {
     return parse_pbkdf2(hash);
   }
+  if (scheme == "SCRAM-SHA-256" || scheme == "SCRAM-SHA-1") {
+    return parse_scram(scheme == "SCRAM-SHA-1" ? net::Digest::kSha1 : net::Digest::kSha256, hash);
+  }
   const auto* crypt = std::ranges::find(kCryptSchemes, scheme, &CryptScheme::name);
   return crypt != std::end(kCryptSchemes) ? parse_crypt(hash, crypt->begin)
                                           : parse_digest(scheme, hash);
@@ -261,6 +266,17 @@ PasswordHash::Parsed PasswordHash::parse_digest(std::string_view scheme, std::st
   return parsed;
 }
 
+PasswordHash::Parsed PasswordHash::parse_scram(net::Digest digest, std::string_view hash) {
+  auto keys = ScramKeys::parse(digest, hash);
+  if (!keys) {
+    return expected_but(keys.error());
+  }
+  PasswordHash parsed(Kind::kScram, Secret(),
+                      fmt::format("{{{}}}{}$", scram_name(digest), keys->iterations));
+  parsed.scram_ = std::make_shared<const ScramKeys>(*std::move(keys));
+  return parsed;
+}
+
 bool PasswordHash::matches(const Secret& password) const {
   switch (kind_) {
     case Kind::kLocked:
@@ -271,6 +287,8 @@ bool PasswordHash::matches(const Secret& password) const {
       return net::hash(digest_, password.view(), salt_.view()).equals(stored_.view());
     case Kind::kPbkdf2:
       return net::pbkdf2(digest_, password.view(), salt_.view(), rounds_).equals(stored_.view());
+    case Kind::kScram:
+      return scram_->matches(password);
     case Kind::kArgon2:
       return matches_argon2(password);
     case Kind::kCrypt:
@@ -301,6 +319,7 @@ PasswordHash PasswordHash::clone() const {
   copy.digest_ = digest_;
   copy.rounds_ = rounds_;
   copy.salt_ = salt_.clone();
+  copy.scram_ = scram_;
   return copy;
 }
 

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 
+#include "auth/scram_keys.h"
 #include "base/secret.h"
 #include "net/digest.h"
 
@@ -22,6 +24,7 @@ class PasswordHash {
   //   {PBKDF2}$1$SALT$ROUNDS$HEX;
   //   {SSHA}, {SSHA256} and {SSHA512}, {SHA}, {SHA1}, {SHA256} and {SHA512} with base64, or hex
   //     behind a name that ends with .HEX;
+  //   {SCRAM-SHA-256} and {SCRAM-SHA-1}, see ScramKeys::parse();
   //   {PLAIN} and {CLEARTEXT};
   //   '*' or what begins with '!' as locked.
   // The error says what was expected and never repeats the hash.
@@ -35,16 +38,22 @@ class PasswordHash {
   // no work (locked).
   [[nodiscard]] std::string_view cost_class() const { return cost_; }
 
+  // What clients can be judged by that do not tell the password: null where it is stored in another
+  // way. The first is the password itself.
+  [[nodiscard]] const Secret* clear() const { return kind_ == Kind::kPlain ? &stored_ : nullptr; }
+  [[nodiscard]] const ScramKeys* scram() const { return scram_.get(); }
+
   [[nodiscard]] PasswordHash clone() const;
 
  private:
-  enum class Kind : std::uint8_t { kCrypt, kArgon2, kPbkdf2, kDigest, kPlain, kLocked };
+  enum class Kind : std::uint8_t { kCrypt, kArgon2, kPbkdf2, kDigest, kScram, kPlain, kLocked };
   using Parsed = std::expected<PasswordHash, std::string>;
 
   static Parsed parse_crypt(std::string_view hash, std::string_view begin);
   static Parsed parse_argon2(std::string_view hash, std::string_view begin);
   static Parsed parse_pbkdf2(std::string_view hash);
   static Parsed parse_digest(std::string_view scheme, std::string_view hash);
+  static Parsed parse_scram(net::Digest digest, std::string_view hash);
   static Parsed parse_scheme(std::string_view scheme, std::string_view hash);
   PasswordHash(Kind kind, Secret stored, std::string cost)
       : kind_(kind), stored_(std::move(stored)), cost_(std::move(cost)) {}
@@ -57,6 +66,7 @@ class PasswordHash {
   unsigned rounds_ = 0;                      // kPbkdf2
   Secret stored_;                            // kCrypt, kArgon2: with a NUL behind
   Secret salt_;                              // kPbkdf2, kDigest
+  std::shared_ptr<const ScramKeys> scram_;   // kScram
   std::string cost_;
 };
 

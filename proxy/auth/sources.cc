@@ -142,6 +142,7 @@ bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
 std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
                                                          const SharedSources* before) {
   SharedSources shared;
+  shared.decoys_ = before != nullptr ? before->decoys_ : std::make_shared<ScramDecoys>();
   Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
@@ -220,11 +221,11 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
     case SourceKind::kPasswdFile:
       return std::make_unique<PasswdFileSource>(loop, source.file, source.last);
     case SourceKind::kSql:
-      return std::make_unique<DirectorySource>(loop, source.pool, "sql");
+      return std::make_unique<DirectorySource>(loop, source.pool, "sql", source.options.hands_out);
     case SourceKind::kLdap:
-      return std::make_unique<DirectorySource>(loop, source.pool, "ldap");
+      return std::make_unique<DirectorySource>(loop, source.pool, "ldap", source.options.hands_out);
     case SourceKind::kPam:
-      return std::make_unique<DirectorySource>(loop, source.pool, "pam");
+      return std::make_unique<DirectorySource>(loop, source.pool, "pam", false);
     case SourceKind::kMap:
       return std::make_unique<MapSource>(source.options.map);
     case SourceKind::kAuthHttp:

@@ -16,6 +16,7 @@
 #include "auth/map_source.h"
 #include "auth/oauth_source.h"
 #include "auth/pam_directory.h"
+#include "auth/scram_decoys.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
 #include "metrics/source_figures.h"
@@ -51,6 +52,8 @@ struct SourceOptions {
   std::shared_ptr<LdapOptions> ldap;  // kLdap
   // The source of this name among those before has the very same options: see load().
   bool unchanged = false;
+  // kSql, kLdap: it knows what is stored of a password, for exchanges.
+  bool hands_out = false;
 };
 
 class DirectoryPool;
@@ -76,6 +79,9 @@ class SharedSources {
 
   // Where would this user go, and which source says so? Without a password. Blocks.
   [[nodiscard]] ChainResult explain(std::string_view user) const;
+
+  // What exchanges share, made once for the process.
+  [[nodiscard]] const std::shared_ptr<ScramDecoys>& decoys() const { return decoys_; }
 
   // Longer than every source's own deadline.
   [[nodiscard]] std::chrono::milliseconds longest_deadline() const;
@@ -104,6 +110,7 @@ class SharedSources {
   void take_over(Source& source) const;
 
   std::vector<Source> sources_;
+  std::shared_ptr<ScramDecoys> decoys_;
 };
 
 }  // namespace headgate::auth

@@ -39,6 +39,10 @@ class RecordChecker {
   LookupResult check(std::optional<UserRecord> record, std::string_view user,
                      const Secret& password);
 
+  // What there is to judge a client by that proves itself in an exchange: Known, UnknownHere, or
+  // Rejected where there is nothing. Only of use where the password is checked here.
+  LookupResult hand_out(std::optional<UserRecord> record, std::string_view user);
+
   // Costs as much as a check of an existing user's password.
   void burn(const Secret& password);
 

@@ -50,6 +50,13 @@ struct Route {
 struct Accepted {
   Route route;
 };
+class PasswordHash;
+// The answer to a question whose credentials go by_exchange(): who it is, and what there is to
+// judge the client by. Nobody is let in yet.
+struct Known {
+  Route route;
+  std::shared_ptr<const PasswordHash> stored;
+};
 struct Rejected {
   dialogue::LoginFailure failure;  // kWrongCredentials, kExpired, kAccountDisabled, …
   // What the client is told instead of the failure's own words: one line, perhaps with a response
@@ -69,7 +76,7 @@ struct Unavailable {
   std::string why;  // for the log
 };
 struct UnknownHere {};  // ask the next source
-using LookupResult = std::variant<Accepted, Rejected, Unavailable, UnknownHere, AskAgain>;
+using LookupResult = std::variant<Accepted, Rejected, Unavailable, UnknownHere, AskAgain, Known>;
 
 // Answers "who is this, and where does the mailbox live". One object per worker.
 class UserSource {
@@ -81,7 +88,7 @@ class UserSource {
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
   // Whether it can judge such credentials; a chain does not ask one that cannot.
   [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
-    return !credentials.by_token();
+    return !credentials.by_token() && !credentials.by_exchange();
   }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;

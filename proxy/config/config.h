@@ -36,7 +36,17 @@ enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
 // SASL mechanisms that clients may be offered.
-enum class Mechanism : std::uint8_t { kPlain, kLogin, kXoauth2, kOauthbearer };
+enum class Mechanism : std::uint8_t {
+  kPlain,
+  kLogin,
+  kXoauth2,
+  kOauthbearer,
+  kScramSha256Plus,
+  kScramSha1Plus,
+  kScramSha256,
+  kScramSha1,
+  kCramMd5,
+};
 // How users are logged in at a pool's backends.
 enum class BackendLogin : std::uint8_t {
   kPassword,  // with the client's password

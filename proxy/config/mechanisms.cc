@@ -10,24 +10,42 @@
 namespace headgate::config {
 namespace {
 
-constexpr Mechanism kAll[] = {Mechanism::kPlain, Mechanism::kLogin, Mechanism::kXoauth2,
-                              Mechanism::kOauthbearer};
+constexpr Mechanism kAll[] = {
+    Mechanism::kPlain,       Mechanism::kLogin,           Mechanism::kXoauth2,
+    Mechanism::kOauthbearer, Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
+    Mechanism::kScramSha256, Mechanism::kScramSha1,       Mechanism::kCramMd5};
 
-bool by_token(Mechanism mechanism) {
-  return mechanism == Mechanism::kXoauth2 || mechanism == Mechanism::kOauthbearer;
-}
-
+// All that some source can judge.
 std::vector<Mechanism> served(const Config& config) {
   Proofs all;
   for (const UserSource& source : config.users) {
     const Proofs some = proofs(config, source);
-    all = {.password = all.password || some.password, .token = all.token || some.token};
+    all = {.password = all.password || some.password,
+           .token = all.token || some.token,
+           .stored = all.stored || some.stored};
   }
   std::vector<Mechanism> mechanisms;
   std::ranges::copy_if(kAll, std::back_inserter(mechanisms), [&](Mechanism mechanism) {
-    return by_token(mechanism) ? all.token : all.password;
+    return by_token(mechanism) ? all.token : by_exchange(mechanism) ? all.stored : all.password;
   });
   return mechanisms;
+}
+
+std::string_view what_it_takes(Mechanism mechanism) {
+  if (by_token(mechanism)) {
+    return ", which takes a source that checks tokens or a pool with login token";
+  }
+  return by_exchange(mechanism) ? ", which takes a source that knows what is stored of passwords: "
+                                  "passwd_file, sql, or ldap with passwords fetch"
+                                : "";
+}
+
+// The first source that serves exchanges and whose pool logs users in with their passwords.
+std::vector<UserSource>::const_iterator first_that_needs_password(const Config& config) {
+  return std::ranges::find_if(config.users, [&](const UserSource& source) {
+    const auto pool = std::ranges::find(config.pools, source.pool, &Pool::name);
+    return proofs(config, source).stored && pool != config.pools.end() && !pool->trusts_headgate();
+  });
 }
 
 std::string words(const std::vector<Mechanism>& mechanisms) {
@@ -38,14 +56,58 @@ std::string words(const std::vector<Mechanism>& mechanisms) {
   return list;
 }
 
+// Why the listener cannot offer its mechanism at `at`: what is expected, and found; or nothing.
+std::string fault_of(const Config& config, const Listener& listener, std::size_t at) {
+  const std::vector<Mechanism> possible = served(config);
+  const Mechanism wanted = listener.sasl[at];
+  if (std::ranges::find(possible, wanted) == possible.end()) {
+    return fmt::format("a mechanism that a user source can serve ({}), found {}{}", words(possible),
+                       name(wanted), what_it_takes(wanted));
+  }
+  if (std::ranges::find(listener.sasl, wanted) - listener.sasl.begin() !=
+      static_cast<std::ptrdiff_t>(at)) {
+    return fmt::format("each mechanism once, found {} again", name(wanted));
+  }
+  const auto source = first_that_needs_password(config);
+  if (by_exchange(wanted) && source != config.users.end()) {
+    return fmt::format(
+        "mechanisms that tell the password, since users[{}] leads to pool {}, which has neither a "
+        "master user nor login secret or external, found {}",
+        source - config.users.begin(), source->pool, name(wanted));
+  }
+  if (ties_to_tls(wanted) &&
+      (listener.tls == TlsMode::kNone || config.tls.minimum_version != "1.3")) {
+    return fmt::format(
+        "tls.minimum_version 1.3 and a listener with TLS for a mechanism tied to the "
+        "TLS connection, found {}",
+        name(wanted));
+  }
+  return {};
+}
+
 }  // namespace
+
+bool by_token(Mechanism mechanism) {
+  return mechanism == Mechanism::kXoauth2 || mechanism == Mechanism::kOauthbearer;
+}
+
+bool by_exchange(Mechanism mechanism) {
+  return ties_to_tls(mechanism) || mechanism == Mechanism::kScramSha256 ||
+         mechanism == Mechanism::kScramSha1 || mechanism == Mechanism::kCramMd5;
+}
+
+bool ties_to_tls(Mechanism mechanism) {
+  return mechanism == Mechanism::kScramSha256Plus || mechanism == Mechanism::kScramSha1Plus;
+}
 
 Proofs proofs(const Config& config, const UserSource& source) {
   if (source.kind == SourceKind::kOauth) {
     return {.token = true};
   }
   if (!source.trusts_backend()) {
-    return {.password = true};
+    const bool stored = source.kind == SourceKind::kPasswdFile || source.sql ||
+                        (source.ldap && source.ldap->passwords == LdapPasswords::kFetch);
+    return {.password = true, .stored = stored};
   }
   const bool passed_on = std::ranges::any_of(
       config.pools, [](const Pool& pool) { return pool.login == BackendLogin::kToken; });
@@ -53,12 +115,16 @@ Proofs proofs(const Config& config, const UserSource& source) {
 }
 
 std::vector<Mechanism> offered(const Config& config, const Listener& listener) {
-  return listener.sasl.empty() ? served(config) : listener.sasl;
+  if (!listener.sasl.empty()) {
+    return listener.sasl;
+  }
+  std::vector<Mechanism> mechanisms = served(config);
+  std::erase_if(mechanisms, by_exchange);  // not every user may have what they need
+  return mechanisms;
 }
 
 void check_mechanisms(Reader& reader, const Config& config) {
-  const std::vector<Mechanism> possible = served(config);
-  if (possible.empty()) {
+  if (served(config).empty()) {
     return;  // there are no sources, which is an error already
   }
   for (std::size_t i = 0; i < config.users.size(); ++i) {
@@ -73,15 +139,8 @@ void check_mechanisms(Reader& reader, const Config& config) {
       if (!reader.good(path)) {
         continue;
       }
-      if (std::ranges::find(possible, wanted[j]) == possible.end()) {
-        reader.refuse(path, fmt::format("a mechanism that a user source can serve ({}), found {}{}",
-                                        words(possible), name(wanted[j]),
-                                        by_token(wanted[j]) ? ", which takes a source that checks "
-                                                              "tokens or a pool with login token"
-                                                            : ""));
-      } else if (std::ranges::find(wanted, wanted[j]) - wanted.begin() !=
-                 static_cast<std::ptrdiff_t>(j)) {
-        reader.refuse(path, fmt::format("each mechanism once, found {} again", name(wanted[j])));
+      if (const std::string fault = fault_of(config, config.listeners[i], j); !fault.empty()) {
+        reader.refuse(path, fault);
       }
     }
   }

@@ -11,12 +11,14 @@ namespace headgate::config {
 // What logins can prove themselves by at a user source.
 struct Proofs {
   bool password = false;
-  bool token = false;  // XOAUTH2, OAUTHBEARER
+  bool token = false;   // XOAUTH2, OAUTHBEARER
+  bool stored = false;  // SCRAM, CRAM-MD5: the source knows what is stored of a password
 };
 // A source that leaves the judging to the backend can serve tokens where some pool passes them on.
 Proofs proofs(const Config& config, const UserSource& source);
 
-// In the order in which they are announced: listeners[].sasl, else all that the sources can serve.
+// In the order in which they are announced: listeners[].sasl, else all that the sources can serve
+// for every user.
 std::vector<Mechanism> offered(const Config& config, const Listener& listener);
 
 // For check_whole(): every mechanism that a listener asks for can be served.
@@ -24,5 +26,10 @@ class Reader;
 void check_mechanisms(Reader& reader, const Config& config);
 
 std::string_view name(Mechanism mechanism);  // "PLAIN"
+bool by_token(Mechanism mechanism);
+// The client shows that it knows the password without telling it.
+bool by_exchange(Mechanism mechanism);
+// The exchange is tied to its TLS connection: SCRAM's -PLUS.
+bool ties_to_tls(Mechanism mechanism);
 
 }  // namespace headgate::config

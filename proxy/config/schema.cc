@@ -36,7 +36,12 @@ const Choices<ForwardClient> kForwards = {{"none", ForwardClient::kNone},
 const Choices<Mechanism> kMechanisms = {{"PLAIN", Mechanism::kPlain},
                                         {"LOGIN", Mechanism::kLogin},
                                         {"XOAUTH2", Mechanism::kXoauth2},
-                                        {"OAUTHBEARER", Mechanism::kOauthbearer}};
+                                        {"OAUTHBEARER", Mechanism::kOauthbearer},
+                                        {"SCRAM-SHA-256-PLUS", Mechanism::kScramSha256Plus},
+                                        {"SCRAM-SHA-1-PLUS", Mechanism::kScramSha1Plus},
+                                        {"SCRAM-SHA-256", Mechanism::kScramSha256},
+                                        {"SCRAM-SHA-1", Mechanism::kScramSha1},
+                                        {"CRAM-MD5", Mechanism::kCramMd5}};
 const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPassword},
                                               {"token", BackendLogin::kToken},
                                               {"secret", BackendLogin::kSecret},
@@ -81,7 +86,10 @@ Type<Listener> listener_type() {
           list_of(choice(kMechanisms), "a list of at least one SASL mechanism", 1),
           "SASL mechanisms to offer, in this order; without PLAIN and LOGIN the command LOGIN is "
           "off "
-          "as well. Not set: all that the user sources can serve.",
+          "as well. Not set: all that the user sources can serve for every user. SCRAM and "
+          "CRAM-MD5 are offered only where they are named here, since they need passwords that "
+          "are stored in the clear or, for SCRAM, as SCRAM's own keys. The -PLUS ones, tied to the "
+          "TLS connection, need tls.minimum_version 1.3.",
           {.example = "[PLAIN, OAUTHBEARER]"}),
   });
 }

@@ -97,6 +97,9 @@ class ClientDialogue {
   [[nodiscard]] virtual std::string_view state_name() const = 0;
   // What the client said about itself, to go along to the backend.
   [[nodiscard]] virtual const std::vector<IdField>& client_id() const = 0;
+  // Whether an exchange is open that began with a SaslResponse: between two of its rounds the
+  // client may give it up, or say what ends it.
+  [[nodiscard]] virtual bool in_exchange() const = 0;
   // Whether an answer is owed: an action other than NoAction and Close is open.
   [[nodiscard]] virtual bool awaiting_answer() const = 0;
   // How many commands were refused as BAD so far (metric).

@@ -12,10 +12,14 @@ namespace headgate::dialogue {
 struct Credentials {
   std::string mechanism;  // "LOGIN" for the command, else the SASL name: "PLAIN", "XOAUTH2", …
   std::string user;       // the authentication identity; empty: the token says who it is
-  Secret secret;          // password or token
+  Secret secret;          // password or token; none where the client proves itself in an exchange
 
   [[nodiscard]] bool by_token() const {
     return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
+  }
+  // The client shows that it knows the password without telling it: in an auth::Exchange.
+  [[nodiscard]] bool by_exchange() const {
+    return mechanism.starts_with("SCRAM-") || mechanism == "CRAM-MD5";
   }
 };
 

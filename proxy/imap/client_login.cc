@@ -364,6 +364,10 @@ std::string_view ClientLogin::state_name() const {
   return kStateNames[static_cast<std::size_t>(state_)];
 }
 
+bool ClientLogin::in_exchange() const {
+  return mechanism_ != nullptr && exchange_ == nullptr;
+}
+
 bool ClientLogin::awaiting_answer() const {
   return state_ == State::kAuthenticating || state_ == State::kSaslSource ||
          state_ == State::kStartTls;

@@ -33,6 +33,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
 
   [[nodiscard]] std::string_view state_name() const override;
   [[nodiscard]] const std::vector<dialogue::IdField>& client_id() const override { return id_; }
+  [[nodiscard]] bool in_exchange() const override;
   [[nodiscard]] bool awaiting_answer() const override;
   [[nodiscard]] unsigned bad_commands() const override { return bad_commands_; }
   [[nodiscard]] const dialogue::LimitHits& limit_hits() const override { return limit_hits_; }

@@ -63,10 +63,12 @@ Action ClientLogin::on_sasl_line(std::string& out) {
   }
   const bool refused = refused_;
   if (line == "*") {
+    // A source has worked for an exchange with it, so giving that up is not for free.
+    const bool counts = refused || in_exchange();
     out += tag_;
     out += " BAD Authentication cancelled.\r\n";
     end_command(State::kCommand);
-    return refused ? count_failure(std::exchange(refusal_, {}).last, out) : NoAction{};
+    return counts ? count_failure(std::exchange(refusal_, {}).last, out) : NoAction{};
   }
   if (refused) {
     const Refusal refusal = std::exchange(refusal_, {});

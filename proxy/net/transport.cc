@@ -400,6 +400,16 @@ std::string_view Transport::server_name() const {
   return name != nullptr ? name : std::string_view();
 }
 
+std::string Transport::tls_exporter() const {
+  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
+  std::string bytes(32, '\0');
+  const bool done =
+      ssl_ != nullptr && stage_ == Stage::kOpen && SSL_version(ssl_) == TLS1_3_VERSION &&
+      SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
+                                 kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1;
+  return done ? bytes : std::string();
+}
+
 bool Transport::tls_resumed() const {
   return ssl_ != nullptr && SSL_session_reused(ssl_) == 1;
 }

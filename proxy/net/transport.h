@@ -89,6 +89,9 @@ class Transport {
   [[nodiscard]] std::string_view tls_cipher() const;
   [[nodiscard]] std::string_view server_name() const;  // SNI of the client
   [[nodiscard]] bool tls_resumed() const;
+  // What both ends of this TLS 1.3 connection know and nobody else: the channel binding
+  // tls-exporter (RFC 9266). Empty on any other connection, and before the handshake is over.
+  [[nodiscard]] std::string tls_exporter() const;
 
  private:
   enum class Stage : std::uint8_t {

@@ -25,8 +25,14 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
   }
   switch (pool.login) {
     case BackendLogin::kToken:
-      return std::nullopt;
     case BackendLogin::kPassword:
+      if (credentials.by_exchange() && !route.password) {
+        return "pool " + pool.name + " needs the client's password, which " +
+               credentials.mechanism + " does not tell";
+      }
+      if (pool.login == BackendLogin::kToken) {
+        return std::nullopt;
+      }
       if (credentials.by_token() && !route.password) {
         return "pool " + pool.name + " takes no tokens: its login is password";
       }

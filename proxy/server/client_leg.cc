@@ -179,8 +179,8 @@ ClientLeg::Status ClientLeg::run_dialogue() {
     }
     if (!unread_.empty()) {
       const Secret input = std::exchange(unread_, Secret());
-      if (feed(input.view()) == Status::kAuthenticate) {
-        return Status::kAuthenticate;
+      if (const Status status = feed(input.view()); status != Status::kWaiting) {
+        return status;
       }
       continue;
     }
@@ -188,7 +188,7 @@ ClientLeg::Status ClientLeg::run_dialogue() {
     if (result.bytes > 0) {
       const Status status = feed({bytes.data(), result.bytes});
       wipe(bytes.data(), result.bytes);
-      if (status == Status::kAuthenticate) {
+      if (status != Status::kWaiting) {
         return status;
       }
       continue;
@@ -223,34 +223,40 @@ bool ClientLeg::send_reply() {
 ClientLeg::Status ClientLeg::feed(std::string_view bytes) {
   dialogue::Step step = dialogue_->on_bytes(bytes, reply_);
   unread_.append(bytes.substr(step.consumed));
-  return std::visit(
-      Overloaded{
-          [](dialogue::NoAction) { return Status::kWaiting; },
-          [this](dialogue::StartTls) {
-            // Before the answer is out a client has nothing to say: what is here is an injection.
-            unread_.clear();
-            std::array<char, kCommandSize> discard;
-            for (int i = 0; i < kDiscardReads && transport_.read(discard).bytes > 0; ++i) {
-            }
-            starttls_after_reply_ = true;
-            return Status::kWaiting;
-          },
-          [this](dialogue::Authenticate& action) {
-            credentials_ = std::move(action.credentials);
-            wanted_ = net::kReadable;
-            return Status::kAuthenticate;
-          },
-          [this](dialogue::SaslResponse&) {
-            // No user source judges mechanisms of its own yet, so none is offered to clients.
-            note(dialogue_->on_login_failed(dialogue::LoginFailure::kInternal, reply_));
-            return Status::kWaiting;
-          },
-          [this](dialogue::Close action) {
-            close_after_reply_ = action.reason;
-            return Status::kWaiting;
-          },
-      },
-      step.action);
+  return std::visit(Overloaded{
+                        [](dialogue::NoAction) { return Status::kWaiting; },
+                        [this](dialogue::StartTls) {
+                          // Before the answer is out a client has nothing to say: what is here is
+                          // an injection.
+                          unread_.clear();
+                          std::array<char, kCommandSize> discard;
+                          for (int i = 0; i < kDiscardReads && transport_.read(discard).bytes > 0;
+                               ++i) {
+                          }
+                          starttls_after_reply_ = true;
+                          return Status::kWaiting;
+                        },
+                        [this](dialogue::Authenticate& action) {
+                          credentials_ = std::move(action.credentials);
+                          wanted_ = net::kReadable;
+                          return Status::kAuthenticate;
+                        },
+                        [this](dialogue::SaslResponse& action) {
+                          round_ = std::move(action);
+                          wanted_ = net::kReadable;
+                          return Status::kRound;
+                        },
+                        [this](dialogue::Close action) {
+                          close_after_reply_ = action.reason;
+                          return Status::kWaiting;
+                        },
+                    },
+                    step.action);
+}
+
+ClientLeg::Status ClientLeg::challenge(std::string_view bytes) {
+  dialogue_->on_challenge(bytes, reply_);
+  return run_dialogue();
 }
 
 ClientLeg::Status ClientLeg::fail(const dialogue::Refusal& refusal) {

@@ -37,6 +37,7 @@ class ClientLeg {
   enum class Status : std::uint8_t {
     kWaiting,       // for the client, or for the answer that is owed to the dialogue
     kAuthenticate,  // take_credentials(), then fail() or succeed()
+    kRound,         // take_round(), then challenge(), fail() or succeed()
     kClose,         // close_reason() says why; what had to be said was said
   };
 
@@ -44,6 +45,8 @@ class ClientLeg {
 
   // `mask` of the poll; any value the first time.
   Status on_ready(unsigned mask);
+  // The open exchange has another round.
+  Status challenge(std::string_view bytes);
   // The open login failed: the reply goes out and the dialogue goes on.
   Status fail(const dialogue::Refusal& refusal);
   // The open login succeeded: what the client must see first, and what it has sent since.
@@ -56,6 +59,10 @@ class ClientLeg {
   void farewell(dialogue::CloseReason reason);
 
   dialogue::Credentials take_credentials() { return std::move(credentials_); }
+  dialogue::SaslResponse take_round() { return std::move(round_); }
+  [[nodiscard]] bool in_exchange() const {
+    return dialogue_ != nullptr && dialogue_->in_exchange();
+  }
   [[nodiscard]] dialogue::CloseReason close_reason() const { return close_reason_; }
   // What close_reason() alone does not tell: the TLS alert, what was wrong with a header.
   // Printable.
@@ -99,6 +106,7 @@ class ClientLeg {
   std::string reply_;         // not yet written
   Secret unread_;             // read, but behind an open action
   dialogue::Credentials credentials_;
+  dialogue::SaslResponse round_;
   dialogue::CloseReason close_reason_ = dialogue::CloseReason::kInternal;
   std::optional<dialogue::CloseReason> close_after_reply_;
   std::string detail_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "auth/chain.h"
+#include "auth/exchange.h"
 #include "auth/sources.h"
 #include "base/unique_fd.h"
 #include "metrics/worker_metrics.h"
@@ -32,7 +33,8 @@ struct Generation {
   Pools pools;                                              // the newest sets of this configuration
   std::vector<std::unique_ptr<net::ClientTls>> client_tls;  // as config.pools
   std::shared_ptr<const auth::SharedSources> sources;
-  std::unique_ptr<auth::Chain> chain;  // of `sources`: goes before them
+  std::unique_ptr<auth::Chain> chain;          // of `sources`: goes before them
+  std::unique_ptr<auth::Exchanges> exchanges;  // of `chain`, likewise
 };
 
 // Where the socket of a listener comes from.

@@ -130,7 +130,8 @@ bool GuessGuard::failed(const Attempt& attempt, const dialogue::Credentials& cre
   std::uint64_t password = 0;
   std::memcpy(&password, hash.data(), sizeof(password));
   password = not_zero(password);
-  const bool repeated = passwords_.count(password, now_ms) > 0;
+  // An exchange does not tell which password it was that was wrong.
+  const bool repeated = !credentials.by_exchange() && passwords_.count(password, now_ms) > 0;
   passwords_.add(password, now_ms, 1);
   if (repeated) {
     return false;

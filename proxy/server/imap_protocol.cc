@@ -21,6 +21,12 @@ imap::SaslMechanism mechanism(config::Mechanism mechanism) {
       return imap::sasl_xoauth2();
     case config::Mechanism::kOauthbearer:
       return imap::sasl_oauthbearer();
+    case config::Mechanism::kScramSha256Plus:
+    case config::Mechanism::kScramSha1Plus:
+    case config::Mechanism::kScramSha256:
+    case config::Mechanism::kScramSha1:
+    case config::Mechanism::kCramMd5:
+      return {std::string(config::name(mechanism))};  // a user source judges
   }
   return imap::sasl_plain();
 }
@@ -33,7 +39,7 @@ void set_mechanisms(const std::vector<config::Mechanism>& offered, const config:
     options.mechanisms.push_back(mechanism(each));
     if (each == config::Mechanism::kPlain || each == config::Mechanism::kLogin) {
       options.login_command = true;
-    } else {
+    } else if (config::by_token(each)) {
       options.max_sasl = login.max_sasl;
     }
   }

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "auth/chain.h"
+#include "auth/exchange.h"
 #include "auth/user_source.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
@@ -47,6 +49,10 @@ struct Login {
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
   GuessGuard::Attempt guess;
   auth::Chain::Ticket ticket;
+  std::unique_ptr<auth::Exchange> exchange;  // while the client proves itself by rounds
+  std::optional<std::string> challenge;      // of it, to go out at the end of the turn
+  bool guarded = false;                      // the guard against guessing has let it pass
+  bool proven = false;                       // the exchange has ended well
   auth::Route route;
   std::size_t pool = 0;  // index, once routed
   BackendSearch search;
@@ -56,16 +62,18 @@ struct Login {
   // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
-  std::string refusal;      // what the client is told; empty: the failure's own words
-  bool last = false;        // the session ends with that
-  unsigned attempts = 0;    // logins that the client has tried
-  bool answer_due = false;  // the failure's reply goes out at the end of the turn
+  std::string refusal;    // what the client is told; empty: the failure's own words
+  bool last = false;      // the session ends with that
+  unsigned attempts = 0;  // logins that the client has tried
+  bool answer_due =
+      false;  // the failure's reply, or the challenge, goes out at the end of the turn
 
   net::Timer pause;
   Pause pause_for = Pause::kNone;
 
   Clock::time_point accepted_at = Clock::now();
-  Clock::time_point asked_at;      // credentials were there
+  Clock::time_point asked_at;      // credentials were there; without what rounds waited for
+  Clock::duration spent{};         // on the exchange's rounds before this one
   Clock::time_point attempted_at;  // the current attempt began
 };
 

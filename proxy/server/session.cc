@@ -102,7 +102,11 @@ void Session::resume() {
   if (relay_) {
     run_relay(0, 0);
   } else if (std::exchange(login_->answer_due, false)) {
-    answer_failure();
+    if (login_->challenge) {
+      send_challenge();
+    } else {
+      answer_failure();
+    }
   }
 }
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "auth/exchange.h"
 #include "auth/user_source.h"
 #include "balance/user_table.h"
 #include "base/address.h"
@@ -83,6 +84,7 @@ class Session final : public ListNode {
   // session_login.cc
   void after_client(ClientLeg::Status status);
   void look_up();
+  void begin_attempt();
   bool take_terms_in_force();
   void ask_sources();
   void on_looked_up(auth::LookupResult result, std::size_t source);
@@ -102,6 +104,14 @@ class Session final : public ListNode {
                   std::optional<std::chrono::milliseconds> own_delay = std::nullopt);
   void answer_failure();
   void hand_over();
+
+  // session_exchange.cc
+  void next_round();
+  void on_round_answered(auth::ExchangeAnswer answer);
+  void send_challenge();
+  void route_known(auth::Route known, std::size_t source);
+  void give_up_exchange();
+  [[nodiscard]] std::string channel_binding() const;
 
   // session_guess.cc
   bool pass_guess_guard();

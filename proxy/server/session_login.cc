@@ -41,10 +41,17 @@ void Session::after_client(ClientLeg::Status status) {
         enter(Phase::kClientLogin);
       }
       client_->want(login_->client.wanted());
+      if (login_->exchange && !login_->client.in_exchange()) {
+        give_up_exchange();
+      }
       return;
     case ClientLeg::Status::kAuthenticate:
       client_->want(login_->client.wanted());
       look_up();
+      return;
+    case ClientLeg::Status::kRound:
+      client_->want(login_->client.wanted());
+      next_round();
       return;
     case ClientLeg::Status::kClose:
       close(login_->client.close_reason(), std::string(login_->client.detail()));
@@ -53,16 +60,21 @@ void Session::after_client(ClientLeg::Status status) {
 }
 
 void Session::look_up() {
+  begin_attempt();
   Login& login = *login_;
   login.asked_at = Login::Clock::now();
   login.credentials = login.client.take_credentials();
-  ++login.attempts;
   user_ = login.credentials.user;
-  take_terms_in_force();
   enter(Phase::kLookUp);
   if (pass_guess_guard()) {
     ask_sources();
   }
+}
+
+void Session::begin_attempt() {
+  give_up_exchange();
+  ++login_->attempts;
+  take_terms_in_force();
 }
 
 // An attempt to log in goes by the configuration in force when it begins; the dialogue with the
@@ -107,6 +119,11 @@ void Session::ask_sources() {
       .proxied = login.client.proxied(),
       .attempt = login.attempts,
   };
+  if (login.exchange) {
+    login.exchange->answer(
+        request, [this](auth::ExchangeAnswer answer) { on_round_answered(std::move(answer)); });
+    return;
+  }
   auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
     on_looked_up(std::move(result.result), result.source);
   });
@@ -120,6 +137,7 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
   note_stage(Stage::kLookup, Login::Clock::now() - login_->asked_at);
   std::visit(Overloaded{
                  [&](auth::Accepted& accepted) { route(std::move(accepted.route), source); },
+                 [&](auth::Known& known) { route_known(std::move(known.route), source); },
                  [&](auth::Rejected& rejected) { reject(std::move(rejected)); },
                  [&](const auth::Unavailable& unavailable) {
                    fail_login(LoginFailure::kLookupUnavailable, unavailable.why);
@@ -350,6 +368,7 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
     count_wrong_password();
   }
   login.failure = failure;
+  login.exchange.reset();
   login.credentials = {};
   login.route = {};
   login.ticket.cancel();

@@ -97,6 +97,7 @@ void Session::report_login_failed(dialogue::LoginFailure failure, std::string_vi
        {"user", printable(user_)},
        {"client", client},
        {"listener", login.context.listener.name},
+       {"mechanism", login.credentials.mechanism},
        {"pool", routed ? std::string_view(login.search.set()->pool) : std::string_view()},
        {"backend", backend},
        {"failure", info.name},

@@ -193,6 +193,7 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
                     .pause = source.breaker.pause,
                     .longest_pause = source.breaker.longest_pause},
         .passes_tokens = source.trusts_backend() && config::proofs(config, source).token};
+    options.hands_out = config::proofs(config, source).stored;
     if (source.sql) {
       options.sql = sql_options(*source.sql);
     }

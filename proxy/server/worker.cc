@@ -62,6 +62,8 @@ void Worker::take_up(NewGeneration news) {
   fresh->chain = std::make_unique<auth::Chain>(
       *timers_, fresh->sources->make_sources(loop_, *timers_, *metrics_),
       fresh->sources->longest_deadline());
+  fresh->exchanges =
+      std::make_unique<auth::Exchanges>(loop_, *fresh->chain, fresh->sources->decoys());
   generation_.swap(fresh);
   if (fresh) {
     retired_.push_back(std::move(fresh));

@@ -7,6 +7,7 @@ import pytest
 from fake_backend import PASSWORD, Script
 from ldap_server import BASE, SEARCHER, SEARCHER_PASSWORD, Slapd, person
 from raw_client import plain_response
+from scram_client import Scram
 from unreachable import Refusing
 
 pytestmark = pytest.mark.servers
@@ -21,6 +22,7 @@ PEOPLE = [
     person("star*", SSHA, mail="star*@example.org"),
     person("twin1", SSHA, mail="twins@example.org"),
     person("twin2", SSHA, mail="twins@example.org"),
+    person("dora", "{CLEARTEXT}sesame", mail="dora@example.org"),
     person("odd", SSHA, mail="odd@example.org", mailHost="no:port:at:all"),
 ]
 
@@ -121,6 +123,22 @@ def test_the_backend_checks_where_ldap_only_says_where_the_mailbox_is(proxied, s
     )
     proxied.logged_in("alice@example.org")
     assert backend.logins() == [(b"alice@example.org", PASSWORD)]
+
+
+def test_a_fetched_password_in_the_clear_serves_scram(proxied, slapd):
+    start(
+        proxied,
+        [slapd.url],
+        proxied.backend(MASTER, forbidden=[b"sesame"]),
+        ldap={"passwords": "fetch"},
+        listeners=[{"name": "imaps", "address": "127.0.0.1:0", "sasl": ["SCRAM-SHA-256"]}],
+    )
+    client = proxied.enter()
+    for user, password in [("dora", "wrong"), ("nobody", "sesame"), ("alice", "sesame")]:
+        exchange = Scram(client, user=f"{user}@example.org", password=password)
+        assert exchange.run().startswith(b"s NO [AUTHENTICATIONFAILED]"), user
+    client = proxied.enter()
+    assert Scram(client, user="dora@example.org", password="sesame").run().startswith(b"s OK")
 
 
 def test_a_certificate_that_is_not_for_the_server_is_no_server(proxied, slapd):

@@ -130,7 +130,7 @@ TEST_F(DirectoryPoolTest, ItEndsWhileOneHangsAndOthersWait) {
 TEST_F(DirectoryPoolTest, AnswersComeToTheLoopsThreadAndToNobodyWhenTheSourceIsGone) {
   make_pool(2, 60s);
   net::Loop loop;
-  auto source = std::make_unique<DirectorySource>(loop, pool_, "sql");
+  auto source = std::make_unique<DirectorySource>(loop, pool_, "sql", true);
   const auto ask_source = [&](std::string_view password, UserSource::Callback done) {
     const dialogue::Credentials credentials{"PLAIN", "alice", Secret(password)};
     source->look_up({credentials, {}, {}, "imaps", "session", true}, std::move(done));

@@ -93,6 +93,8 @@ TEST_F(GuardedSourceTest, TokensPassWhereTheBackendJudgesAndTheClientSaysWhoseTh
   EXPECT_TRUE(guard_->takes(password));
   EXPECT_TRUE(guard_->takes(token));
   EXPECT_FALSE(guard_->takes(nameless));
+  EXPECT_FALSE(guard_->takes({"SCRAM-SHA-256", "alice", Secret()}))
+      << "there is nothing to pass on";
 }
 
 TEST_F(GuardedSourceTest, EveryAnswerPassesThroughAndIsCounted) {

@@ -61,9 +61,37 @@ TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
                           "PLAIN again"));
   EXPECT_THAT(errors_of(file(", sasl: [plain]", "")),
               ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
-                                    "OAUTHBEARER, found 'plain'")));
+                                    "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
+                                    "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, found 'plain'")));
   EXPECT_THAT(errors_of(file(", sasl: []", "")),
               ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
+}
+
+const std::string kMaster = ", master: {user: m, password: p}";
+
+TEST(Mechanisms, ExchangesAreOfferedWhereTheyAreNamedAndASourceHasWhatTheyNeed) {
+  EXPECT_THAT(offered_by(file("", kMaster, kPasswd)), ElementsAre("PLAIN", "LOGIN"));
+  EXPECT_THAT(offered_by(file(", sasl: [SCRAM-SHA-256, CRAM-MD5]", kMaster, kPasswd)),
+              ElementsAre("SCRAM-SHA-256", "CRAM-MD5"));
+  EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-1]", "")),
+              ElementsAre(HasSubstr("(PLAIN, LOGIN), found SCRAM-SHA-1, which takes a source that "
+                                    "knows what is stored of passwords: passwd_file, sql, or "
+                                    "ldap with passwords fetch")));
+}
+
+TEST(Mechanisms, ExchangesAreRefusedWhereTheBackendsNeedThePassword) {
+  EXPECT_THAT(errors_of(file(", sasl: [PLAIN, SCRAM-SHA-256]", "", kPasswd)),
+              ElementsAre("t.yaml:1: listeners[0].sasl[1]: expected mechanisms that tell the "
+                          "password, since users[0] leads to pool main, which has neither a "
+                          "master user nor login secret or external, found SCRAM-SHA-256"));
+  EXPECT_THAT(offered_by(file(", sasl: [SCRAM-SHA-256]", ", login: secret, secret: s", kPasswd)),
+              ElementsAre("SCRAM-SHA-256"));
+}
+
+TEST(Mechanisms, PlusTakesTls13) {
+  EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-256-PLUS]", kMaster, kPasswd)),
+              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected tls.minimum_version 1.3 and a "
+                                    "listener with TLS")));
 }
 
 TEST(Mechanisms, APoolsLoginHasTheKeysThatItNeeds) {

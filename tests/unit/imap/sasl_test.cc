@@ -1,5 +1,6 @@
 #include "imap/sasl.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <memory>
@@ -107,6 +108,16 @@ TEST(Sasl, ASourceMayAskFirstAndRefuseLater) {
                 "<sasl SCRAM-SHA-256 initial>\n+ \r\n<sasl SCRAM-SHA-256 'hello'>\n"
                 "a NO [AUTHENTICATIONFAILED] Authentication failed.\r\n"
                 "<sasl SCRAM-SHA-256 initial>\n+ eA==\r\na BAD Authentication cancelled.\r\n");
+}
+
+TEST(Sasl, AnExchangeWithASourceThatIsGivenUpCountsAsAFailure) {
+  const std::string once = "a AUTHENTICATE SCRAM-SHA-256\r\n*\r\n";
+  const std::string seen =
+      "<sasl SCRAM-SHA-256 initial>\n+ eA==\r\na BAD Authentication cancelled.\r\n";
+  const test::Challenge challenge{"x"};
+  const std::string played = test::play_in_every_cut(
+      {with_riddle(), {once + once + once}, {challenge, challenge, challenge}});
+  EXPECT_THAT(played, testing::StartsWith(std::string(kGreeting) + seen + seen + seen + "* BYE "));
 }
 
 TEST(Sasl, KnowsWhatMayLeaveTheDialogue) {

@@ -51,6 +51,16 @@ TEST(BackendProofTest, TheClientsOwnPasswordGoesAlong) {
   }
 }
 
+TEST(BackendProofTest, AnExchangeLeavesNothingToPassOn) {
+  dialogue::Credentials credentials = by("SCRAM-SHA-256");
+  credentials.secret.clear();
+  for (const BackendLogin login : {BackendLogin::kPassword, BackendLogin::kToken}) {
+    EXPECT_THAT(why_useless(pool_with(login), route(true), credentials),
+                Optional(HasSubstr("needs the client's password")));
+  }
+  EXPECT_EQ(why_useless(pool_with(BackendLogin::kSecret), route(true), credentials), std::nullopt);
+}
+
 TEST(BackendProofTest, ATokenGoesAlongOnlyWhereThePoolSaysSo) {
   const config::Pool tokens = pool_with(BackendLogin::kToken);
   EXPECT_EQ(proven(tokens, true, "XOAUTH2").proof, BackendProof::kXoauth2);

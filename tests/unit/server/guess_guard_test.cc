@@ -223,6 +223,16 @@ TEST_F(GuessGuardTest, WithoutALimitItOnlyGetsSlower) {
   EXPECT_EQ(ask("192.0.2.1", "alice").delay, 10s);
 }
 
+TEST_F(GuessGuardTest, ProofsThatTellNoPasswordAllCount) {
+  GuessGuard::Attempt attempt;
+  static_cast<void>(guard().begin(attempt, IpAddress::parse("203.0.113.9").value(), "alice", now_));
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(guard().failed(attempt, {"SCRAM-SHA-256", "alice", Secret()}, now_)) << i;
+  }
+  EXPECT_TRUE(guard().failed(attempt, {"PLAIN", "alice", Secret("x")}, now_));
+  EXPECT_FALSE(guard().failed(attempt, {"PLAIN", "alice", Secret("x")}, now_));
+}
+
 TEST_F(GuessGuardTest, AFloodOfUsersAndAddressesTakesNoMoreMemoryThanItSays) {
   const std::size_t bytes = guard().bytes();
   EXPECT_EQ(bytes, 6U * 1024 * 16);
