@@ -45,9 +45,9 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
     record.password.emplace(value);
     return {};
   }
-  if (field != "user" && field != "pool" && field != "backend") {
-    return std::unexpected(
-        fmt::format("expected password, user, pool or backend; found '{}'", printable(field, 64)));
+  if (field != "app" && field != "user" && field != "pool" && field != "backend") {
+    return std::unexpected(fmt::format("expected password, app, user, pool or backend; found '{}'",
+                                       printable(field, 64)));
   }
   if (value.empty()) {
     return {};  // as if it were NULL
@@ -57,7 +57,9 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
         fmt::format("{}: expected at most {} bytes of text without control characters; found '{}'",
                     field, kLongestField, printable(value, 64)));
   }
-  if (field == "user") {
+  if (field == "app") {
+    record.route.app_password = value;
+  } else if (field == "user") {
     record.route.user = value;
   } else if (field == "pool") {
     record.route.pool = value;
@@ -69,46 +71,83 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
   return {};
 }
 
-LookupResult RecordChecker::check(std::optional<UserRecord> record, std::string_view user,
+LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_view user,
                                   const Secret& password) {
-  if (!record) {
+  if (records.empty()) {
     if (options_.checks_password && options_.hash_unknown) {
-      burn(password);
+      burn(password, typical_count(user));
     }
     return UnknownHere{};
   }
-  if (record->route.user.empty()) {
-    record->route.user = user;
+  for (UserRecord& record : records) {
+    if (record.route.user.empty()) {
+      record.route.user = user;
+    }
+    record.route.use_master = options_.checks_password;
   }
-  record->route.use_master = options_.checks_password;
   if (!options_.checks_password) {
-    return Accepted{std::move(record->route)};
+    return records.size() == 1 ? Accepted{std::move(records.front().route)}
+                               : refuse("expected one record at most; found several", user);
   }
-  if (!record->password || record->password->empty()) {
-    burn(password);
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  if (records.size() > kMostPasswords) {
+    return refuse(fmt::format("expected at most {} passwords; found more", kMostPasswords), user);
   }
-  const auto hash = PasswordHash::parse(record->password->view());
-  if (!hash) {
-    // Not Unavailable: one user's record says nothing about the database.
-    log::warning("password hash not understood",
-                 {{"source", options_.source}, {"user", user}, {"error", hash.error()}});
-    burn(password);
-    return Rejected{dialogue::LoginFailure::kLookupUnavailable};
+  const Passwords passwords = read(records, user);
+  if (passwords.hashes.empty()) {
+    burn(password, typical_count(user));
+  } else {
+    note(passwords.hashes);
   }
-  if (hash->cost_class().empty()) {
-    burn(password);
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  std::optional<std::size_t> match;
+  for (std::size_t i = 0; i < passwords.hashes.size(); ++i) {
+    if (passwords.hashes[i].matches(password) && !match) {
+      match = i;
+    }
   }
-  note(*hash);
-  if (!hash->matches(password)) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  if (match && !passwords.locked) {
+    return Accepted{std::move(*passwords.routes[*match])};
   }
-  return Accepted{std::move(record->route)};
+  // It may have been the one that was not understood.
+  return Rejected{passwords.all_understood ? dialogue::LoginFailure::kWrongCredentials
+                                           : dialogue::LoginFailure::kLookupUnavailable};
 }
 
-void RecordChecker::burn(const Secret& password) {
-  static_cast<void>(typical().matches(password));
+// A hash that is not understood is no reason to refuse the others.
+RecordChecker::Passwords RecordChecker::read(std::vector<UserRecord>& records,
+                                             std::string_view user) const {
+  Passwords passwords;
+  for (UserRecord& record : records) {
+    if (!record.password || record.password->empty()) {
+      continue;
+    }
+    auto hash = PasswordHash::parse(record.password->view());
+    if (!hash) {
+      log::warning("password hash not understood",
+                   {{"source", options_.source}, {"user", user}, {"error", hash.error()}});
+      passwords.all_understood = false;
+    } else if (!hash->cost_class().empty()) {
+      passwords.hashes.push_back(*std::move(hash));
+      passwords.routes.push_back(&record.route);
+    } else if (!record.route.app_password && record.password->view().starts_with('!')) {
+      passwords.locked = true;
+    }
+  }
+  return passwords;
+}
+
+// Not Unavailable: one user's records say nothing about the database.
+LookupResult RecordChecker::refuse(std::string_view why, std::string_view user) const {
+  log::warning("user record not understood",
+               {{"source", options_.source}, {"user", user}, {"error", why}});
+  return Rejected{dialogue::LoginFailure::kLookupUnavailable};
+}
+
+// Costs as much as a check of an existing user's passwords.
+void RecordChecker::burn(const Secret& password, std::size_t times) {
+  const PasswordHash hash = typical();
+  for (std::size_t i = 0; i < times; ++i) {
+    static_cast<void>(hash.matches(password));
+  }
 }
 
 PasswordHash RecordChecker::typical() {
@@ -116,10 +155,16 @@ PasswordHash RecordChecker::typical() {
   return typical_ ? typical_->clone() : *PasswordHash::parse(kFirstTypical);
 }
 
-void RecordChecker::note(const PasswordHash& hash) {
+std::size_t RecordChecker::typical_count(std::string_view user) {
   const std::lock_guard lock(mutex_);
-  if (!typical_ || typical_->cost_class() != hash.cost_class()) {
-    typical_ = hash.clone();
+  return counts_.draw(user);
+}
+
+void RecordChecker::note(const std::vector<PasswordHash>& hashes) {
+  const std::lock_guard lock(mutex_);
+  counts_.note(hashes.size());
+  if (!typical_ || typical_->cost_class() != hashes.front().cost_class()) {
+    typical_ = hashes.front().clone();
   }
 }
 

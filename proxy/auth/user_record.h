@@ -5,22 +5,26 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "auth/password_counts.h"
 #include "auth/password_hash.h"
 #include "auth/user_source.h"
 #include "base/secret.h"
 
 namespace headgate::auth {
 
-// What a database says about one user.
+// What a database says about one user; one of several where the user has several passwords, each
+// with the route that it opens.
 struct UserRecord {
   std::optional<Secret> password;  // as PasswordHash::parse() takes it
-  Route route;
+  Route route;                     // with the label of an application password
 };
 
-// Sets what a column or an attribute stands for: password, user (the name that the backend login
-// uses), pool, backend (HOST:PORT, or HOST alone where `port` is not 0). The error says what was
-// expected; it never repeats a password.
+// Sets what a column or an attribute stands for: password, app (the label that makes the password
+// one of an application's), user (the name that the backend login uses), pool, backend (HOST:PORT,
+// or HOST alone where `port` is not 0). The error says what was expected; it never repeats a
+// password.
 std::expected<void, std::string> set_field(UserRecord& record, std::string_view field,
                                            std::string_view value, std::uint16_t port = 0);
 
@@ -35,22 +39,33 @@ class RecordChecker {
   };
   explicit RecordChecker(Options options) : options_(std::move(options)) {}
 
-  // `record`: nullopt where the database knows no such user. `user` is for the log.
-  LookupResult check(std::optional<UserRecord> record, std::string_view user,
+  // `records`: none where the database knows no such user. `user` is for the log. All of a user's
+  // passwords are compared, whichever is the right one, so that the time does not tell which.
+  // Whether some hashes are dearer than others is not hidden.
+  LookupResult check(std::vector<UserRecord> records, std::string_view user,
                      const Secret& password);
-
-  // Costs as much as a check of an existing user's password.
-  void burn(const Secret& password);
 
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:
+  // What stands in a user's records.
+  struct Passwords {
+    std::vector<PasswordHash> hashes;
+    std::vector<Route*> routes;  // of these
+    bool locked = false;         // whatever else there is
+    bool all_understood = true;
+  };
+  Passwords read(std::vector<UserRecord>& records, std::string_view user) const;
+  LookupResult refuse(std::string_view why, std::string_view user) const;
+  void burn(const Secret& password, std::size_t times);
   PasswordHash typical();
-  void note(const PasswordHash& hash);
+  std::size_t typical_count(std::string_view user);
+  void note(const std::vector<PasswordHash>& hashes);
 
   const Options options_;
   std::mutex mutex_;
   std::optional<PasswordHash> typical_;  // of those seen, the last one; guarded by mutex_
+  PasswordCounts counts_;                // guarded by mutex_
 };
 
 }  // namespace headgate::auth

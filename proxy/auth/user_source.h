@@ -43,6 +43,8 @@ struct Route {
   // The name that stands in the log and that routes go by, where the client's own word for it is
   // not what counts.
   std::optional<std::string> name = {};
+  // Label of the application password that the client gave instead of the user's own.
+  std::optional<std::string> app_password = {};
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
 };

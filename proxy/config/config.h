@@ -217,6 +217,7 @@ struct Ldap {
   std::string filter;
   LdapPasswords passwords = LdapPasswords::kBind;
   std::string password_attribute = "userPassword";
+  std::string app_password_attribute;
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;

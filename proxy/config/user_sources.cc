@@ -114,7 +114,8 @@ Type<Sql> sql_type() {
               {.example = R"("sslmode='verify-full'")"}),
           key("query", &Sql::query, text("an SQL query", 65536),
               "Asked for each login; gives at most one row, with columns password, user, pool and "
-              "backend or some of them. Placeholders: :user, :local_part, :domain, :ip, :listener.",
+              "backend or some of them, and one more for each application password, with a label "
+              "in a column app. Placeholders: :user, :local_part, :domain, :ip, :listener.",
               {.required = true,
                .example = R"("SELECT password, backend FROM users WHERE name = :user")"}),
           key("connections", &Sql::connections, number(1U, 256U),

@@ -93,6 +93,10 @@ enum class GuessLimit : std::uint8_t { kAddress, kNetwork, kUser, kPair, kParall
 inline constexpr std::array<std::string_view, 5> kGuessLimitNames = {"address", "network", "user",
                                                                      "pair", "parallel"};
 
+// What a user was let in by besides the own password.
+enum class Factor : std::uint8_t { kAppPassword };
+inline constexpr std::array<std::string_view, 1> kFactorNames = {"app_password"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);

@@ -130,6 +130,7 @@ class Session final : public ListNode {
   void report_dialogue();
   void report_attempt_failed();
   [[nodiscard]] std::string backend_name() const;
+  void report_factors();
   void report_login_failed(dialogue::LoginFailure failure, std::string_view detail);
   void report_end(dialogue::CloseReason reason, std::string_view detail);
   void count_relayed();

@@ -151,6 +151,7 @@ void Session::route(auth::Route route, std::size_t source) {
     ask_sources();
     return;
   }
+  report_factors();
   const config::Pool& pool = snapshot().config.pools[login.pool];
   if (const auto why = why_useless(pool, login.route, login.credentials)) {
     fail_login(LoginFailure::kBackendMisconfigured, *why);

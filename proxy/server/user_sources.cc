@@ -85,6 +85,7 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   options->filter = ldap.filter;
   options->passwords = passwords_of(ldap.passwords);
   options->password_attribute = ldap.password_attribute;
+  options->app_password_attribute = ldap.app_password_attribute;
   options->user_attribute = ldap.user_attribute;
   options->pool_attribute = ldap.pool_attribute;
   options->backend_attribute = ldap.backend_attribute;
