@@ -11,8 +11,8 @@ namespace {
 
 std::vector<std::string> attributes_of(const LdapOptions& options) {
   std::vector<std::string> attributes;
-  for (const std::string* attribute :
-       {&options.user_attribute, &options.pool_attribute, &options.backend_attribute}) {
+  for (const std::string* attribute : {&options.user_attribute, &options.pool_attribute,
+                                       &options.backend_attribute, &options.totp_attribute}) {
     if (!attribute->empty()) {
       attributes.push_back(*attribute);
     }
@@ -49,13 +49,14 @@ LookupResult LdapDirectory::look_up(const LoginRequest& request) {
     return std::move(found.error());
   }
   if (passwords == LdapPasswords::kBind) {
-    return check_by_bind(*std::move(found), credentials.user, credentials.secret);
+    return check_by_bind(*std::move(found), request);
   }
   std::vector<UserRecord> records;
   if (*found) {
     records = std::move((*found)->records);
   }
-  return shared_->checker.check(std::move(records), credentials.user, credentials.secret);
+  return shared_->checker.check(std::move(records), credentials.user, credentials.secret,
+                                request.login());
 }
 
 LookupResult LdapDirectory::explain(std::string_view user) {
@@ -110,7 +111,8 @@ std::expected<std::vector<UserRecord>, std::string> LdapDirectory::records_of(
   const std::pair<std::string_view, const std::string&> fields[] = {
       {"user", options.user_attribute},
       {"pool", options.pool_attribute},
-      {"backend", options.backend_attribute}};
+      {"backend", options.backend_attribute},
+      {"totp", options.totp_attribute}};
   for (const auto& [field, attribute] : fields) {
     const auto values = entry.values.find(attribute);
     if (attribute.empty() || values == entry.values.end()) {
@@ -163,10 +165,21 @@ LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry>
 }
 
 // An unknown user costs a bind as well, as somebody who cannot be there.
-LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, std::string_view user,
-                                          const Secret& password) {
-  const auto bound =
-      bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base, password);
+LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, const LoginRequest& request) {
+  const dialogue::Credentials& credentials = request.credentials;
+  std::optional<TotpSecret> totp;
+  if (found) {
+    auto known = shared_->checker.totp_of(found->records, credentials.user);
+    if (!known) {
+      return std::move(known.error());
+    }
+    totp = *std::move(known);
+  }
+  const std::string login = request.login();
+  const CodeCheck code(shared_->checker.options().codes, totp ? &*totp : nullptr,
+                       credentials.secret, login);
+  const auto bound = bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base,
+                             code.password(false));
   if (!bound && !bound.error().refused) {
     return Unavailable{bound.error().why};
   }
@@ -174,14 +187,14 @@ LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, std::strin
     return UnknownHere{};
   }
   if (!bound) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return code.answer(std::nullopt);
   }
   Route route = std::move(found->records.front().route);
   if (route.user.empty()) {
-    route.user = user;
+    route.user = credentials.user;
   }
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return code.answer(std::move(route));
 }
 
 std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,

@@ -36,6 +36,7 @@ struct LdapOptions {
   std::string password_attribute = "userPassword";
   // Empty: none.
   std::string app_password_attribute;
+  std::string totp_attribute;
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
@@ -74,8 +75,7 @@ class LdapDirectory : public Directory {
   std::expected<std::vector<UserRecord>, std::string> records_of(
       const LdapConnection::Entry& entry) const;
   Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
-  LookupResult check_by_bind(std::optional<Found> found, std::string_view user,
-                             const Secret& password);
+  LookupResult check_by_bind(std::optional<Found> found, const LoginRequest& request);
   std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
 
   const std::shared_ptr<Shared> shared_;

@@ -112,7 +112,8 @@ void PasswdFile::refresh() {
 }
 
 // All of a user's passwords are compared, whichever is the right one: see RecordChecker::check().
-LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown) {
+LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown,
+                               const CodeRules& codes, std::string_view login) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);
   if (entry == nullptr) {
@@ -125,22 +126,23 @@ LookupResult PasswdFile::check(std::string_view user, const Secret& password, bo
     burn(*table, password, 1);
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  bool matches = entry->hash.matches(password);
+  const CodeCheck code(codes, entry->totp ? &*entry->totp : nullptr, password, login);
+  bool matches = entry->hash.matches(code.password(false));
   const std::string* app = nullptr;
   for (const PasswdEntry::AppPassword& each : entry->apps) {
-    if (each.hash.matches(password) && !matches) {
+    if (each.hash.matches(code.password(true)) && !matches) {
       matches = true;
       app = &each.label;
     }
   }
-  if (!matches || entry->locked) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  std::optional<Route> route;
+  if (matches && !entry->locked) {
+    route = entry->route;
+    if (app != nullptr) {
+      route->app_password = *app;
+    }
   }
-  Route route = entry->route;
-  if (app != nullptr) {
-    route.app_password = *app;
-  }
-  return Accepted{std::move(route)};
+  return code.answer(std::move(route));
 }
 
 LookupResult PasswdFile::explain(std::string_view user) {

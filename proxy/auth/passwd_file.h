@@ -35,7 +35,9 @@ class PasswdFile {
   std::shared_ptr<const PasswdTable> current(Clock::time_point now = Clock::now());
 
   // UnknownHere takes as long as a wrong password when `hash_unknown` is set.
-  LookupResult check(std::string_view user, const Secret& password, bool hash_unknown);
+  // `login`: see UsedCodes.
+  LookupResult check(std::string_view user, const Secret& password, bool hash_unknown,
+                     const CodeRules& codes = {}, std::string_view login = {});
   LookupResult explain(std::string_view user);
 
   [[nodiscard]] const std::string& path() const { return path_; }

@@ -49,15 +49,17 @@ using Problem = std::optional<std::string>;
 
 constexpr std::size_t kLongestLabel = 64;
 
-Problem take_field(std::string_view word, Route& route) {
+Problem take_field(std::string_view word, PasswdEntry& entry) {
+  Route& route = entry.route;
   const std::string_view key = take_until(word, '=');
   const std::string_view value = word;
   if (key.starts_with("userdb_")) {
     return std::nullopt;
   }
-  if (key != "pool" && key != "backend" && key != "backend_user" && key != "app") {
-    return fmt::format("expected pool=, backend=, backend_user=, app= or userdb_…; found '{}'",
-                       printable(key, 64));
+  if (key != "pool" && key != "backend" && key != "backend_user" && key != "app" && key != "totp") {
+    return fmt::format(
+        "expected pool=, backend=, backend_user=, app=, totp= or userdb_…; found '{}'",
+        printable(key, 64));
   }
   if (value.empty()) {
     return fmt::format("expected a value behind {}=; found nothing", key);
@@ -66,7 +68,13 @@ Problem take_field(std::string_view word, Route& route) {
     return fmt::format("app: expected a label of at most {} bytes; found {}", kLongestLabel,
                        value.size());
   }
-  if (key == "app") {
+  if (key == "totp") {
+    auto secret = TotpSecret::parse(value);
+    if (!secret) {
+      return "totp: " + secret.error();
+    }
+    entry.totp = *std::move(secret);
+  } else if (key == "app") {
     route.app_password = value;
   } else if (key == "pool") {
     route.pool = value;
@@ -109,7 +117,7 @@ std::expected<std::pair<std::string_view, PasswdEntry>, std::string> parse_line(
     if (word.empty()) {
       continue;
     }
-    if (Problem problem = take_field(word, entry.route)) {
+    if (Problem problem = take_field(word, entry)) {
       return std::unexpected(*std::move(problem));
     }
   }
@@ -117,9 +125,10 @@ std::expected<std::pair<std::string_view, PasswdEntry>, std::string> parse_line(
   if (!renamed) {
     entry.route.user = user;
   }
-  if (entry.route.app_password && (entry.route.pool || entry.route.backend || renamed)) {
+  if (entry.route.app_password &&
+      (entry.route.pool || entry.route.backend || entry.totp || renamed)) {
     return std::unexpected(
-        "expected app= alone, since the user's own line says where the mailbox is; found more");
+        "expected app= alone, since the user's own line has the rest; found more");
   }
   return std::pair{user, std::move(entry)};
 }

@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/one_time_code.h"
 #include "auth/password_counts.h"
 #include "auth/password_hash.h"
 #include "auth/user_source.h"
@@ -26,6 +27,7 @@ struct PasswdEntry {
   int line = 0;
   bool locked = false;  // nothing opens it, application passwords included
   std::vector<AppPassword> apps;
+  std::optional<TotpSecret> totp = {};
 };
 
 // What is wrong with one line of a passwd file.
@@ -40,8 +42,8 @@ struct PasswdError {
 //   user:hash:extra                               (the third field holds a '=')
 //
 // `extra` are words separated by spaces: pool=NAME, backend=HOST:PORT, backend_user=NAME (login
-// name at the backend), and userdb_…, which are for Dovecot alone. Lines that are empty or begin
-// with
+// name at the backend), totp=BASE32 (the secret of the user's authenticator), and userdb_…, which
+// are for Dovecot alone. Lines that are empty or begin with
 // '#' are skipped. User names are unique without regard to the case of ASCII letters, but for lines
 // with app=LABEL alone as `extra`: these are application passwords of a user who has a line of his
 // own, each with a label of its own, at most kMostPasswords with the user's. They open what that

@@ -35,14 +35,15 @@ Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shar
                                          options.guard.deadline);
 }
 
-Pool open_sql(const SourceOptions& options, bool last) {
+Pool open_sql(const SourceOptions& options, bool last, const CodeRules& codes) {
   auto query = SqlQuery::parse(options.sql->query);
   if (!query) {
     return std::unexpected(Errors{options.name + ": query: " + query.error()});
   }
   RecordChecker::Options checks{.source = options.name,
                                 .checks_password = options.sql->checks_password,
-                                .hash_unknown = last};
+                                .hash_unknown = last,
+                                .codes = codes};
   const std::shared_ptr<SqlDirectory::Shared> shared(new SqlDirectory::Shared{
       .options = std::move(*options.sql),
       .query = *std::move(query),
@@ -51,7 +52,7 @@ Pool open_sql(const SourceOptions& options, bool last) {
   return make_pool<SqlDirectory>(options, shared, shared->options.connections);
 }
 
-Pool open_ldap(const SourceOptions& options, bool last) {
+Pool open_ldap(const SourceOptions& options, bool last, const CodeRules& codes) {
   auto filter = LdapFilter::parse(options.ldap->filter);
   if (!filter) {
     return std::unexpected(Errors{options.name + ": filter: " + filter.error()});
@@ -61,7 +62,8 @@ Pool open_ldap(const SourceOptions& options, bool last) {
   RecordChecker::Options checks{
       .source = options.name,
       .checks_password = options.ldap->passwords != LdapPasswords::kBackend,
-      .hash_unknown = last};
+      .hash_unknown = last,
+      .codes = codes};
   const std::shared_ptr<LdapDirectory::Shared> shared(
       new LdapDirectory::Shared{.options = std::move(*options.ldap),
                                 .filter = *std::move(filter),
@@ -89,9 +91,9 @@ Pool open_pam(const SourceOptions& options, bool last) {
   return make_pool<PamDirectory>(options, shared, pam.processes);
 }
 
-Pool open_pool(const SourceOptions& options, bool last) {
-  return options.kind == SourceKind::kSql    ? open_sql(options, last)
-         : options.kind == SourceKind::kLdap ? open_ldap(options, last)
+Pool open_pool(const SourceOptions& options, bool last, const CodeRules& codes) {
+  return options.kind == SourceKind::kSql    ? open_sql(options, last, codes)
+         : options.kind == SourceKind::kLdap ? open_ldap(options, last, codes)
                                              : open_pam(options, last);
 }
 
@@ -142,11 +144,13 @@ bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
 std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
                                                          const SharedSources* before) {
   SharedSources shared;
+  shared.used_codes_ = before != nullptr ? before->used_codes_ : std::make_shared<UsedCodes>();
   Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
     source.options = option;
     source.last = is_last(options, shared.sources_.size() - 1);
+    source.codes = {.used = shared.used_codes_, .apps = option.apps_need_code};
     source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
     if (option.cache) {
       source.cache = std::make_shared<LookupCache>(*option.cache);
@@ -194,7 +198,7 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap ||
              source.options.kind == SourceKind::kPam) {
-    auto pool = open_pool(source.options, source.last);
+    auto pool = open_pool(source.options, source.last, source.codes);
     if (!pool) {
       return std::unexpected(std::move(pool.error()));
     }
@@ -218,7 +222,7 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
     case SourceKind::kBackend:
       return std::make_unique<BackendSource>();
     case SourceKind::kPasswdFile:
-      return std::make_unique<PasswdFileSource>(loop, source.file, source.last);
+      return std::make_unique<PasswdFileSource>(loop, source.file, source.last, source.codes);
     case SourceKind::kSql:
       return std::make_unique<DirectorySource>(loop, source.pool, "sql");
     case SourceKind::kLdap:

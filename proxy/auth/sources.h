@@ -49,6 +49,7 @@ struct SourceOptions {
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
+  bool apps_need_code = true;         // kPasswdFile, kSql, kLdap; see CodeRules
   // The source of this name among those before has the very same options: see load().
   bool unchanged = false;
 };
@@ -61,7 +62,8 @@ class PasswdFile;
 // look-ups under way, so the last one to let go of it must not be a worker.
 class SharedSources {
  public:
-  // All errors of all files, each "FILE:LINE: what was expected". Blocks. Connections, breaker and
+  // All errors of all files, each "FILE:LINE: what was expected". Blocks. Which one-time codes were
+  // used is known from `before` on; connections, breaker and
   // cache of a source that is unchanged since `before` go on; files are read in any case.
   static std::expected<SharedSources, std::vector<std::string>> load(
       const std::vector<SourceOptions>& options, const SharedSources* before = nullptr);
@@ -88,6 +90,7 @@ class SharedSources {
   struct Source {
     SourceOptions options;
     bool last = false;
+    CodeRules codes;
     std::shared_ptr<PasswdFile> file;
     std::shared_ptr<DirectoryPool> pool;
     std::shared_ptr<AuthHttpServers> auth_http;
@@ -104,6 +107,7 @@ class SharedSources {
   void take_over(Source& source) const;
 
   std::vector<Source> sources_;
+  std::shared_ptr<UsedCodes> used_codes_;
 };
 
 }  // namespace headgate::auth

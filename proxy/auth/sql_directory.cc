@@ -143,7 +143,8 @@ LookupResult SqlDirectory::look_up(const LoginRequest& request) {
   if (!found) {
     return std::move(found.error());
   }
-  return shared_->checker.check(*std::move(found), user, request.credentials.secret);
+  return shared_->checker.check(*std::move(found), user, request.credentials.secret,
+                                request.login());
 }
 
 LookupResult SqlDirectory::explain(std::string_view user) {

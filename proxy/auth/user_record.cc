@@ -45,9 +45,15 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
     record.password.emplace(value);
     return {};
   }
+  if (field == "totp") {
+    if (!value.empty()) {
+      record.totp.emplace(value);
+    }
+    return {};
+  }
   if (field != "app" && field != "user" && field != "pool" && field != "backend") {
-    return std::unexpected(fmt::format("expected password, app, user, pool or backend; found '{}'",
-                                       printable(field, 64)));
+    return std::unexpected(fmt::format(
+        "expected password, app, totp, user, pool or backend; found '{}'", printable(field, 64)));
   }
   if (value.empty()) {
     return {};  // as if it were NULL
@@ -72,7 +78,7 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
 }
 
 LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_view user,
-                                  const Secret& password) {
+                                  const Secret& password, std::string_view login) {
   if (records.empty()) {
     if (options_.checks_password && options_.hash_unknown) {
       burn(password, typical_count(user));
@@ -85,13 +91,25 @@ LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_v
     }
     record.route.use_master = options_.checks_password;
   }
+  if (records.size() > (options_.checks_password ? kMostPasswords : 1)) {
+    return refuse(options_.checks_password
+                      ? fmt::format("expected at most {} passwords; found more", kMostPasswords)
+                      : std::string("expected one record at most; found several"),
+                  user);
+  }
+  const auto totp = totp_of(records, user);
+  if (!totp) {
+    return totp.error();
+  }
+  const CodeCheck code(options_.codes, *totp ? &**totp : nullptr, password, login);
   if (!options_.checks_password) {
-    return records.size() == 1 ? Accepted{std::move(records.front().route)}
-                               : refuse("expected one record at most; found several", user);
+    return code.answer(std::move(records.front().route));
   }
-  if (records.size() > kMostPasswords) {
-    return refuse(fmt::format("expected at most {} passwords; found more", kMostPasswords), user);
-  }
+  return compare(records, user, password, code);
+}
+
+LookupResult RecordChecker::compare(std::vector<UserRecord>& records, std::string_view user,
+                                    const Secret& password, const CodeCheck& code) {
   const Passwords passwords = read(records, user);
   if (passwords.hashes.empty()) {
     burn(password, typical_count(user));
@@ -100,16 +118,39 @@ LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_v
   }
   std::optional<std::size_t> match;
   for (std::size_t i = 0; i < passwords.hashes.size(); ++i) {
-    if (passwords.hashes[i].matches(password) && !match) {
+    const bool app = passwords.routes[i]->app_password.has_value();
+    if (passwords.hashes[i].matches(code.password(app)) && !match) {
       match = i;
     }
   }
-  if (match && !passwords.locked) {
-    return Accepted{std::move(*passwords.routes[*match])};
+  if (!match && !passwords.all_understood) {
+    // It may have been the one that was not understood.
+    return Rejected{dialogue::LoginFailure::kLookupUnavailable};
   }
-  // It may have been the one that was not understood.
-  return Rejected{passwords.all_understood ? dialogue::LoginFailure::kWrongCredentials
-                                           : dialogue::LoginFailure::kLookupUnavailable};
+  std::optional<Route> route;
+  if (match && !passwords.locked) {
+    route = std::move(*passwords.routes[*match]);
+  }
+  return code.answer(std::move(route));
+}
+
+std::expected<std::optional<TotpSecret>, LookupResult> RecordChecker::totp_of(
+    const std::vector<UserRecord>& records, std::string_view user) const {
+  const Secret* written = nullptr;
+  for (const UserRecord& record : records) {
+    if (record.totp && written != nullptr && !record.totp->equals(written->view())) {
+      return std::unexpected(refuse("totp: expected one secret; found several", user));
+    }
+    written = record.totp ? &*record.totp : written;
+  }
+  if (written == nullptr) {
+    return std::nullopt;
+  }
+  auto secret = TotpSecret::parse(written->view());
+  if (!secret) {
+    return std::unexpected(refuse("totp: " + secret.error(), user));
+  }
+  return std::optional(*std::move(secret));
 }
 
 // A hash that is not understood is no reason to refuse the others.

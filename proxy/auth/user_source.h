@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
+#include "metrics/labels.h"
 
 namespace headgate::auth {
 
@@ -30,6 +31,11 @@ struct LoginRequest {
   std::string_view protocol = "imap";
   bool proxied = false;  // the addresses are those of a PROXY header
   unsigned attempt = 1;  // which login of this connection, from 1
+
+  // What this login is called, in all questions about it.
+  [[nodiscard]] std::string login() const {
+    return std::string(session_id) + "/" + std::to_string(attempt);
+  }
 };
 
 // Who the user is for the backend, and where the mailbox lives.
@@ -45,6 +51,8 @@ struct Route {
   std::optional<std::string> name = {};
   // Label of the application password that the client gave instead of the user's own.
   std::optional<std::string> app_password = {};
+  // So many bytes at the end of the client's password were a one-time code.
+  std::size_t code_length = 0;
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
 };
@@ -62,6 +70,8 @@ struct Rejected {
   // How long the reply waits, instead of login.failure_delay.
   std::optional<std::chrono::milliseconds> delay = {};
   bool last = false;  // the connection ends with the reply
+  // A right password was not enough; what was the matter with the code.
+  std::optional<metrics::Factor> factor = {};
 };
 // Not known yet: the same question again, to all sources, after this time.
 struct AskAgain {

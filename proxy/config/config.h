@@ -218,6 +218,7 @@ struct Ldap {
   LdapPasswords passwords = LdapPasswords::kBind;
   std::string password_attribute = "userPassword";
   std::string app_password_attribute;
+  std::string totp_attribute;
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
@@ -295,6 +296,7 @@ struct UserSource {
   // Empty: the first pool (auth_http alone).
   std::string pool;  // where users of this source go unless a route or the source says otherwise
   std::string path;  // passwd_file
+  bool app_passwords_need_code = true;  // passwd_file, sql, ldap
   milliseconds deadline{10000};
   std::size_t max_parallel = 64;  // each worker
   std::size_t max_queue = 1000;   // each worker

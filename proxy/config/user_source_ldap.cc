@@ -92,6 +92,11 @@ std::vector<Key<Ldap>> search_keys() {
       key("app_password_attribute", &Ldap::app_password_attribute, text("the name of an attribute"),
           "fetch: which attribute has the hashes of application passwords. Not set: none.",
           {.example = "appPassword"}),
+      key("totp_attribute", &Ldap::totp_attribute, text("the name of an attribute"),
+          "Attribute with the secret of the user's authenticator, in base32; who has it appends "
+          "the "
+          "code to the password. Not set: none.",
+          {.example = "totpSecret"}),
       key("user_attribute", &Ldap::user_attribute, text("the name of an attribute"),
           "Attribute with the name for the backend login. Not set: the name that the client gave.",
           {.example = "uid"}),

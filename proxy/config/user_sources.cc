@@ -115,7 +115,8 @@ Type<Sql> sql_type() {
           key("query", &Sql::query, text("an SQL query", 65536),
               "Asked for each login; gives at most one row, with columns password, user, pool and "
               "backend or some of them, and one more for each application password, with a label "
-              "in a column app. Placeholders: :user, :local_part, :domain, :ip, :listener.",
+              "in a column app; totp is the secret of the user's authenticator. Placeholders: "
+              ":user, :local_part, :domain, :ip, :listener.",
               {.required = true,
                .example = R"("SELECT password, backend FROM users WHERE name = :user")"}),
           key("connections", &Sql::connections, number(1U, 256U),
@@ -258,6 +259,13 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
   if (source.kind != SourceKind::kAuthHttp && !reader.has(path + ".pool")) {
     reader.refuse(path + ".pool", "the name of a pool, found nothing");
   }
+  const bool reads_hashes = source.kind == SourceKind::kPasswdFile ||
+                            source.kind == SourceKind::kSql || source.kind == SourceKind::kLdap;
+  if (!reads_hashes && reader.has(path + ".app_passwords_need_code")) {
+    reader.refuse(path + ".app_passwords_need_code",
+                  fmt::format("nothing with source {}, only with passwd_file, sql and ldap",
+                              name(source.kind)));
+  }
   check_http(reader, path, source);
   if (source.oauth && reader.has(path + ".oauth.timeout") &&
       source.oauth->timeout > source.deadline) {
@@ -334,6 +342,9 @@ Type<UserSource> source_type() {
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
           key("oauth", &UserSource::oauth, oauth_type(), "oauth: how tokens are checked."),
           key("pam", &UserSource::pam, pam_type(), "pam: which modules are asked."),
+          key("app_passwords_need_code", &UserSource::app_passwords_need_code, boolean(),
+              "passwd_file, sql, ldap: whether users with an authenticator append its code to "
+              "application passwords too. false: these are for phones and programs that cannot."),
           key("deadline", &UserSource::deadline, duration(50ms, 5min),
               "How long an answer may take; then the client gets [UNAVAILABLE]."),
           key("max_parallel", &UserSource::max_parallel,

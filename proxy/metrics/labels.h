@@ -93,9 +93,17 @@ enum class GuessLimit : std::uint8_t { kAddress, kNetwork, kUser, kPair, kParall
 inline constexpr std::array<std::string_view, 5> kGuessLimitNames = {"address", "network", "user",
                                                                      "pair", "parallel"};
 
-// What a user was let in by besides the own password.
-enum class Factor : std::uint8_t { kAppPassword };
-inline constexpr std::array<std::string_view, 1> kFactorNames = {"app_password"};
+// What decided a login besides the user's own password.
+enum class Factor : std::uint8_t {
+  kAppPassword,
+  kTotp,          // a one-time code behind a password: right; the others: the password was right
+  kTotpMissing,   // there was none
+  kTotpWrong,     // it was not one of this time
+  kTotpReplayed,  // it, or a later one, had been used before
+  kTotpOverload,  // no room to note that it is used
+};
+inline constexpr std::array<std::string_view, 6> kFactorNames = {
+    "app_password", "totp", "totp_missing", "totp_wrong", "totp_replayed", "totp_overload"};
 
 template <typename Enum>
 constexpr std::size_t index(Enum value) {

@@ -152,6 +152,11 @@ void Session::route(auth::Route route, std::size_t source) {
     return;
   }
   report_factors();
+  if (login.route.code_length > 0) {
+    // The backend must not see the code.
+    const std::string_view both = login.credentials.secret.view();
+    login.credentials.secret = Secret(both.substr(0, both.size() - login.route.code_length));
+  }
   const config::Pool& pool = snapshot().config.pools[login.pool];
   if (const auto why = why_useless(pool, login.route, login.credentials)) {
     fail_login(LoginFailure::kBackendMisconfigured, *why);
@@ -338,6 +343,9 @@ void Session::reject(auth::Rejected rejected) {
   Login& login = *login_;
   login.refusal = std::move(rejected.text);
   login.last = rejected.last;
+  if (rejected.factor) {
+    worker_.metrics().factors[metrics::index(*rejected.factor)].add();
+  }
   fail_login(rejected.failure, rejected.detail.empty() ? login.refusal : rejected.detail,
              rejected.delay);
 }

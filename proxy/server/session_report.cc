@@ -82,6 +82,9 @@ std::string Session::backend_name() const {
 // What besides the own password has let the user in.
 void Session::report_factors() {
   const Login& login = *login_;
+  if (login.route.code_length > 0) {
+    worker_.metrics().factors[metrics::index(metrics::Factor::kTotp)].add();
+  }
   if (!login.route.app_password) {
     return;
   }

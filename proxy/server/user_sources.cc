@@ -86,6 +86,7 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   options->passwords = passwords_of(ldap.passwords);
   options->password_attribute = ldap.password_attribute;
   options->app_password_attribute = ldap.app_password_attribute;
+  options->totp_attribute = ldap.totp_attribute;
   options->user_attribute = ldap.user_attribute;
   options->pool_attribute = ldap.pool_attribute;
   options->backend_attribute = ldap.backend_attribute;
@@ -186,6 +187,7 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     options.name = source.name;
     options.unchanged = before != nullptr && is_in(*before, source);
     options.path = source.path;
+    options.apps_need_code = source.app_passwords_need_code;
     options.guard = {
         .deadline = source.deadline,
         .max_parallel = source.max_parallel,

@@ -138,6 +138,15 @@ TEST(PasswdTable, LinesWithALabelAreApplicationPasswordsOfTheUser) {
   EXPECT_TRUE(table.find("bob")->locked);
 }
 
+TEST(PasswdTable, AUsersLineMayHoldTheSecretOfAnAuthenticator) {
+  const PasswdTable table = parsed("alice:{PLAIN}x:totp=JBSWY3DPEHPK3PXP pool=west\n");
+  ASSERT_NE(table.find("alice"), nullptr);
+  EXPECT_TRUE(table.find("alice")->totp.has_value());
+  const auto broken = PasswdTable::parse("alice:{PLAIN}x:totp=0189\n");
+  ASSERT_FALSE(broken);
+  EXPECT_THAT(broken.error().front().what, HasSubstr("totp: expected base32"));
+}
+
 TEST(PasswdTable, AnApplicationPasswordThatMakesNoSenseIsRefused) {
   const auto error_of = [](std::string_view text) {
     const auto table = PasswdTable::parse(text);

@@ -145,6 +145,41 @@ TEST(RecordChecker, AHashThatIsNoneLeavesTheOtherPasswordsGood) {
   EXPECT_EQ(std::get<Rejected>(check("x")).failure, LoginFailure::kLookupUnavailable);
 }
 
+TEST(RecordChecker, ASecretHoldsForAllOfAUsersPasswordsAndTwoSecretsAreAnError) {
+  RecordChecker checker({.source = "sql", .codes = {}});
+  const auto check = [&](std::string_view one, std::string_view two) {
+    UserRecord own = record_of("{PLAIN}one");
+    UserRecord phone = app_password("phone", "{PLAIN}two");
+    EXPECT_TRUE(set_field(own, "totp", one));
+    EXPECT_TRUE(set_field(phone, "totp", two));
+    return checker.check(all(std::move(own), std::move(phone)), "alice", Secret("two"));
+  };
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(std::get<Rejected>(check("JBSWY3DPEHPK3PXP", "GEZDGNBVGY3TQOJQ")).failure,
+            LoginFailure::kLookupUnavailable);
+  EXPECT_EQ(std::get<Rejected>(check("0189", "")).failure, LoginFailure::kLookupUnavailable);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("expected one secret; found several"));
+  EXPECT_THAT(log, Not(HasSubstr("JBSWY3DP")));
+}
+
+TEST(RecordChecker, ARightPasswordWithoutItsCodeIsAWrongPassword) {
+  const auto used = std::make_shared<UsedCodes>();
+  RecordChecker checker({.source = "sql", .codes = {.used = used, .apps = false}});
+  const auto check = [&](std::string_view password) {
+    UserRecord own = record_of("{PLAIN}one");
+    EXPECT_TRUE(set_field(own, "totp", "JBSWY3DPEHPK3PXP"));
+    return checker.check(all(std::move(own), app_password("phone", "{PLAIN}two")), "alice",
+                         Secret(password));
+  };
+  const auto missing = std::get<Rejected>(check("one"));
+  EXPECT_EQ(missing.failure, LoginFailure::kWrongCredentials);
+  EXPECT_EQ(missing.text, "");
+  EXPECT_EQ(missing.factor, metrics::Factor::kTotpMissing);
+  EXPECT_EQ(std::get<Rejected>(check("three123456")).factor, std::nullopt);
+  EXPECT_EQ(std::get<Accepted>(check("two")).route.code_length, 0U);
+}
+
 TEST(RecordChecker, WhereTheBackendChecksNoMasterUserIsUsed) {
   RecordChecker checker({.source = "sql", .checks_password = false});
   const auto result = checker.check(with_password("{PLAIN}one"), "alice", Secret("two"));
