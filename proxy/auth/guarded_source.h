@@ -39,7 +39,8 @@ class GuardedSource : public UserSource {
 
   void look_up(const LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
-    return source_->takes(credentials) || (options_.passes_tokens && !credentials.user.empty());
+    return source_->takes(credentials) ||
+           (options_.passes_tokens && credentials.by_token() && !credentials.user.empty());
   }
   LookupResult explain(std::string_view user) override { return source_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return source_->name(); }

@@ -134,6 +134,9 @@ std::expected<std::vector<UserRecord>, std::string> LdapDirectory::records_of(
       UserRecord& record = records.emplace_back();
       record.password = password.clone();
       record.route = first.route;
+      if (first.totp) {
+        record.totp = first.totp->clone();
+      }
       if (attribute == &options.app_password_attribute) {
         record.route.app_password = *attribute;  // such a password has no name of its own
       }

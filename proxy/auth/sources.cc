@@ -128,23 +128,49 @@ std::expected<void, Errors> check_keys_file(const SourceOptions& options) {
   return {};
 }
 
-// Whether none behind this one can know the user whom it does not: those that take tokens alone are
-// never asked about one who comes with a password.
+// An error in the rule that makes a certificate's name a user's.
+std::expected<void, Errors> check_certificate(const SourceOptions& options) {
+  const CertificateOptions& rule = *options.certificate;
+  const std::size_t groups = rule.pattern ? rule.pattern->mark_count() : 0;
+  if (!is_name_template(rule.rewrite, groups)) {
+    return std::unexpected(Errors{fmt::format(
+        "{}: certificate.rewrite: expected {{user}}, {{local_part}}, {{domain}} or a group of the "
+        "pattern, {{1}} to {{{}}}, as all that stands in braces",
+        options.name, groups)});
+  }
+  return {};
+}
+
+// Which credentials a source judges, of which each has one kind.
+enum class Judges : std::uint8_t { kPasswords, kTokens, kCertificates };
+
+Judges judges(const SourceOptions& source) {
+  return source.kind == SourceKind::kOauth         ? Judges::kTokens
+         : source.kind == SourceKind::kCertificate ? Judges::kCertificates
+                                                   : Judges::kPasswords;
+}
+
+// Whether none behind this one can know the user whom it does not: none of those is asked that
+// judge other credentials. But a source that leaves the judging to the backend may take tokens.
 bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
-  const auto behind = std::span(all).subspan(at + 1);
-  return all[at].kind == SourceKind::kOauth
-             ? behind.empty()
-             : std::ranges::all_of(behind, [](const SourceOptions& source) {
-                 return source.kind == SourceKind::kOauth;
-               });
+  return std::ranges::none_of(std::span(all).subspan(at + 1), [&](const SourceOptions& source) {
+    return judges(source) == judges(all[at]) ||
+           (judges(all[at]) == Judges::kTokens && judges(source) == Judges::kPasswords);
+  });
 }
 
 }  // namespace
 
-std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
-                                                         const SharedSources* before) {
+std::expected<SharedSources, Errors> SharedSources::load(
+    const std::vector<SourceOptions>& options, const SharedSources* before,
+    std::shared_ptr<const PolicyOptions> policy) {
   SharedSources shared;
   shared.used_codes_ = before != nullptr ? before->used_codes_ : std::make_shared<UsedCodes>();
+  if (policy && before != nullptr && before->policy_ && policy->same(*before->policy_->options)) {
+    shared.policy_ = before->policy_;
+  } else if (policy) {
+    shared.policy_ = std::make_shared<PolicyServer>(std::move(policy));
+  }
   Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
@@ -212,6 +238,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
     }
     return check_keys_file(source.options);
+  } else if (source.options.kind == SourceKind::kCertificate) {
+    return check_certificate(source.options);
   }
   return {};
 }
@@ -235,6 +263,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<AuthHttpSource>(loop, timers, source.auth_http);
     case SourceKind::kOauth:
       return std::make_unique<OauthSource>(loop, timers, source.oauth, source.last);
+    case SourceKind::kCertificate:
+      return std::make_unique<CertificateSource>(source.options.certificate, source.last);
   }
   return nullptr;
 }
@@ -255,7 +285,15 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
   return sources;
 }
 
+std::unique_ptr<PolicyClient> SharedSources::make_policy_client(net::Loop& loop,
+                                                                net::TimerWheel& timers) const {
+  return policy_ ? std::make_unique<PolicyClient>(loop, timers, policy_) : nullptr;
+}
+
 void SharedSources::resolve() const {
+  if (policy_) {
+    policy_->server.resolve();
+  }
   for (const Source& source : sources_) {
     if (source.auth_http) {
       source.auth_http->resolve();
@@ -282,6 +320,8 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
       return explain_auth_http();
     case SourceKind::kOauth:
       return OauthSource::explain(user, last);
+    case SourceKind::kCertificate:
+      return CertificateSource(options.certificate, last).explain(user);
   }
   return BackendSource().explain(user);
 }
@@ -317,6 +357,9 @@ std::vector<metrics::SourceFigures> SharedSources::figures() const {
 
 std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures() const {
   std::vector<metrics::LookupServerFigures> all;
+  if (policy_) {
+    all.push_back(policy_->server.figures("login.policy"));
+  }
   for (const Source& source : sources_) {
     if (source.auth_http) {
       for (const auto& server : source.auth_http->servers) {

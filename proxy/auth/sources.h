@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "auth/auth_http_source.h"
+#include "auth/certificate_source.h"
 #include "auth/chain.h"
 #include "auth/guarded_source.h"
 #include "auth/ldap_directory.h"
@@ -16,6 +17,7 @@
 #include "auth/map_source.h"
 #include "auth/oauth_source.h"
 #include "auth/pam_directory.h"
+#include "auth/policy_client.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
 #include "metrics/source_figures.h"
@@ -32,7 +34,8 @@ enum class SourceKind : std::uint8_t {
   kMap,
   kAuthHttp,
   kOauth,
-  kPam
+  kPam,
+  kCertificate
 };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
@@ -42,10 +45,11 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const MapRules> map;               // kMap
-  std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
-  std::shared_ptr<const OauthOptions> oauth;         // kOauth
-  std::shared_ptr<const PamOptions> pam;             // kPam
+  std::shared_ptr<const MapRules> map;                    // kMap
+  std::shared_ptr<const AuthHttpOptions> auth_http;       // kAuthHttp
+  std::shared_ptr<const OauthOptions> oauth;              // kOauth
+  std::shared_ptr<const PamOptions> pam;                  // kPam
+  std::shared_ptr<const CertificateOptions> certificate;  // kCertificate
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
@@ -66,12 +70,17 @@ class SharedSources {
   // used is known from `before` on; connections, breaker and
   // cache of a source that is unchanged since `before` go on; files are read in any case.
   static std::expected<SharedSources, std::vector<std::string>> load(
-      const std::vector<SourceOptions>& options, const SharedSources* before = nullptr);
+      const std::vector<SourceOptions>& options, const SharedSources* before = nullptr,
+      std::shared_ptr<const PolicyOptions> policy = nullptr);
 
   // A worker's own sources, in the order of the options; they must go before this object and before
   // `timers` and `metrics`, which are the worker's.
   [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
       net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
+
+  // A worker's client of the policy server, under the same conditions; null where there is none.
+  [[nodiscard]] std::unique_ptr<PolicyClient> make_policy_client(net::Loop& loop,
+                                                                 net::TimerWheel& timers) const;
 
   // Resolves the names of lookup servers: once before the workers, then from time to time. Blocks.
   void resolve() const;
@@ -108,6 +117,7 @@ class SharedSources {
 
   std::vector<Source> sources_;
   std::shared_ptr<UsedCodes> used_codes_;
+  std::shared_ptr<PolicyServer> policy_;  // null: there is none
 };
 
 }  // namespace headgate::auth

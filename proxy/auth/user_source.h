@@ -14,6 +14,7 @@
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
 #include "metrics/labels.h"
+#include "net/client_certificate.h"
 
 namespace headgate::auth {
 
@@ -30,6 +31,8 @@ struct LoginRequest {
   std::string_view tls_cipher = {};
   std::string_view protocol = "imap";
   bool proxied = false;  // the addresses are those of a PROXY header
+  // Of the client's verified certificate; null: none, or none is asked for by the mechanism.
+  std::shared_ptr<const net::CertificateNames> certificate = {};
   unsigned attempt = 1;  // which login of this connection, from 1
 
   // What this login is called, in all questions about it.
@@ -93,7 +96,7 @@ class UserSource {
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
   // Whether it can judge such credentials; a chain does not ask one that cannot.
   [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
-    return !credentials.by_token();
+    return !credentials.by_token() && !credentials.by_certificate();
   }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;

@@ -36,7 +36,7 @@ enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
 // SASL mechanisms that clients may be offered.
-enum class Mechanism : std::uint8_t { kPlain, kLogin, kXoauth2, kOauthbearer };
+enum class Mechanism : std::uint8_t { kPlain, kLogin, kXoauth2, kOauthbearer, kExternal };
 // How users are logged in at a pool's backends.
 enum class BackendLogin : std::uint8_t {
   kPassword,  // with the client's password
@@ -53,11 +53,20 @@ struct ProxyProtocol {
   milliseconds timeout{3000};
 };
 
+// What the certificates of a listener's clients have to be.
+struct ClientCertificates {
+  std::string ca;
+  bool required = false;
+  unsigned depth = 4;  // intermediate authorities
+  std::string crl;     // empty: none
+};
+
 struct Listener {
   std::string name;
   Endpoint address;
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
+  std::optional<ClientCertificates> client_certificates;
   int backlog = 4096;
   unsigned max_sessions = 0;    // logged in; 0: no limit
   std::vector<Mechanism> sasl;  // empty: all that the user sources can serve
@@ -170,7 +179,8 @@ enum class SourceKind : std::uint8_t {
   kMap,
   kAuthHttp,
   kOauth,
-  kPam
+  kPam,
+  kCertificate
 };
 
 // When a source that fails is left alone.
@@ -273,6 +283,15 @@ struct Pam {
   unsigned processes = 4;
 };
 
+enum class CertificateField : std::uint8_t { kCommonName, kEmail, kUid, kAltEmail, kAltUpn };
+
+// Whose a client's certificate is.
+struct CertificateRule {
+  CertificateField field = CertificateField::kAltEmail;
+  std::string pattern;  // see pattern.h
+  std::string rewrite;  // empty: the name as it stands
+};
+
 // One rule of a source `map`; exactly one of user, domain and pattern is set.
 struct MapRule {
   std::string user;
@@ -310,6 +329,7 @@ struct UserSource {
   HttpLookup http;
   std::optional<Oauth> oauth;
   std::optional<Pam> pam;
+  CertificateRule certificate;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {
@@ -326,6 +346,23 @@ struct Route {
   std::string pool;
 };
 
+enum class WithoutPolicy : std::uint8_t { kAllow, kRefuse };
+
+// A server that has a say in logins, and is told how they ended.
+struct PolicyServer {
+  std::optional<Url> url;  // always set
+  std::vector<HttpHeader> headers;
+  bool check = true;   // it is asked before the user sources are
+  bool report = true;  // it is told afterwards
+  milliseconds timeout{2000};
+  WithoutPolicy without_answer = WithoutPolicy::kAllow;
+  std::vector<Network> exempt = loopback_networks();
+  Secret nonce;  // from `nonce` or `nonce_file`
+  unsigned hash_bits = 12;
+  bool verify = true;  // https
+  std::string ca;      // empty: the system's
+};
+
 // Everything about the time before login.
 struct Login {
   seconds timeout{60};                        // whole time before login, whatever the client sends
@@ -340,6 +377,7 @@ struct Login {
   std::vector<std::string> capabilities_add;  // `capabilities: {add: […], remove: […]}`
   std::vector<std::string> capabilities_remove;
   std::string greeting = "Headgate ready.";  // human-readable text
+  std::optional<PolicyServer> policy;
 };
 
 // From how many failed logins on something happens.

@@ -11,7 +11,7 @@ namespace headgate::config {
 namespace {
 
 constexpr Mechanism kAll[] = {Mechanism::kPlain, Mechanism::kLogin, Mechanism::kXoauth2,
-                              Mechanism::kOauthbearer};
+                              Mechanism::kOauthbearer, Mechanism::kExternal};
 
 bool by_token(Mechanism mechanism) {
   return mechanism == Mechanism::kXoauth2 || mechanism == Mechanism::kOauthbearer;
@@ -21,11 +21,15 @@ std::vector<Mechanism> served(const Config& config) {
   Proofs all;
   for (const UserSource& source : config.users) {
     const Proofs some = proofs(config, source);
-    all = {.password = all.password || some.password, .token = all.token || some.token};
+    all = {.password = all.password || some.password,
+           .token = all.token || some.token,
+           .certificate = all.certificate || some.certificate};
   }
   std::vector<Mechanism> mechanisms;
   std::ranges::copy_if(kAll, std::back_inserter(mechanisms), [&](Mechanism mechanism) {
-    return by_token(mechanism) ? all.token : all.password;
+    return mechanism == Mechanism::kExternal ? all.certificate
+           : by_token(mechanism)             ? all.token
+                                             : all.password;
   });
   return mechanisms;
 }
@@ -44,6 +48,9 @@ Proofs proofs(const Config& config, const UserSource& source) {
   if (source.kind == SourceKind::kOauth) {
     return {.token = true};
   }
+  if (source.kind == SourceKind::kCertificate) {
+    return {.certificate = true};
+  }
   if (!source.trusts_backend()) {
     return {.password = true};
   }
@@ -53,7 +60,14 @@ Proofs proofs(const Config& config, const UserSource& source) {
 }
 
 std::vector<Mechanism> offered(const Config& config, const Listener& listener) {
-  return listener.sasl.empty() ? served(config) : listener.sasl;
+  if (!listener.sasl.empty()) {
+    return listener.sasl;
+  }
+  std::vector<Mechanism> all = served(config);
+  if (!listener.client_certificates) {
+    std::erase(all, Mechanism::kExternal);
+  }
+  return all;
 }
 
 void check_mechanisms(Reader& reader, const Config& config) {
@@ -79,6 +93,8 @@ void check_mechanisms(Reader& reader, const Config& config) {
                                         by_token(wanted[j]) ? ", which takes a source that checks "
                                                               "tokens or a pool with login token"
                                                             : ""));
+      } else if (wanted[j] == Mechanism::kExternal && !config.listeners[i].client_certificates) {
+        reader.refuse(path, "client_certificates at a listener with EXTERNAL, found none");
       } else if (std::ranges::find(wanted, wanted[j]) - wanted.begin() !=
                  static_cast<std::ptrdiff_t>(j)) {
         reader.refuse(path, fmt::format("each mechanism once, found {} again", name(wanted[j])));

@@ -11,7 +11,8 @@ namespace headgate::config {
 // What logins can prove themselves by at a user source.
 struct Proofs {
   bool password = false;
-  bool token = false;  // XOAUTH2, OAUTHBEARER
+  bool token = false;        // XOAUTH2, OAUTHBEARER
+  bool certificate = false;  // EXTERNAL
 };
 // A source that leaves the judging to the backend can serve tokens where some pool passes them on.
 Proofs proofs(const Config& config, const UserSource& source);

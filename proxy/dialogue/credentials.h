@@ -17,6 +17,8 @@ struct Credentials {
   [[nodiscard]] bool by_token() const {
     return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
   }
+  // By that of the TLS connection; `user` is the authorization identity, and may be empty.
+  [[nodiscard]] bool by_certificate() const { return mechanism == "EXTERNAL"; }
 };
 
 }  // namespace headgate::dialogue

@@ -101,9 +101,11 @@ enum class Factor : std::uint8_t {
   kTotpWrong,     // it was not one of this time
   kTotpReplayed,  // it, or a later one, had been used before
   kTotpOverload,  // no room to note that it is used
+  kCertificate,   // the certificate of the client, instead of any password
 };
-inline constexpr std::array<std::string_view, 6> kFactorNames = {
-    "app_password", "totp", "totp_missing", "totp_wrong", "totp_replayed", "totp_overload"};
+inline constexpr std::array<std::string_view, 7> kFactorNames = {
+    "app_password",  "totp",          "totp_missing", "totp_wrong",
+    "totp_replayed", "totp_overload", "certificate"};
 
 template <typename Enum>
 constexpr std::size_t index(Enum value) {

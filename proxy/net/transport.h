@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "net/client_certificate.h"
 #include "net/io_result.h"
 #include "net/shared_bio.h"
 #include "net/wire.h"
@@ -85,6 +86,9 @@ class Transport {
   [[nodiscard]] std::string_view tls_cipher() const;
   [[nodiscard]] std::string_view server_name() const;  // SNI of the client
   [[nodiscard]] bool tls_resumed() const;
+  // Of the certificate that the client has shown and that was verified, in this handshake or in
+  // that of the session that it took up; null: there is none, or its time is over.
+  [[nodiscard]] std::shared_ptr<const CertificateNames> client_certificate() const;
 
  private:
   enum class Stage : std::uint8_t {

@@ -21,6 +21,8 @@ imap::SaslMechanism mechanism(config::Mechanism mechanism) {
       return imap::sasl_xoauth2();
     case config::Mechanism::kOauthbearer:
       return imap::sasl_oauthbearer();
+    case config::Mechanism::kExternal:
+      return imap::sasl_external();
   }
   return imap::sasl_plain();
 }
@@ -33,7 +35,7 @@ void set_mechanisms(const std::vector<config::Mechanism>& offered, const config:
     options.mechanisms.push_back(mechanism(each));
     if (each == config::Mechanism::kPlain || each == config::Mechanism::kLogin) {
       options.login_command = true;
-    } else {
+    } else if (each != config::Mechanism::kExternal) {
       options.max_sasl = login.max_sasl;
     }
   }

@@ -3,9 +3,11 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "auth/chain.h"
+#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
@@ -29,6 +31,7 @@ struct Login {
     kAttempt,
     kAskAgain,
     kGuessDelay,
+    kPolicyDelay,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
@@ -46,6 +49,8 @@ struct Login {
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
   GuessGuard::Attempt guess;
+  std::optional<auth::PolicyLogin> policy;             // what the server knows of this try
+  std::optional<net::HttpClient::Id> policy_question;  // under way
   auth::Chain::Ticket ticket;
   auth::Route route;
   std::size_t pool = 0;  // index, once routed

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "balance/user_table.h"
 #include "base/address.h"
@@ -107,6 +108,13 @@ class Session final : public ListNode {
   bool pass_guess_guard();
   void count_wrong_password();
   void become_known();
+
+  // session_policy.cc
+  void begin_policy();
+  void consult_policy();
+  void on_policy(std::expected<auth::PolicyVerdict, std::string> verdict);
+  void report_to_policy(bool success, bool refused_by_policy);
+  void give_up_policy();
 
   // session_place.cc
   [[nodiscard]] bool outrun_by_reload() const;

@@ -61,7 +61,7 @@ void Session::look_up() {
   take_terms_in_force();
   enter(Phase::kLookUp);
   if (pass_guess_guard()) {
-    ask_sources();
+    consult_policy();
   }
 }
 
@@ -105,6 +105,7 @@ void Session::ask_sources() {
       .tls_version = transport.tls_version(),
       .tls_cipher = transport.tls_cipher(),
       .proxied = login.client.proxied(),
+      .certificate = login.credentials.by_certificate() ? transport.client_certificate() : nullptr,
       .attempt = login.attempts,
   };
   auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
@@ -321,6 +322,10 @@ void Session::pause_over() {
       return;
     case Login::Pause::kGuessDelay:
       login.asked_at = Login::Clock::now();
+      consult_policy();
+      return;
+    case Login::Pause::kPolicyDelay:
+      login.asked_at = Login::Clock::now();
       ask_sources();
       return;
     case Login::Pause::kAttempt: {
@@ -357,6 +362,10 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   worker_.users().leave(lease_);
   if (failure == LoginFailure::kWrongCredentials) {
     count_wrong_password();
+  }
+  if (failure == LoginFailure::kWrongCredentials || failure == LoginFailure::kExpired ||
+      failure == LoginFailure::kAccountDisabled) {
+    report_to_policy(false, false);
   }
   login.failure = failure;
   login.credentials = {};
@@ -400,6 +409,7 @@ void Session::hand_over() {
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
   become_known();
+  report_to_policy(true, false);
   balance::note_success(*pool_->backends[backend_index_].state);
   note_login_time(now);
 

@@ -85,6 +85,9 @@ void Session::report_factors() {
   if (login.route.code_length > 0) {
     worker_.metrics().factors[metrics::index(metrics::Factor::kTotp)].add();
   }
+  if (login.credentials.by_certificate()) {
+    worker_.metrics().factors[metrics::index(metrics::Factor::kCertificate)].add();
+  }
   if (!login.route.app_password) {
     return;
   }

@@ -49,7 +49,7 @@ void Worker::take_up(NewGeneration news) {
   for (const config::Listener& listener : terms->snapshot->config.listeners) {
     terms->listeners.push_back(&metrics_->listener(listener.name));
   }
-  terms->server_tls = std::move(news.tls.server);
+  terms->server_tls = std::move(news.tls.servers);
 
   auto fresh = std::make_shared<Generation>();
   fresh->terms = std::move(terms);
@@ -59,6 +59,7 @@ void Worker::take_up(NewGeneration news) {
   fresh->chain = std::make_unique<auth::Chain>(
       *timers_, fresh->sources->make_sources(loop_, *timers_, *metrics_),
       fresh->sources->longest_deadline());
+  fresh->policy = fresh->sources->make_policy_client(loop_, *timers_);
   generation_.swap(fresh);
   if (fresh) {
     retired_.push_back(std::move(fresh));
