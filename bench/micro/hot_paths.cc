@@ -40,7 +40,7 @@ class RelayBetweenPairs {
         backend_(client_),
         client_side_(open_pair(client_), scratch_),
         backend_side_(open_pair(backend_), scratch_),
-        relay_(client_side_, backend_side_, buffers_) {}
+        relay_(client_side_, backend_side_, buffers_, pipes_) {}
 
   ~RelayBetweenPairs() {
     ::close(client_.first);
@@ -87,6 +87,7 @@ class RelayBetweenPairs {
   std::pair<int, int> backend_;
   net::IoScratch scratch_;
   net::BufferPool buffers_{65'536, 4};
+  net::SplicePipes pipes_;
   net::Transport client_side_;
   net::Transport backend_side_;
   relay::Relay relay_;

@@ -88,7 +88,7 @@ RelayUnderTls::RelayUnderTls() {
   backend_side_ = std::make_unique<net::Transport>(UniqueFd(backend[1]), near_scratch_);
   backend_ = backend[0];
   shake_hands(*client_side_);
-  relay_ = std::make_unique<relay::Relay>(*client_side_, *backend_side_, buffers_);
+  relay_ = std::make_unique<relay::Relay>(*client_side_, *backend_side_, buffers_, pipes_);
 }
 
 RelayUnderTls::~RelayUnderTls() {

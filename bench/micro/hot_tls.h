@@ -33,6 +33,7 @@ class RelayUnderTls {
   net::IoScratch near_scratch_;
   net::IoScratch far_scratch_;
   net::BufferPool buffers_{65'536, 4};
+  net::SplicePipes pipes_;
   std::unique_ptr<net::ServerTls> server_tls_;
   std::unique_ptr<net::ClientTls> client_tls_;
   std::unique_ptr<net::Transport> client_;       // the far end

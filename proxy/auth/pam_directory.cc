@@ -110,7 +110,8 @@ std::expected<PamAnswer, std::string> PamDirectory::ask(const PamQuestion& quest
   if (message.size() > buffer.size()) {
     return PamAnswer{PamVerdict::kWrong, "longer than PAM is asked about"};
   }
-  // A helper that was there before may have ended meanwhile: then once more with a new one.
+  // A helper that was there before may have ended meanwhile, or be about to: then once more with a
+  // new one, if it has not read the question.
   for (;;) {
     const bool was_there = static_cast<bool>(socket_);
     if (!was_there) {
@@ -126,9 +127,14 @@ std::expected<PamAnswer, std::string> PamDirectory::ask(const PamQuestion& quest
       return std::unexpected("the helper process ended");
     }
     const ssize_t size = ::recv(socket_.get(), buffer.data(), buffer.size(), 0);
+    // unix(7): the other side was closed with a message in it that nobody had read.
+    const bool unread = size < 0 && errno == ECONNRESET;
     PamAnswer answer;
     if (size <= 0 || !decode({buffer.data(), static_cast<std::size_t>(size)}, answer)) {
       end();
+      if (unread && was_there) {
+        continue;
+      }
       return std::unexpected("the helper process ended before it answered");
     }
     return answer;

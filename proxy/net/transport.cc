@@ -329,6 +329,18 @@ IoResult Transport::flush() {
   return {0, wire_.flush()};
 }
 
+IoResult Transport::splice_into(SplicePipe& pipe) {
+  wire_.await_poll();
+  return wire_.receive(pipe);
+}
+
+IoResult Transport::splice_from(SplicePipe& pipe) {
+  if (shut_) {
+    return {0, Want::kFailed};
+  }
+  return wire_.send(pipe);
+}
+
 IoResult Transport::shutdown_write() {
   if (shut_) {
     return {0, Want::kNone};

@@ -64,6 +64,10 @@ class Transport {
   IoResult read(std::span<char> into);
   IoResult write(std::string_view from);
   IoResult flush();
+  // read() into an empty pipe, and write() of all that is in one; without TLS alone. {n, kNone}
+  // from splice_into() may be all there was: the poll announces what else comes.
+  IoResult splice_into(SplicePipe& pipe);
+  IoResult splice_from(SplicePipe& pipe);
   // Ends our sending side after everything unsent: close_notify under TLS, then FIN. Repeat on
   // kWrite.
   IoResult shutdown_write();

@@ -75,6 +75,41 @@ IoResult Wire::send(std::string_view from, bool more) {
   }
 }
 
+IoResult Wire::receive(SplicePipe& into) {
+  if (end_of_file_) {
+    return {0, Want::kClosed};
+  }
+  const std::ptrdiff_t got = into.fill(fd_.get());
+  if (got > 0) {
+    return {static_cast<std::size_t>(got), Want::kNone};
+  }
+  if (got == 0) {
+    end_of_file_ = true;
+    return {0, Want::kClosed};
+  }
+  if (errno == EAGAIN) {
+    return {0, Want::kRead};
+  }
+  error_ = errno;
+  return {0, Want::kFailed};
+}
+
+IoResult Wire::send(SplicePipe& from) {
+  const std::size_t before = from.bytes();
+  while (from.bytes() > 0 && from.drain(fd_.get()) > 0) {
+  }
+  const std::size_t sent = before - from.bytes();
+  if (from.bytes() == 0) {
+    return {sent, Want::kNone};
+  }
+  if (errno == EAGAIN) {
+    return {sent, Want::kWrite};
+  }
+  error_ = errno;
+  send_failed_ = true;
+  return {sent, Want::kFailed};
+}
+
 void Wire::send_or_keep(std::string_view from, bool more) {
   if (from.empty() || send_failed_) {
     return;

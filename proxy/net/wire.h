@@ -8,6 +8,7 @@
 
 #include "base/unique_fd.h"
 #include "net/io_result.h"
+#include "net/splice_pipe.h"
 
 namespace headgate::net {
 
@@ -34,6 +35,10 @@ class Wire {
 
   // One send(); takes what the kernel takes. `more`: the kernel may wait for what follows at once.
   IoResult send(std::string_view from, bool more = false);
+  // The same from socket to pipe and from pipe to socket, see SplicePipe. What comes in one call is
+  // never taken for all there is: kNone with bytes.
+  IoResult receive(SplicePipe& into);
+  IoResult send(SplicePipe& from);
   // Takes everything: what the kernel does not take is kept, behind what is kept already.
   void send_or_keep(std::string_view from, bool more);
   // Keeps bytes that need not go before the next ones do.

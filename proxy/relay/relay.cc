@@ -15,15 +15,26 @@ using net::Want;
 // Bytes a direction may move in one run, so that a bulk transfer delays the others of its worker by
 // well under a millisecond.
 constexpr std::size_t kBudget = 512 * 1024;
+// What a read must bring for the next one to go through a pipe. With less a copy is cheaper than
+// the calls.
+constexpr std::size_t kBulk = 64 * 1024;
 // Input thrown away at the end, see discard_input().
 constexpr int kDiscardReads = 4;
 
 }  // namespace
 
-Relay::Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers)
+Relay::Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers,
+             net::SplicePipes& pipes)
     : buffers_(buffers),
-      to_backend_{client, backend, End::kClientClosed, End::kClientFailed, End::kBackendFailed},
-      to_client_{backend, client, End::kBackendClosed, End::kBackendFailed, End::kClientFailed} {}
+      pipes_(pipes),
+      to_backend_{client, backend, End::kClientClosed, End::kClientFailed, End::kBackendFailed,
+                  false},
+      to_client_{backend,
+                 client,
+                 End::kBackendClosed,
+                 End::kBackendFailed,
+                 End::kClientFailed,
+                 !client.is_tls() && !backend.is_tls()} {}
 
 void Relay::prepend_to_backend(std::string_view bytes) {
   to_backend_.prefix.append(bytes);
@@ -68,7 +79,8 @@ void Relay::note_ready(Pump& pump, unsigned ready) {
   }
 }
 
-// Write what is there; read if there is room. True: stopped at the budget with more to do.
+// Write what is there; read if there is room. True: stopped at the budget with more to do that no
+// poll announces.
 bool Relay::run_pump(Pump& pump) {
   std::size_t budget = kBudget;
   for (;;) {
@@ -83,7 +95,7 @@ bool Relay::run_pump(Pump& pump) {
       return false;
     }
     if (budget == 0) {
-      return true;
+      return pump.source.read_pending();
     }
     budget -= std::min(budget, read_in(pump));
   }
@@ -101,6 +113,9 @@ bool Relay::write_out(Pump& pump) {
     }
   }
   if (!pump.prefix.empty() && !write_prefix(pump)) {
+    return false;
+  }
+  if (pump.pipe != nullptr && !write_pipe(pump)) {
     return false;
   }
   if (pump.begin == pump.end) {
@@ -133,6 +148,17 @@ bool Relay::write_prefix(Pump& pump) {
   return written.want == Want::kNone;
 }
 
+bool Relay::write_pipe(Pump& pump) {
+  const net::IoResult written = pump.sink.splice_from(*pump.pipe);
+  pump.bytes += written.bytes;
+  if (written.want == Want::kNone) {
+    pump.pipe.reset();
+  } else if (written.want == Want::kFailed) {
+    break_sink(pump);
+  }
+  return written.want == Want::kNone;
+}
+
 void Relay::note_taken(Pump& pump, std::string_view bytes) {
   pump.bytes += bytes.size();
   const std::size_t size = std::min(bytes.size(), pump.tail.size());
@@ -141,17 +167,12 @@ void Relay::note_taken(Pump& pump, std::string_view bytes) {
             pump.tail.end() - static_cast<std::ptrdiff_t>(size));
 }
 
-// Only when the buffer is empty. Returns the bytes read.
+// Only when nothing is in flight. Returns the bytes read.
 std::size_t Relay::read_in(Pump& pump) {
-  if (!pump.buffer) {
-    pump.buffer = buffers_.take();
+  if (pump.bulk) {
+    pump.pipe = pipes_.take();
   }
-  const net::IoResult got = pump.source.read({pump.buffer.get(), buffers_.size()});
-  pump.begin = 0;
-  pump.end = static_cast<std::uint32_t>(got.bytes);
-  if (got.bytes == 0) {
-    pump.buffer.reset();
-  }
+  const net::IoResult got = pump.pipe != nullptr ? fill_pipe(pump) : fill_buffer(pump);
   pump.may_read = got.want == Want::kNone;
   pump.read_wants_write = got.want == Want::kWrite;
   if (got.want == Want::kClosed || (got.want == Want::kFailed && pump.source.truncated())) {
@@ -162,6 +183,30 @@ std::size_t Relay::read_in(Pump& pump) {
     break_source(pump);
   }
   return got.bytes;
+}
+
+net::IoResult Relay::fill_buffer(Pump& pump) {
+  if (!pump.buffer) {
+    pump.buffer = buffers_.take();
+  }
+  const net::IoResult got = pump.source.read({pump.buffer.get(), buffers_.size()});
+  pump.begin = 0;
+  pump.end = static_cast<std::uint32_t>(got.bytes);
+  if (got.bytes == 0) {
+    pump.buffer.reset();
+  }
+  pump.bulk = pump.may_splice && got.bytes >= std::min(kBulk, buffers_.size());
+  return got;
+}
+
+net::IoResult Relay::fill_pipe(Pump& pump) {
+  const net::IoResult got = pump.source.splice_into(*pump.pipe);
+  if (got.bytes == 0) {
+    pump.pipe.reset();
+  } else {
+    pump.bulk = got.bytes >= kBulk;
+  }
+  return got;
 }
 
 void Relay::pass_end(Pump& pump) {
@@ -195,6 +240,7 @@ void Relay::break_sink(Pump& pump) {
 
 void Relay::drop(Pump& pump) {
   pump.buffer.reset();
+  pump.pipe.reset();
   pump.begin = 0;
   pump.end = 0;
   std::string().swap(pump.prefix);

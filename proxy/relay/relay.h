@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "net/buffer_pool.h"
+#include "net/splice_pipe.h"
 #include "net/transport.h"
 
 namespace headgate::relay {
@@ -28,7 +29,9 @@ struct Interest {
 struct Status {
   End end = End::kNot;
   Interest interest;
-  bool again = false;  // stopped at its byte budget: call run() again at the end of the loop's turn
+  // Stopped at its byte budget with more inside that no poll announces: call run() again when
+  // others had their turn.
+  bool again = false;
 };
 
 // The byte pump of an established session: two directions, each "write what is there, read if there
@@ -42,7 +45,8 @@ struct Status {
 // BYE).
 class Relay {
  public:
-  Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers);
+  Relay(net::Transport& client, net::Transport& backend, net::BufferPool& buffers,
+        net::SplicePipes& pipes);
 
   // What was read behind the dialogues before the hand-over: delivered first, in order. Copied.
   void prepend_to_backend(std::string_view bytes);
@@ -75,12 +79,15 @@ class Relay {
     const End source_closed;  // how an end of the source, or a break of either, is called
     const End source_failed;
     const End sink_failed;
+    const bool may_splice;  // neither side has TLS, and nobody asks for the tail
     net::BufferPool::Buffer buffer{nullptr, net::BufferPool::Deleter{}};
+    net::SplicePipes::Pipe pipe{nullptr, net::SplicePipes::Deleter{}};  // instead of the buffer
     std::string prefix{};        // prepended bytes not yet taken by the sink
     std::uint32_t begin = 0;     // first byte of buffer that the sink has not taken
     std::uint32_t end = 0;       // one past the last
     std::uint64_t bytes = 0;     // taken by the sink
     std::array<char, 8> tail{};  // the last of them, right-aligned
+    bool bulk = false;           // the last read brought so much that a pipe pays
     bool may_read = false;       // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
     bool source_ended = false;  // nothing more will come from the source
@@ -90,7 +97,7 @@ class Relay {
     bool hangup_asked = false;  // the poll watches for the source's end while it is not read
     bool hangup_known = false;  // and has reported it: level-triggered, it would do so for ever
 
-    [[nodiscard]] bool empty() const { return begin == end && prefix.empty(); }
+    [[nodiscard]] bool empty() const { return begin == end && prefix.empty() && pipe == nullptr; }
     // The sink has not taken everything: until then the source is not read.
     [[nodiscard]] bool blocked() const { return !empty() || sink.unsent() > 0; }
     [[nodiscard]] bool stalled() const { return !sink_broken && blocked(); }
@@ -100,8 +107,11 @@ class Relay {
   bool run_pump(Pump& pump);
   bool write_out(Pump& pump);
   bool write_prefix(Pump& pump);
+  bool write_pipe(Pump& pump);
   static void note_taken(Pump& pump, std::string_view bytes);
   std::size_t read_in(Pump& pump);
+  net::IoResult fill_buffer(Pump& pump);
+  net::IoResult fill_pipe(Pump& pump);
   void pass_end(Pump& pump);
   void note_ready(Pump& pump, unsigned ready);
   void break_source(Pump& pump);
@@ -114,6 +124,7 @@ class Relay {
   static unsigned state_of_source(const Pump& from, const Pump& to);
 
   net::BufferPool& buffers_;
+  net::SplicePipes& pipes_;
   Pump to_backend_;
   Pump to_client_;
   End first_end_ = End::kNot;

@@ -128,6 +128,7 @@ class Session final : public ListNode {
   // session_relay.cc
   void begin_relay();
   void run_relay(unsigned client_mask, unsigned backend_mask);
+  void note_bulk(std::uint64_t moved);
   void watch_limits();
   [[nodiscard]] std::uint64_t limit_ms() const;
   void relay_deadline();
@@ -141,7 +142,7 @@ class Session final : public ListNode {
   void report_factors();
   void report_login_failed(dialogue::LoginFailure failure, std::string_view detail);
   void report_end(dialogue::CloseReason reason, std::string_view detail);
-  void count_relayed();
+  std::uint64_t count_relayed();  // bytes moved since the last call
   void note_stage(metrics::Stage stage, Clock::duration duration);
 
   Worker& worker_;
@@ -152,6 +153,7 @@ class Session final : public ListNode {
   Limit limit_ = Limit::kIdle;
   bool closed_ = false;
   bool queued_ = false;     // run_again() was called
+  bool bulk_ = false;       // moves much at a time, see note_bulk()
   std::uint32_t listener_;  // index under terms_
   const std::uint64_t started_ms_;
   std::uint64_t stalled_at_ = 0;  // Relay::stalled_bytes() when the stall limit was armed

@@ -8,6 +8,10 @@
 namespace headgate::server {
 namespace {
 
+// Bytes in one run from which on a session is bulk, and below which it is not any more.
+constexpr std::uint64_t kBulk = 128 * 1024;
+constexpr std::uint64_t kSmall = 4 * 1024;
+
 dialogue::CloseReason reason_of(relay::End end) {
   switch (end) {
     case relay::End::kNot:
@@ -36,17 +40,30 @@ void Session::begin_relay() {
 
 void Session::run_relay(unsigned client_mask, unsigned backend_mask) {
   const relay::Status status = relay_->run(client_mask, backend_mask);
-  count_relayed();
+  const std::uint64_t moved = count_relayed();
   if (status.end != relay::End::kNot) {
     close(reason_of(status.end));
     return;
   }
+  note_bulk(moved);
   client_->want(status.interest.client);
   backend_->want(status.interest.backend);
   if (status.again && !std::exchange(queued_, true)) {
     worker_.run_again(*this);
   }
   watch_limits();
+}
+
+// Who moves much at a time does not feel it when he waits for those who move little; they would, by
+// a third of a millisecond for each of him.
+void Session::note_bulk(std::uint64_t moved) {
+  const bool bulk = moved >= (bulk_ ? kSmall : kBulk);
+  if (bulk != bulk_) {
+    bulk_ = bulk;
+    const net::Urgency urgency = bulk ? net::Urgency::kCanWait : net::Urgency::kNow;
+    client_->set_urgency(urgency);
+    backend_->set_urgency(urgency);
+  }
 }
 
 // The deadline is armed anew only when another limit applies; a busy session does not touch the

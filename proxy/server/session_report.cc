@@ -141,11 +141,12 @@ void Session::report_attempt_failed() {
                                           {"backend_state", login.backend->state_name()}});
 }
 
-void Session::count_relayed() {
+std::uint64_t Session::count_relayed() {
   const std::uint64_t to_backend = relay_->bytes_to_backend();
   const std::uint64_t to_client = relay_->bytes_to_client();
-  if (to_backend == counted_to_backend_ && to_client == counted_to_client_) {
-    return;
+  const std::uint64_t moved = to_backend - counted_to_backend_ + (to_client - counted_to_client_);
+  if (moved == 0) {
+    return 0;
   }
   moved_ms_ = worker_.loop().now_ms();
   metrics::WorkerMetrics& metrics = worker_.metrics();
@@ -153,6 +154,7 @@ void Session::count_relayed() {
   metrics.count_relayed(metrics::Direction::kToClient, to_client - counted_to_client_);
   counted_to_backend_ = to_backend;
   counted_to_client_ = to_client;
+  return moved;
 }
 
 void Session::report_end(dialogue::CloseReason reason, std::string_view detail) {

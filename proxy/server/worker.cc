@@ -11,6 +11,9 @@ namespace headgate::server {
 namespace {
 
 constexpr std::size_t kFreeBuffersKept = 16;
+// What sessions that stopped at their byte budget take of each turn, by one budget too many at
+// most.
+constexpr std::chrono::microseconds kResumeTime{250};
 
 }  // namespace
 
@@ -268,17 +271,29 @@ void Worker::run_again(Session& session) {
   turn_end_->set_busy(true);
 }
 
+// As many as there is time for; the others have their turn in the next one.
+void Worker::resume_some() {
+  const auto until = std::chrono::steady_clock::now() + kResumeTime;
+  for (std::size_t count = again_.size(); count > 0; --count) {
+    Session* const session = again_.front();
+    again_.pop_front();
+    session->resume();
+    if (std::chrono::steady_clock::now() >= until) {
+      return;
+    }
+  }
+}
+
 void Worker::on_turn_end() {
   if (!again_.empty() || survey_.busy()) {
-    std::vector<Session*> again;
-    again.swap(again_);
-    for (Session* session : again) {
-      session->resume();
-    }
+    resume_some();
     survey_.turn();
     turn_end_->set_busy(!again_.empty() || survey_.busy());
   }
-  buried_.clear();
+  if (!buried_.empty()) {
+    std::erase_if(again_, [](const Session* session) { return session->closed(); });
+    buried_.clear();
+  }
   ready_.replace_taken();
   if (!retired_.empty() || !closing_listeners_.empty()) {
     // Here, since their last user may have been one of their own callbacks.

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -81,6 +82,7 @@ class Worker {
   net::TimerWheel& timers() { return *timers_; }
   net::IoScratch& scratch() { return scratch_; }
   net::BufferPool& buffers() { return buffers_; }
+  net::SplicePipes& pipes() { return pipes_; }
   metrics::WorkerMetrics& metrics() { return *metrics_; }
   metrics::ListenerMetrics& listener_metrics(std::size_t listener);
   // What is in force. A session keeps what it needs of it, and looks here only when something
@@ -114,6 +116,7 @@ class Worker {
   void close_listeners_but(const std::vector<ListenerSocket>& staying);
   void open_listeners(std::vector<ListenerSocket> sockets);
   void on_turn_end();
+  void resume_some();
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
@@ -133,6 +136,7 @@ class Worker {
   std::optional<net::TimerWheel> timers_;
   net::IoScratch scratch_;
   net::BufferPool buffers_;
+  net::SplicePipes pipes_;
   std::shared_ptr<Generation> generation_;
   std::vector<std::shared_ptr<Generation>> retired_;  // go with the turn in which nobody holds them
   std::vector<std::unique_ptr<Listener>> listeners_;  // as config.listeners
@@ -146,7 +150,7 @@ class Worker {
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay
   SurveyWalk survey_{waiting_, relaying_};
-  std::vector<Session*> again_;
+  std::deque<Session*> again_;
   std::vector<std::unique_ptr<Session>> buried_;
   bool stopping_ = false;
 

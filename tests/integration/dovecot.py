@@ -6,6 +6,7 @@ import grp
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 
 from certificates import Certificate
@@ -191,13 +192,15 @@ class Dovecot(ServerProcess):
     def words(self) -> str:
         return super().words() + self.log()[-4000:]
 
-    def logins(self, user: str) -> list[dict[str, str]]:
-        """The logins of a user by Dovecot's own log: rip, lport, session, … of each, in order."""
-        return [
-            dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
-            for line in self.log().splitlines()
-            if "imap-login: Info: Login:" in line and f"user=<{user}>" in line
-        ]
+    def login_of(self, session: str) -> dict[str, str]:
+        """rip, lport, user, … of a session's login by Dovecot's own log, which it writes in its own time."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            for line in self.log().splitlines():
+                if "imap-login: Info: Login:" in line and f"session=<{session}>" in line:
+                    return dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
+            time.sleep(0.05)
+        raise AssertionError(f"Dovecot knows no login of session {session}")
 
     def doveadm(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <utility>
@@ -39,6 +40,8 @@ inline constexpr std::size_t kBufferSize = 16384;
 // what the interest asks for is looked at, so that a relay that forgets to ask hangs here as well.
 class RelayHarness {
  public:
+  RelayHarness() { std::signal(SIGPIPE, SIG_IGN); }  // as the process does, see SplicePipe
+
   void connect(Kinds kinds, int send_buffer = 0, bool over_tcp = false) {
     SocketPair client_side = over_tcp ? net::test::tcp_pair() : net::test::socket_pair(send_buffer);
     SocketPair backend_side =
@@ -58,7 +61,7 @@ class RelayHarness {
       std::vector<char> room(100);
       backend_transport->read(room);  // session tickets
     }
-    relay = std::make_unique<Relay>(*client_transport, *backend_transport, pool);
+    relay = std::make_unique<Relay>(*client_transport, *backend_transport, pool, pipes);
     status = relay->run(kReadable | kWritable | kHangup, kReadable | kWritable | kHangup);
   }
 
@@ -123,6 +126,7 @@ class RelayHarness {
   std::unique_ptr<net::ClientTls> client_tls = net::test::make_client_tls();
   IoScratch scratch;
   BufferPool pool{kBufferSize, 4};
+  net::SplicePipes pipes;
   std::unique_ptr<Transport> client_transport;
   std::unique_ptr<Transport> backend_transport;
   std::unique_ptr<RawPeer> client;

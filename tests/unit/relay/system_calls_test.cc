@@ -72,7 +72,7 @@ TEST_P(SystemCalls, RecordsThatCameTogetherLeaveTogether) {
 TEST_P(SystemCalls, AReplyOfSeveralRecordsLeavesInOneSend) {
   BufferPool larger(65536, 4);
   connect(GetParam());
-  relay = std::make_unique<Relay>(*client_transport, *backend_transport, larger);
+  relay = std::make_unique<Relay>(*client_transport, *backend_transport, larger, pipes);
   for (int i = 0; i < 3; ++i) {
     ASSERT_EQ(backend->write(random_bytes(16000)), 16000U);
   }
@@ -82,6 +82,66 @@ TEST_P(SystemCalls, AReplyOfSeveralRecordsLeavesInOneSend) {
   EXPECT_EQ(sends, 1);
   EXPECT_EQ(client->read().size(), 48000U);
   relay.reset();  // before its buffers
+}
+
+using Splice = SystemCalls;
+
+INSTANTIATE_TEST_SUITE_P(Kinds, Splice, testing::Values(std::pair{Kind::kPlain, Kind::kPlain}),
+                         [](const auto& chosen) { return name_of(chosen.param); });
+
+TEST_P(Splice, BulkToAClientWithoutTlsIsNotCopied) {
+  connect(GetParam(), 1 << 20);
+  const std::string bytes = random_bytes(4'000'000);
+  int copies = 0;  // the peers' own calls do not count
+  std::size_t sent = 0;
+  std::string got;
+  for (int round = 0; round < 10000 && got.size() < bytes.size(); ++round) {
+    sent += backend->write(std::string_view(bytes).substr(sent));
+    receives = 0;
+    sends = 0;
+    turn();
+    copies += receives + sends;
+    got += client->read();
+  }
+  EXPECT_TRUE(got == bytes);
+  // But for what begins and ends it; copied, it would be 488.
+  EXPECT_LT(copies, 20);
+  EXPECT_EQ(pipes.in_use(), 0U);
+  EXPECT_EQ(relay->bytes_to_client(), bytes.size());
+}
+
+TEST_P(Splice, WithoutAPipeToHaveBulkIsCopied) {
+  connect(GetParam(), 1 << 20);
+  std::vector<net::SplicePipes::Pipe> taken;
+  for (std::size_t i = 0; i < net::SplicePipes::kMost; ++i) {
+    taken.push_back(pipes.take());
+    ASSERT_NE(taken.back(), nullptr);
+  }
+  EXPECT_EQ(pipes.take(), nullptr);
+  const std::string bytes = random_bytes(500'000);
+  std::size_t sent = 0;
+  std::string got;
+  for (int round = 0; round < 10000 && got.size() < bytes.size(); ++round) {
+    sent += backend->write(std::string_view(bytes).substr(sent));
+    turn();
+    got += client->read();
+  }
+  EXPECT_TRUE(got == bytes);
+}
+
+TEST_P(Splice, WhatAClientThatWentAwayDidNotTakeIsSeenByNobodyElse) {
+  connect(GetParam(), 100'000);
+  std::size_t sent = 0;
+  const std::string bytes = random_bytes(1'000'000);
+  for (int round = 0; round < 10; ++round) {
+    sent += backend->write(std::string_view(bytes).substr(sent));
+    settle();
+  }
+  ASSERT_EQ(pipes.in_use(), 1U);  // the client does not read, and the pipe is full
+  client.reset();
+  settle();
+  EXPECT_EQ(pipes.in_use(), 0U);
+  EXPECT_EQ(pipes.take()->bytes(), 0U);
 }
 
 }  // namespace
