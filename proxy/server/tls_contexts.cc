@@ -21,12 +21,12 @@ net::ServerTlsOptions server_options(const config::Config& config,
 
 std::shared_ptr<net::ServerTls> make_server(const net::ServerTlsOptions& options,
                                             std::vector<std::string>& errors) {
-  if (auto tls = net::ServerTls::create(options)) {
-    return *std::move(tls);
-  } else {
+  auto tls = net::ServerTls::create(options);
+  if (!tls) {
     errors.push_back("tls: " + tls.error());
     return nullptr;
   }
+  return *std::move(tls);
 }
 
 }  // namespace

@@ -33,6 +33,8 @@ TEST(PolicyHash, ItIsTheFirstBitsOfTheDigestAsANumberAsDovecotHasIt) {
   EXPECT_EQ(hash(12), "0" + whole.substr(0, 3));
   EXPECT_EQ(hash(16), whole.substr(0, 4));
   EXPECT_EQ(hash(4), "0" + whole.substr(0, 1));
+  // What Dovecot 2.3 was seen to send.
+  EXPECT_EQ(policy_hash(Secret("between us alone"), "alice", Secret("wonderland"), 12), "0992");
   EXPECT_NE(policy_hash(Secret("salt"), "alic", Secret("esecret"), 256), whole);
 }
 
