@@ -5,10 +5,14 @@ changed."""
 
 from __future__ import annotations
 
+import datetime
 import ssl
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 
 NAMES = ("imap.example.org", "localhost")
 ADDRESSES = tuple(f"127.0.0.{n}" for n in range(1, 10)) + tuple(
@@ -96,8 +100,6 @@ class Authority:
             "-subj",
             f"/CN={(names or addresses)[0]}",
         )
-        # x509 has no way to say "valid from": a certificate of minus one day expired yesterday.
-        days = "-1" if expired else "30"
         _openssl(
             "x509",
             "-req",
@@ -111,12 +113,30 @@ class Authority:
             "-out",
             certificate,
             "-days",
-            days,
+            "30",
             "-extfile",
             extensions,
         )
+        if expired:
+            self._expire(certificate)
         certificate.write_text(certificate.read_text() + self.ca.read_text())
         return Certificate(certificate, key)
+
+    def _expire(self, certificate: Path) -> None:
+        """Signs it again as one of yesterday, which `openssl x509` does not do in every version."""
+        old = x509.load_pem_x509_certificate(certificate.read_bytes())
+        key = serialization.load_pem_private_key(self._key.read_bytes(), None)
+        now = datetime.datetime.now(datetime.timezone.utc)
+        new = (
+            x509.CertificateBuilder(old.issuer, old.subject, old.public_key(), old.serial_number)
+            .not_valid_before(now - datetime.timedelta(days=2))
+            .not_valid_after(now - datetime.timedelta(days=1))
+        )
+        for extension in old.extensions:
+            new = new.add_extension(extension.value, extension.critical)
+        certificate.write_bytes(
+            new.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
 
     def client_context(self) -> ssl.SSLContext:
         """What a careful client has: this CA alone is trusted and names are checked."""

@@ -442,7 +442,7 @@ def test_the_commands_say_what_is_wrong(proxied, start, tmp_path):
     assert "role operator" in fails(1, "kick", "--user", "alice", *reader)
     assert "no pool has" in fails(1, "drain", "nowhere:1", *reader)
     assert "expected user, pattern" in fails(1, "kick", "--admin", url, "--token-file", tmp_path / "alice.token")
-    assert "Couldn't connect" in fails(1, "status", "--admin", "http://127.0.0.1:1")
+    assert "connect to server" in fails(1, "status", "--admin", "http://127.0.0.1:1")
     assert "--config FILE or --admin URL" in fails(2, "status")
     fails(2, "drain", *reader)
     fails(2, "weight", backend.address, *reader)
