@@ -166,7 +166,10 @@ std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapConnection::sea
     }
     for (const std::string& attribute : attributes) {
       if (berval** values = ::ldap_get_values_len(handle_, entry, attribute.c_str())) {
-        one.values[attribute] = Secret({values[0]->bv_val, values[0]->bv_len});
+        for (int i = 0; values[i] != nullptr && i < kMostValues; ++i) {
+          one.values[attribute].emplace_back(
+              std::string_view(values[i]->bv_val, values[i]->bv_len));
+        }
         ::ldap_value_free_len(values);
       }
     }

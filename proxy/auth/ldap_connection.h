@@ -53,9 +53,10 @@ class LdapConnection {
   // (RFC 4513 section 5.1.2). An empty DN with an empty password is anonymous.
   std::expected<void, LdapError> bind(const std::string& dn, const Secret& password);
 
+  static constexpr int kMostValues = 32;  // of an attribute; more are not looked at
   struct Entry {
     std::string dn;
-    std::map<std::string, Secret> values;  // the first one of each attribute
+    std::map<std::string, std::vector<Secret>> values;  // at least one of each attribute here
   };
   // At most two entries: enough to see that one is not alone.
   std::expected<std::vector<Entry>, LdapError> search(const std::string& base, LdapScope scope,

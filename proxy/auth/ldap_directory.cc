@@ -11,14 +11,17 @@ namespace {
 
 std::vector<std::string> attributes_of(const LdapOptions& options) {
   std::vector<std::string> attributes;
-  for (const std::string* attribute :
-       {&options.user_attribute, &options.pool_attribute, &options.backend_attribute}) {
+  for (const std::string* attribute : {&options.user_attribute, &options.pool_attribute,
+                                       &options.backend_attribute, &options.totp_attribute}) {
     if (!attribute->empty()) {
       attributes.push_back(*attribute);
     }
   }
   if (options.passwords == LdapPasswords::kFetch) {
     attributes.push_back(options.password_attribute);
+    if (!options.app_password_attribute.empty()) {
+      attributes.push_back(options.app_password_attribute);
+    }
   }
   if (attributes.empty()) {
     attributes.emplace_back("1.1");  // none at all (RFC 4511 section 4.5.1.8)
@@ -47,16 +50,17 @@ LookupResult LdapDirectory::look_up(const LoginRequest& request) {
     return std::move(found.error());
   }
   if (passwords == LdapPasswords::kBind) {
-    return check_by_bind(*std::move(found), credentials.user, credentials.secret);
+    return check_by_bind(*std::move(found), request);
   }
-  std::optional<UserRecord> record;
+  std::vector<UserRecord> records;
   if (*found) {
-    record = std::move((*found)->record);
+    records = std::move((*found)->records);
   }
   if (credentials.by_exchange()) {
-    return shared_->checker.hand_out(std::move(record), credentials.user);
+    return shared_->checker.hand_out(std::move(records), credentials.user);
   }
-  return shared_->checker.check(std::move(record), credentials.user, credentials.secret);
+  return shared_->checker.check(std::move(records), credentials.user, credentials.secret,
+                                request.login());
 }
 
 LookupResult LdapDirectory::explain(std::string_view user) {
@@ -67,7 +71,7 @@ LookupResult LdapDirectory::explain(std::string_view user) {
   if (!*found) {
     return UnknownHere{};
   }
-  Route route = std::move((*found)->record.route);
+  Route route = std::move((*found)->records.front().route);
   if (route.user.empty()) {
     route.user = user;
   }
@@ -104,42 +108,85 @@ std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::sear
   }
 }
 
+std::expected<std::vector<UserRecord>, std::string> LdapDirectory::records_of(
+    const LdapConnection::Entry& entry) const {
+  const LdapOptions& options = shared_->options;
+  UserRecord first;
+  const std::pair<std::string_view, const std::string&> fields[] = {
+      {"user", options.user_attribute},
+      {"pool", options.pool_attribute},
+      {"backend", options.backend_attribute},
+      {"totp", options.totp_attribute}};
+  for (const auto& [field, attribute] : fields) {
+    const auto values = entry.values.find(attribute);
+    if (attribute.empty() || values == entry.values.end()) {
+      continue;
+    }
+    if (auto set = set_field(first, field, values->second.front().view(), options.backend_port);
+        !set) {
+      return std::unexpected(fmt::format("attribute {}: {}", attribute, set.error()));
+    }
+  }
+  std::vector<UserRecord> records;
+  for (const std::string* attribute :
+       {&options.password_attribute, &options.app_password_attribute}) {
+    const auto values = entry.values.find(*attribute);
+    if (attribute->empty() || values == entry.values.end()) {
+      continue;
+    }
+    for (const Secret& password : values->second) {
+      UserRecord& record = records.emplace_back();
+      record.password = password.clone();
+      record.route = first.route;
+      if (first.totp) {
+        record.totp = first.totp->clone();
+      }
+      if (attribute == &options.app_password_attribute) {
+        record.route.app_password = *attribute;  // such a password has no name of its own
+      }
+    }
+  }
+  if (records.empty()) {
+    records.push_back(std::move(first));
+  }
+  return records;
+}
+
 LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry> entries,
                                               std::string_view user) {
   if (entries.empty()) {
     return std::nullopt;
   }
-  const LdapOptions& options = shared_->options;
-  std::string fault = entries.size() > 1 ? "expected one entry at most; found several" : "";
-  Found found{.dn = std::move(entries.front().dn), .record = {}};
-  const auto set = [&](std::string_view field, const std::string& attribute) {
-    const auto value = entries.front().values.find(attribute);
-    if (attribute.empty() || value == entries.front().values.end()) {
-      return;
-    }
-    if (auto done = set_field(found.record, field, value->second.view(), options.backend_port);
-        !done && fault.empty()) {
-      fault = fmt::format("attribute {}: {}", attribute, done.error());
-    }
-  };
-  set("user", options.user_attribute);
-  set("pool", options.pool_attribute);
-  set("backend", options.backend_attribute);
-  set("password", options.password_attribute);
-  if (!fault.empty()) {
+  auto records = records_of(entries.front());
+  if (entries.size() > 1) {
+    records = std::unexpected(std::string("expected one entry at most; found several"));
+  }
+  if (!records) {
     // Not Unavailable: one user's entry says nothing about the servers.
-    log::warning("user record not understood",
-                 {{"source", shared_->checker.options().source}, {"user", user}, {"error", fault}});
+    log::warning("user record not understood", {{"source", shared_->checker.options().source},
+                                                {"user", user},
+                                                {"error", records.error()}});
     return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
   }
-  return found;
+  return Found{.dn = std::move(entries.front().dn), .records = *std::move(records)};
 }
 
 // An unknown user costs a bind as well, as somebody who cannot be there.
-LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, std::string_view user,
-                                          const Secret& password) {
-  const auto bound =
-      bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base, password);
+LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, const LoginRequest& request) {
+  const dialogue::Credentials& credentials = request.credentials;
+  std::optional<TotpSecret> totp;
+  if (found) {
+    auto known = shared_->checker.totp_of(found->records, credentials.user);
+    if (!known) {
+      return std::move(known.error());
+    }
+    totp = *std::move(known);
+  }
+  const std::string login = request.login();
+  const CodeCheck code(shared_->checker.options().codes, totp ? &*totp : nullptr,
+                       credentials.secret, login);
+  const auto bound = bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base,
+                             code.password(false));
   if (!bound && !bound.error().refused) {
     return Unavailable{bound.error().why};
   }
@@ -147,14 +194,14 @@ LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, std::strin
     return UnknownHere{};
   }
   if (!bound) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return code.answer(std::nullopt);
   }
-  Route route = std::move(found->record.route);
+  Route route = std::move(found->records.front().route);
   if (route.user.empty()) {
-    route.user = user;
+    route.user = credentials.user;
   }
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return code.answer(std::move(route));
 }
 
 std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,

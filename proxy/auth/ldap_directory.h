@@ -35,6 +35,8 @@ struct LdapOptions {
   LdapPasswords passwords = LdapPasswords::kBind;
   std::string password_attribute = "userPassword";
   // Empty: none.
+  std::string app_password_attribute;
+  std::string totp_attribute;
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
@@ -63,15 +65,17 @@ class LdapDirectory : public Directory {
  private:
   struct Found {
     std::string dn;
-    UserRecord record;
+    std::vector<UserRecord> records;  // at least one
   };
   using Search = std::expected<std::optional<Found>, LookupResult>;
 
   Search find(std::string_view user);
   std::expected<std::vector<LdapConnection::Entry>, LdapError> search(const std::string& filter);
+  // One record for each of the entry's passwords.
+  std::expected<std::vector<UserRecord>, std::string> records_of(
+      const LdapConnection::Entry& entry) const;
   Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
-  LookupResult check_by_bind(std::optional<Found> found, std::string_view user,
-                             const Secret& password);
+  LookupResult check_by_bind(std::optional<Found> found, const LoginRequest& request);
   std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
 
   const std::shared_ptr<Shared> shared_;

@@ -22,16 +22,20 @@ bool is_wrong_password(const LookupResult& result) {
   return rejected != nullptr && rejected->failure == dialogue::LoginFailure::kWrongCredentials;
 }
 
-// The cache keeps no password, not even one that the source gives out.
-bool has_password(const LookupResult& result) {
+// The cache keeps no password that the source gives out, and nothing that holds for one login
+// alone, since it had a one-time code.
+bool is_for_now(const LookupResult& result) {
   const auto* accepted = std::get_if<Accepted>(&result);
-  return accepted != nullptr && accepted->route.password != nullptr;
+  return accepted != nullptr &&
+         (accepted->route.password != nullptr || accepted->route.code_length != 0);
 }
 
 bool is_no_answer(const LookupResult& result) {
   const auto* rejected = std::get_if<Rejected>(&result);
+  // A code that is refused now may be good in a moment.
   return std::holds_alternative<Unavailable>(result) || std::holds_alternative<AskAgain>(result) ||
          std::holds_alternative<Known>(result) ||  // the cache keeps nothing to judge by
+         (rejected != nullptr && rejected->factor) ||
          (rejected != nullptr && rejected->failure == dialogue::LoginFailure::kLookupUnavailable);
 }
 
@@ -75,7 +79,7 @@ void LookupCache::learn(const Question& question, const LookupResult& result,
   Shard& shard = *shards_[question.shard_];
   const std::lock_guard lock(shard.mutex);
   const std::size_t before = shard.positive.size() + shard.negative.size();
-  if (has_password(result)) {
+  if (is_for_now(result)) {
     shard.positive.erase(question.name_);
     shard.negative.erase(question.name_);
   } else if (std::holds_alternative<Accepted>(result)) {

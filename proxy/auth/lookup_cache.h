@@ -48,7 +48,8 @@ class LookupCache {
   [[nodiscard]] std::optional<LookupResult> find(const Question& question,
                                                  Clock::time_point now = Clock::now());
   // What the source answered. Unavailable, AskAgain and Known change nothing;
-  // an answer that brings a password is not kept, and ends those that were.
+  // an answer that brings a password, or that a one-time code was needed for, is not kept, and ends
+  // those that were; one about a code that was not good changes nothing.
   void learn(const Question& question, const LookupResult& result,
              Clock::time_point now = Clock::now());
 

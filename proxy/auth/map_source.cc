@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/name_template.h"
+
 namespace headgate::auth {
 namespace {
 
@@ -19,32 +21,6 @@ std::string lower_name(std::string_view text) {
 std::string_view domain_of(std::string_view user) {
   const std::size_t at = user.rfind('@');
   return at == std::string_view::npos ? std::string_view() : user.substr(at + 1);
-}
-
-std::string value_of(std::string_view placeholder, std::string_view user, const Match& match) {
-  if (placeholder == "user") {
-    return std::string(user);
-  }
-  if (placeholder == "local_part") {
-    return std::string(user.substr(0, user.rfind('@')));
-  }
-  return placeholder == "domain" ? std::string(domain_of(user))
-                                 : match.str(static_cast<std::size_t>(placeholder.front() - '0'));
-}
-
-std::string fill(std::string_view text, std::string_view user, const Match& match) {
-  std::string filled;
-  while (!text.empty()) {
-    const std::size_t open = std::min(text.find('{'), text.size());
-    filled += text.substr(0, open);
-    text.remove_prefix(open);
-    if (!text.empty()) {
-      const std::size_t close = text.find('}');
-      filled += value_of(text.substr(1, close - 1), user, match);
-      text.remove_prefix(close + 1);
-    }
-  }
-  return filled;
 }
 
 }  // namespace
@@ -91,7 +67,8 @@ LookupResult MapSource::explain(std::string_view user) {
     return UnknownHere{};
   }
   Route route;
-  route.user = rule->rewrite.empty() ? std::string(user) : fill(rule->rewrite, user, match);
+  route.user =
+      rule->rewrite.empty() ? std::string(user) : fill_name_template(rule->rewrite, user, match);
   if (route.user.empty()) {
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }

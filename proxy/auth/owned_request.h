@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "auth/user_source.h"
@@ -21,6 +22,7 @@ class OwnedRequest {
         tls_cipher_(request.tls_cipher),
         protocol_(request.protocol),
         proxied_(request.proxied),
+        certificate_(request.certificate),
         attempt_(request.attempt) {}
 
   // Refers to this object.
@@ -35,6 +37,7 @@ class OwnedRequest {
             .tls_cipher = tls_cipher_,
             .protocol = protocol_,
             .proxied = proxied_,
+            .certificate = certificate_,
             .attempt = attempt_};
   }
 
@@ -49,6 +52,7 @@ class OwnedRequest {
   std::string tls_cipher_;
   std::string protocol_;
   bool proxied_;
+  std::shared_ptr<const net::CertificateNames> certificate_;
   unsigned attempt_;
 };
 

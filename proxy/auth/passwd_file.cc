@@ -16,6 +16,14 @@ std::int64_t nanoseconds(const timespec& time) {
   return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
 }
 
+// Costs as much as a check of an existing user's passwords.
+void burn(const PasswdTable& table, const Secret& password, std::size_t times) {
+  const PasswordHash* hash = table.typical_hash();
+  for (std::size_t i = 0; hash != nullptr && i < times; ++i) {
+    static_cast<void>(hash->matches(password));
+  }
+}
+
 }  // namespace
 
 PasswdFile::Stamp PasswdFile::stamp_of(const struct stat& status) {
@@ -103,20 +111,38 @@ void PasswdFile::refresh() {
   }
 }
 
-LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown) {
+// All of a user's passwords are compared, whichever is the right one: see RecordChecker::check().
+LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown,
+                               const CodeRules& codes, std::string_view login) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);
-  const bool opens = entry != nullptr && !entry->hash.cost_class().empty();
-  const PasswordHash* hash = opens ? &entry->hash : table->typical_hash();
-  const bool wanted = entry != nullptr || hash_unknown;
-  const bool matches = wanted && hash != nullptr && hash->matches(password);
   if (entry == nullptr) {
+    if (hash_unknown) {
+      burn(*table, password, table->typical_count(user));
+    }
     return UnknownHere{};
   }
-  if (!opens || !matches) {
+  if (entry->apps.empty() && entry->hash.cost_class().empty()) {
+    burn(*table, password, 1);
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  return Accepted{entry->route};
+  const CodeCheck code(codes, entry->totp ? &*entry->totp : nullptr, password, login);
+  bool matches = entry->hash.matches(code.password(false));
+  const std::string* app = nullptr;
+  for (const PasswdEntry::AppPassword& each : entry->apps) {
+    if (each.hash.matches(code.password(true)) && !matches) {
+      matches = true;
+      app = &each.label;
+    }
+  }
+  std::optional<Route> route;
+  if (matches && !entry->locked) {
+    route = entry->route;
+    if (app != nullptr) {
+      route->app_password = *app;
+    }
+  }
+  return code.answer(std::move(route));
 }
 
 LookupResult PasswdFile::stored(std::string_view user) {
@@ -125,7 +151,8 @@ LookupResult PasswdFile::stored(std::string_view user) {
   if (entry == nullptr) {
     return UnknownHere{};
   }
-  if (entry->hash.cost_class().empty()) {
+  // No exchange has room for a one-time code.
+  if (entry->locked || entry->totp || entry->hash.cost_class().empty()) {
     return Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   return Known{entry->route, std::make_shared<const PasswordHash>(entry->hash.clone())};

@@ -35,8 +35,10 @@ class PasswdFile {
   std::shared_ptr<const PasswdTable> current(Clock::time_point now = Clock::now());
 
   // UnknownHere takes as long as a wrong password when `hash_unknown` is set.
-  LookupResult check(std::string_view user, const Secret& password, bool hash_unknown);
-  // Known, UnknownHere, or Rejected where nothing opens.
+  // `login`: see UsedCodes.
+  LookupResult check(std::string_view user, const Secret& password, bool hash_unknown,
+                     const CodeRules& codes = {}, std::string_view login = {});
+  // Known, UnknownHere, or Rejected where nothing opens or a one-time code is needed.
   LookupResult stored(std::string_view user);
   LookupResult explain(std::string_view user);
 

@@ -18,11 +18,12 @@ class PasswdFileSource : public UserSource {
 
   // `hash_unknown`: an unknown user costs as much time as a wrong password. Meant for the last
   // source alone: then every failure costs one hash, whichever file the user stands in.
-  PasswdFileSource(net::Loop& loop, std::shared_ptr<PasswdFile> file, bool hash_unknown);
+  PasswdFileSource(net::Loop& loop, std::shared_ptr<PasswdFile> file, bool hash_unknown,
+                   CodeRules codes);
 
   void look_up(const LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
-    return !credentials.by_token();
+    return !credentials.by_token() && !credentials.by_certificate();
   }
   LookupResult explain(std::string_view user) override { return file_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return "passwd_file"; }
@@ -31,6 +32,7 @@ class PasswdFileSource : public UserSource {
   net::Loop& loop_;
   std::shared_ptr<PasswdFile> file_;
   bool hash_unknown_;
+  CodeRules codes_;
   // Shared with the tasks, which may end when this object is gone.
   std::shared_ptr<std::size_t> under_way_ = std::make_shared<std::size_t>(0);
 };

@@ -8,15 +8,26 @@
 #include <unordered_map>
 #include <vector>
 
+#include "auth/one_time_code.h"
+#include "auth/password_counts.h"
 #include "auth/password_hash.h"
 #include "auth/user_source.h"
 
 namespace headgate::auth {
 
 struct PasswdEntry {
-  PasswordHash hash;
+  // What an application logs in with in the user's name.
+  struct AppPassword {
+    PasswordHash hash;
+    std::string label;
+  };
+
+  PasswordHash hash;  // of the user's own password
   Route route;
   int line = 0;
+  bool locked = false;  // nothing opens it, application passwords included
+  std::vector<AppPassword> apps;
+  std::optional<TotpSecret> totp = {};
 };
 
 // What is wrong with one line of a passwd file.
@@ -31,9 +42,13 @@ struct PasswdError {
 //   user:hash:extra                               (the third field holds a '=')
 //
 // `extra` are words separated by spaces: pool=NAME, backend=HOST:PORT, backend_user=NAME (login
-// name at the backend), and userdb_…, which are for Dovecot alone. Lines that are empty or begin
-// with
-// '#' are skipped. User names are unique without regard to the case of ASCII letters.
+// name at the backend), totp=BASE32 (the secret of the user's authenticator), and userdb_…, which
+// are for Dovecot alone. Lines that are empty or begin with
+// '#' are skipped. User names are unique without regard to the case of ASCII letters, but for lines
+// with app=LABEL alone as `extra`: these are application passwords of a user who has a line of his
+// own, each with a label of its own, at most kMostPasswords with the user's. They open what that
+// line says. A hash that begins with '!' on the user's own line shuts them all out; '*' says that
+// the user has no other password.
 class PasswdTable {
  public:
   static constexpr std::size_t kLongestLine = 8192;
@@ -41,6 +56,10 @@ class PasswdTable {
 
   static std::expected<PasswdTable, std::vector<PasswdError>> parse(std::string_view text);
 
+  // How many hashes a user costs who is not there.
+  [[nodiscard]] std::size_t typical_count(std::string_view user) const {
+    return counts_.draw(user);
+  }
   // nullptr: no such user.
   [[nodiscard]] const PasswdEntry* find(std::string_view user) const;
   // What takes as long as most of the file's hashes, for users who are not there; nullptr where
@@ -50,9 +69,11 @@ class PasswdTable {
 
  private:
   void choose_typical_hash();
+  void count_passwords();
 
   std::unordered_map<std::string, PasswdEntry> entries_;  // by lower-case name
   std::optional<PasswordHash> typical_;
+  PasswordCounts counts_;
 };
 
 }  // namespace headgate::auth

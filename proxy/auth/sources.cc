@@ -35,14 +35,15 @@ Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shar
                                          options.guard.deadline);
 }
 
-Pool open_sql(const SourceOptions& options, bool last) {
+Pool open_sql(const SourceOptions& options, bool last, const CodeRules& codes) {
   auto query = SqlQuery::parse(options.sql->query);
   if (!query) {
     return std::unexpected(Errors{options.name + ": query: " + query.error()});
   }
   RecordChecker::Options checks{.source = options.name,
                                 .checks_password = options.sql->checks_password,
-                                .hash_unknown = last};
+                                .hash_unknown = last,
+                                .codes = codes};
   const std::shared_ptr<SqlDirectory::Shared> shared(new SqlDirectory::Shared{
       .options = std::move(*options.sql),
       .query = *std::move(query),
@@ -51,7 +52,7 @@ Pool open_sql(const SourceOptions& options, bool last) {
   return make_pool<SqlDirectory>(options, shared, shared->options.connections);
 }
 
-Pool open_ldap(const SourceOptions& options, bool last) {
+Pool open_ldap(const SourceOptions& options, bool last, const CodeRules& codes) {
   auto filter = LdapFilter::parse(options.ldap->filter);
   if (!filter) {
     return std::unexpected(Errors{options.name + ": filter: " + filter.error()});
@@ -61,7 +62,8 @@ Pool open_ldap(const SourceOptions& options, bool last) {
   RecordChecker::Options checks{
       .source = options.name,
       .checks_password = options.ldap->passwords != LdapPasswords::kBackend,
-      .hash_unknown = last};
+      .hash_unknown = last,
+      .codes = codes};
   const std::shared_ptr<LdapDirectory::Shared> shared(
       new LdapDirectory::Shared{.options = std::move(*options.ldap),
                                 .filter = *std::move(filter),
@@ -89,9 +91,9 @@ Pool open_pam(const SourceOptions& options, bool last) {
   return make_pool<PamDirectory>(options, shared, pam.processes);
 }
 
-Pool open_pool(const SourceOptions& options, bool last) {
-  return options.kind == SourceKind::kSql    ? open_sql(options, last)
-         : options.kind == SourceKind::kLdap ? open_ldap(options, last)
+Pool open_pool(const SourceOptions& options, bool last, const CodeRules& codes) {
+  return options.kind == SourceKind::kSql    ? open_sql(options, last, codes)
+         : options.kind == SourceKind::kLdap ? open_ldap(options, last, codes)
                                              : open_pam(options, last);
 }
 
@@ -126,28 +128,56 @@ std::expected<void, Errors> check_keys_file(const SourceOptions& options) {
   return {};
 }
 
-// Whether none behind this one can know the user whom it does not: those that take tokens alone are
-// never asked about one who comes with a password.
+// An error in the rule that makes a certificate's name a user's.
+std::expected<void, Errors> check_certificate(const SourceOptions& options) {
+  const CertificateOptions& rule = *options.certificate;
+  const std::size_t groups = rule.pattern ? rule.pattern->mark_count() : 0;
+  if (!is_name_template(rule.rewrite, groups)) {
+    return std::unexpected(Errors{fmt::format(
+        "{}: certificate.rewrite: expected {{user}}, {{local_part}}, {{domain}} or a group of the "
+        "pattern, {{1}} to {{{}}}, as all that stands in braces",
+        options.name, groups)});
+  }
+  return {};
+}
+
+// Which credentials a source judges, of which each has one kind.
+enum class Judges : std::uint8_t { kPasswords, kTokens, kCertificates };
+
+Judges judges(const SourceOptions& source) {
+  return source.kind == SourceKind::kOauth         ? Judges::kTokens
+         : source.kind == SourceKind::kCertificate ? Judges::kCertificates
+                                                   : Judges::kPasswords;
+}
+
+// Whether none behind this one can know the user whom it does not: none of those is asked that
+// judge other credentials. But a source that leaves the judging to the backend may take tokens.
 bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
-  const auto behind = std::span(all).subspan(at + 1);
-  return all[at].kind == SourceKind::kOauth
-             ? behind.empty()
-             : std::ranges::all_of(behind, [](const SourceOptions& source) {
-                 return source.kind == SourceKind::kOauth;
-               });
+  return std::ranges::none_of(std::span(all).subspan(at + 1), [&](const SourceOptions& source) {
+    return judges(source) == judges(all[at]) ||
+           (judges(all[at]) == Judges::kTokens && judges(source) == Judges::kPasswords);
+  });
 }
 
 }  // namespace
 
-std::expected<SharedSources, Errors> SharedSources::load(const std::vector<SourceOptions>& options,
-                                                         const SharedSources* before) {
+std::expected<SharedSources, Errors> SharedSources::load(
+    const std::vector<SourceOptions>& options, const SharedSources* before,
+    std::shared_ptr<const PolicyOptions> policy) {
   SharedSources shared;
   shared.decoys_ = before != nullptr ? before->decoys_ : std::make_shared<ScramDecoys>();
+  shared.used_codes_ = before != nullptr ? before->used_codes_ : std::make_shared<UsedCodes>();
+  if (policy && before != nullptr && before->policy_ && policy->same(*before->policy_->options)) {
+    shared.policy_ = before->policy_;
+  } else if (policy) {
+    shared.policy_ = std::make_shared<PolicyServer>(std::move(policy));
+  }
   Errors errors;
   for (const SourceOptions& option : options) {
     Source& source = shared.sources_.emplace_back();
     source.options = option;
     source.last = is_last(options, shared.sources_.size() - 1);
+    source.codes = {.used = shared.used_codes_, .apps = option.apps_need_code};
     source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
     if (option.cache) {
       source.cache = std::make_shared<LookupCache>(*option.cache);
@@ -195,7 +225,7 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap ||
              source.options.kind == SourceKind::kPam) {
-    auto pool = open_pool(source.options, source.last);
+    auto pool = open_pool(source.options, source.last, source.codes);
     if (!pool) {
       return std::unexpected(std::move(pool.error()));
     }
@@ -209,6 +239,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
     }
     return check_keys_file(source.options);
+  } else if (source.options.kind == SourceKind::kCertificate) {
+    return check_certificate(source.options);
   }
   return {};
 }
@@ -219,7 +251,7 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
     case SourceKind::kBackend:
       return std::make_unique<BackendSource>();
     case SourceKind::kPasswdFile:
-      return std::make_unique<PasswdFileSource>(loop, source.file, source.last);
+      return std::make_unique<PasswdFileSource>(loop, source.file, source.last, source.codes);
     case SourceKind::kSql:
       return std::make_unique<DirectorySource>(loop, source.pool, "sql", source.options.hands_out);
     case SourceKind::kLdap:
@@ -232,6 +264,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<AuthHttpSource>(loop, timers, source.auth_http);
     case SourceKind::kOauth:
       return std::make_unique<OauthSource>(loop, timers, source.oauth, source.last);
+    case SourceKind::kCertificate:
+      return std::make_unique<CertificateSource>(source.options.certificate, source.last);
   }
   return nullptr;
 }
@@ -252,7 +286,15 @@ std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
   return sources;
 }
 
+std::unique_ptr<PolicyClient> SharedSources::make_policy_client(net::Loop& loop,
+                                                                net::TimerWheel& timers) const {
+  return policy_ ? std::make_unique<PolicyClient>(loop, timers, policy_) : nullptr;
+}
+
 void SharedSources::resolve() const {
+  if (policy_) {
+    policy_->server.resolve();
+  }
   for (const Source& source : sources_) {
     if (source.auth_http) {
       source.auth_http->resolve();
@@ -279,6 +321,8 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
       return explain_auth_http();
     case SourceKind::kOauth:
       return OauthSource::explain(user, last);
+    case SourceKind::kCertificate:
+      return CertificateSource(options.certificate, last).explain(user);
   }
   return BackendSource().explain(user);
 }
@@ -314,6 +358,9 @@ std::vector<metrics::SourceFigures> SharedSources::figures() const {
 
 std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures() const {
   std::vector<metrics::LookupServerFigures> all;
+  if (policy_) {
+    all.push_back(policy_->server.figures("login.policy"));
+  }
   for (const Source& source : sources_) {
     if (source.auth_http) {
       for (const auto& server : source.auth_http->servers) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "auth/auth_http_source.h"
+#include "auth/certificate_source.h"
 #include "auth/chain.h"
 #include "auth/guarded_source.h"
 #include "auth/ldap_directory.h"
@@ -16,6 +17,7 @@
 #include "auth/map_source.h"
 #include "auth/oauth_source.h"
 #include "auth/pam_directory.h"
+#include "auth/policy_client.h"
 #include "auth/scram_decoys.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
@@ -33,7 +35,8 @@ enum class SourceKind : std::uint8_t {
   kMap,
   kAuthHttp,
   kOauth,
-  kPam
+  kPam,
+  kCertificate
 };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
@@ -43,13 +46,15 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const MapRules> map;               // kMap
-  std::shared_ptr<const AuthHttpOptions> auth_http;  // kAuthHttp
-  std::shared_ptr<const OauthOptions> oauth;         // kOauth
-  std::shared_ptr<const PamOptions> pam;             // kPam
+  std::shared_ptr<const MapRules> map;                    // kMap
+  std::shared_ptr<const AuthHttpOptions> auth_http;       // kAuthHttp
+  std::shared_ptr<const OauthOptions> oauth;              // kOauth
+  std::shared_ptr<const PamOptions> pam;                  // kPam
+  std::shared_ptr<const CertificateOptions> certificate;  // kCertificate
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
+  bool apps_need_code = true;         // kPasswdFile, kSql, kLdap; see CodeRules
   // The source of this name among those before has the very same options: see load().
   bool unchanged = false;
   // kSql, kLdap: it knows what is stored of a password, for exchanges.
@@ -64,15 +69,21 @@ class PasswdFile;
 // look-ups under way, so the last one to let go of it must not be a worker.
 class SharedSources {
  public:
-  // All errors of all files, each "FILE:LINE: what was expected". Blocks. Connections, breaker and
+  // All errors of all files, each "FILE:LINE: what was expected". Blocks. Which one-time codes were
+  // used is known from `before` on; connections, breaker and
   // cache of a source that is unchanged since `before` go on; files are read in any case.
   static std::expected<SharedSources, std::vector<std::string>> load(
-      const std::vector<SourceOptions>& options, const SharedSources* before = nullptr);
+      const std::vector<SourceOptions>& options, const SharedSources* before = nullptr,
+      std::shared_ptr<const PolicyOptions> policy = nullptr);
 
   // A worker's own sources, in the order of the options; they must go before this object and before
   // `timers` and `metrics`, which are the worker's.
   [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
       net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
+
+  // A worker's client of the policy server, under the same conditions; null where there is none.
+  [[nodiscard]] std::unique_ptr<PolicyClient> make_policy_client(net::Loop& loop,
+                                                                 net::TimerWheel& timers) const;
 
   // Resolves the names of lookup servers: once before the workers, then from time to time. Blocks.
   void resolve() const;
@@ -94,6 +105,7 @@ class SharedSources {
   struct Source {
     SourceOptions options;
     bool last = false;
+    CodeRules codes;
     std::shared_ptr<PasswdFile> file;
     std::shared_ptr<DirectoryPool> pool;
     std::shared_ptr<AuthHttpServers> auth_http;
@@ -111,6 +123,8 @@ class SharedSources {
 
   std::vector<Source> sources_;
   std::shared_ptr<ScramDecoys> decoys_;
+  std::shared_ptr<UsedCodes> used_codes_;
+  std::shared_ptr<PolicyServer> policy_;  // null: there is none
 };
 
 }  // namespace headgate::auth

@@ -146,7 +146,8 @@ LookupResult SqlDirectory::look_up(const LoginRequest& request) {
   if (request.credentials.by_exchange()) {
     return shared_->checker.hand_out(*std::move(found), user);
   }
-  return shared_->checker.check(*std::move(found), user, request.credentials.secret);
+  return shared_->checker.check(*std::move(found), user, request.credentials.secret,
+                                request.login());
 }
 
 LookupResult SqlDirectory::explain(std::string_view user) {
@@ -154,10 +155,13 @@ LookupResult SqlDirectory::explain(std::string_view user) {
   if (!found) {
     return std::move(found.error());
   }
-  if (!*found) {
+  if (found->empty()) {
     return UnknownHere{};
   }
-  Route route = std::move((*found)->route);
+  // The row of the user's own password, where there are several.
+  const auto own = std::ranges::find_if(
+      *found, [](const UserRecord& record) { return !record.route.app_password; });
+  Route route = std::move(own != found->end() ? own->route : found->front().route);
   if (route.user.empty()) {
     route.user = user;
   }
@@ -204,21 +208,26 @@ SqlDirectory::Found SqlDirectory::ask(std::string_view user, const std::string& 
   statement.alloc();
   statement.prepare(shared_->query.text(), soci::details::st_one_time_query);
   statement.define_and_bind();
-  if (!statement.execute(true)) {
-    return std::nullopt;
+  std::vector<UserRecord> records;
+  bool own = false;  // the row of the user's own password is there
+  // One too many tells that there are too many.
+  for (bool more = statement.execute(true); more && records.size() <= kMostPasswords;
+       more = statement.fetch()) {
+    auto record = record_of(row);
+    // A query that finds several users must not let one in with the password of another.
+    if (record && !record->route.app_password && std::exchange(own, true)) {
+      record = std::unexpected(std::string("expected one row at most without app; found several"));
+    }
+    if (!record) {
+      // Not Unavailable: one user's record says nothing about the database.
+      log::warning("user record not understood", {{"source", shared_->checker.options().source},
+                                                  {"user", user},
+                                                  {"error", record.error()}});
+      return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+    }
+    records.push_back(*std::move(record));
   }
-  auto record = record_of(row);
-  if (record && statement.fetch()) {
-    record = std::unexpected(std::string("expected one row at most; found several"));
-  }
-  if (!record) {
-    // Not Unavailable: one user's record says nothing about the database.
-    log::warning(
-        "user record not understood",
-        {{"source", shared_->checker.options().source}, {"user", user}, {"error", record.error()}});
-    return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
-  }
-  return *std::move(record);
+  return records;
 }
 
 void SqlDirectory::connect() {

@@ -57,7 +57,7 @@ class SqlDirectory : public Directory {
   void interrupt() noexcept override;
 
  private:
-  using Found = std::expected<std::optional<UserRecord>, LookupResult>;
+  using Found = std::expected<std::vector<UserRecord>, LookupResult>;
 
   Found find(std::string_view user, const std::string& ip, std::string_view listener);
   Found ask(std::string_view user, const std::string& ip, std::string_view listener);

@@ -5,22 +5,28 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "auth/one_time_code.h"
+#include "auth/password_counts.h"
 #include "auth/password_hash.h"
 #include "auth/user_source.h"
 #include "base/secret.h"
 
 namespace headgate::auth {
 
-// What a database says about one user.
+// What a database says about one user; one of several where the user has several passwords, each
+// with the route that it opens.
 struct UserRecord {
   std::optional<Secret> password;  // as PasswordHash::parse() takes it
-  Route route;
+  std::optional<Secret> totp;      // as TotpSecret::parse() takes it; the user's, so all have one
+  Route route;                     // with the label of an application password
 };
 
-// Sets what a column or an attribute stands for: password, user (the name that the backend login
-// uses), pool, backend (HOST:PORT, or HOST alone where `port` is not 0). The error says what was
-// expected; it never repeats a password.
+// Sets what a column or an attribute stands for: password, app (the label that makes the password
+// one of an application's), totp (the secret of the user's authenticator), user (the name that the
+// backend login uses), pool, backend (HOST:PORT, or HOST alone where `port` is not 0). The error
+// says what was expected; it never repeats a password.
 std::expected<void, std::string> set_field(UserRecord& record, std::string_view field,
                                            std::string_view value, std::uint16_t port = 0);
 
@@ -32,29 +38,50 @@ class RecordChecker {
     std::string source;           // its name, for the log
     bool checks_password = true;  // false: the backend does, and no master user is used
     bool hash_unknown = true;     // see PasswdFileSource
+    CodeRules codes = {};
   };
   explicit RecordChecker(Options options) : options_(std::move(options)) {}
 
-  // `record`: nullopt where the database knows no such user. `user` is for the log.
-  LookupResult check(std::optional<UserRecord> record, std::string_view user,
-                     const Secret& password);
+  // `records`: none where the database knows no such user. `user` is for the log, `login` what one
+  // login is called: see UsedCodes. All of a user's
+  // passwords are compared, whichever is the right one, so that the time does not tell which.
+  // Whether some hashes are dearer than others is not hidden.
+  LookupResult check(std::vector<UserRecord> records, std::string_view user, const Secret& password,
+                     std::string_view login = {});
 
   // What there is to judge a client by that proves itself in an exchange: Known, UnknownHere, or
-  // Rejected where there is nothing. Only of use where the password is checked here.
-  LookupResult hand_out(std::optional<UserRecord> record, std::string_view user);
+  // Rejected where there is nothing or a one-time code is needed. Only of use where the password is
+  // checked here.
+  LookupResult hand_out(std::vector<UserRecord> records, std::string_view user);
 
-  // Costs as much as a check of an existing user's password.
-  void burn(const Secret& password);
+  // The secret that the user's records name; null: none. The error is for the client, and the log
+  // has the reason.
+  std::expected<std::optional<TotpSecret>, LookupResult> totp_of(
+      const std::vector<UserRecord>& records, std::string_view user) const;
 
   [[nodiscard]] const Options& options() const { return options_; }
 
  private:
+  // What stands in a user's records.
+  struct Passwords {
+    std::vector<PasswordHash> hashes;
+    std::vector<Route*> routes;  // of these
+    bool locked = false;         // whatever else there is
+    bool all_understood = true;
+  };
+  LookupResult compare(std::vector<UserRecord>& records, std::string_view user,
+                       const Secret& password, const CodeCheck& code);
+  Passwords read(std::vector<UserRecord>& records, std::string_view user) const;
+  LookupResult refuse(std::string_view why, std::string_view user) const;
+  void burn(const Secret& password, std::size_t times);
   PasswordHash typical();
-  void note(const PasswordHash& hash);
+  std::size_t typical_count(std::string_view user);
+  void note(const std::vector<PasswordHash>& hashes);
 
   const Options options_;
   std::mutex mutex_;
   std::optional<PasswordHash> typical_;  // of those seen, the last one; guarded by mutex_
+  PasswordCounts counts_;                // guarded by mutex_
 };
 
 }  // namespace headgate::auth

@@ -13,6 +13,8 @@
 #include "base/secret.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
+#include "metrics/labels.h"
+#include "net/client_certificate.h"
 
 namespace headgate::auth {
 
@@ -29,7 +31,14 @@ struct LoginRequest {
   std::string_view tls_cipher = {};
   std::string_view protocol = "imap";
   bool proxied = false;  // the addresses are those of a PROXY header
+  // Of the client's verified certificate; null: none, or none is asked for by the mechanism.
+  std::shared_ptr<const net::CertificateNames> certificate = {};
   unsigned attempt = 1;  // which login of this connection, from 1
+
+  // What this login is called, in all questions about it.
+  [[nodiscard]] std::string login() const {
+    return std::string(session_id) + "/" + std::to_string(attempt);
+  }
 };
 
 // Who the user is for the backend, and where the mailbox lives.
@@ -43,6 +52,10 @@ struct Route {
   // The name that stands in the log and that routes go by, where the client's own word for it is
   // not what counts.
   std::optional<std::string> name = {};
+  // Label of the application password that the client gave instead of the user's own.
+  std::optional<std::string> app_password = {};
+  // So many bytes at the end of the client's password were a one-time code.
+  std::size_t code_length = 0;
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
 };
@@ -67,6 +80,8 @@ struct Rejected {
   // How long the reply waits, instead of login.failure_delay.
   std::optional<std::chrono::milliseconds> delay = {};
   bool last = false;  // the connection ends with the reply
+  // A right password was not enough; what was the matter with the code.
+  std::optional<metrics::Factor> factor = {};
 };
 // Not known yet: the same question again, to all sources, after this time.
 struct AskAgain {
@@ -88,7 +103,7 @@ class UserSource {
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
   // Whether it can judge such credentials; a chain does not ask one that cannot.
   [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
-    return !credentials.by_token() && !credentials.by_exchange();
+    return !credentials.by_token() && !credentials.by_certificate() && !credentials.by_exchange();
   }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;

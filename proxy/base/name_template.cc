@@ -1,6 +1,29 @@
 #include "base/name_template.h"
 
+#include <algorithm>
+
 namespace headgate {
+namespace {
+
+using Match = std::match_results<std::string_view::const_iterator>;
+
+std::string_view domain_of(std::string_view user) {
+  const std::size_t at = user.rfind('@');
+  return at == std::string_view::npos ? std::string_view() : user.substr(at + 1);
+}
+
+std::string value_of(std::string_view placeholder, std::string_view user, const Match& match) {
+  if (placeholder == "user") {
+    return std::string(user);
+  }
+  if (placeholder == "local_part") {
+    return std::string(user.substr(0, user.rfind('@')));
+  }
+  return placeholder == "domain" ? std::string(domain_of(user))
+                                 : match.str(static_cast<std::size_t>(placeholder.front() - '0'));
+}
+
+}  // namespace
 
 bool is_name_template(std::string_view text, std::size_t groups) {
   while (!text.empty()) {
@@ -21,6 +44,21 @@ bool is_name_template(std::string_view text, std::size_t groups) {
     text.remove_prefix(close + 1);
   }
   return true;
+}
+
+std::string fill_name_template(std::string_view text, std::string_view user, const Match& match) {
+  std::string filled;
+  while (!text.empty()) {
+    const std::size_t open = std::min(text.find('{'), text.size());
+    filled += text.substr(0, open);
+    text.remove_prefix(open);
+    if (!text.empty()) {
+      const std::size_t close = text.find('}');
+      filled += value_of(text.substr(1, close - 1), user, match);
+      text.remove_prefix(close + 1);
+    }
+  }
+  return filled;
 }
 
 }  // namespace headgate

@@ -47,6 +47,9 @@ void check_listeners(Reader& reader, const Config& config) {
                                                "with tls {}, found none",
                                                name(listener.tls)));
     }
+    if (mode_known && listener.tls == TlsMode::kNone && listener.client_certificates) {
+      reader.refuse(path + ".client_certificates", "nothing with tls none");
+    }
   }
   if (config.admin.address && config.admin.address->port != 0) {
     addresses.add(config.admin.address->to_string(), "admin.address");
@@ -210,6 +213,20 @@ void check_users(Reader& reader, const Config& config) {
       if (pool != nullptr && pool->trusts_headgate()) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
       }
+    }
+    if (config.users[i].kind == SourceKind::kCertificate && pool != nullptr &&
+        !pool->trusts_headgate()) {
+      reader.refuse(path,
+                    fmt::format("a pool with a master user, or with login secret or external, "
+                                "since a certificate is no password, found '{}'",
+                                pool->name));
+    }
+    if (config.users[i].kind == SourceKind::kCertificate &&
+        std::ranges::none_of(config.listeners, [](const Listener& listener) {
+          return listener.client_certificates.has_value();
+        })) {
+      reader.refuse(fmt::format("users[{}].source", i),
+                    "a listener with client_certificates for source certificate, found none");
     }
     if (config.users[i].kind == SourceKind::kOauth && pool != nullptr && !pool->trusts_headgate() &&
         pool->login == BackendLogin::kPassword) {

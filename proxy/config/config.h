@@ -46,6 +46,7 @@ enum class Mechanism : std::uint8_t {
   kScramSha256,
   kScramSha1,
   kCramMd5,
+  kExternal,
 };
 // How users are logged in at a pool's backends.
 enum class BackendLogin : std::uint8_t {
@@ -63,11 +64,20 @@ struct ProxyProtocol {
   milliseconds timeout{3000};
 };
 
+// What the certificates of a listener's clients have to be.
+struct ClientCertificates {
+  std::string ca;
+  bool required = false;
+  unsigned depth = 4;  // intermediate authorities
+  std::string crl;     // empty: none
+};
+
 struct Listener {
   std::string name;
   Endpoint address;
   TlsMode tls = TlsMode::kImplicit;
   std::optional<ProxyProtocol> proxy_protocol;
+  std::optional<ClientCertificates> client_certificates;
   int backlog = 4096;
   unsigned max_sessions = 0;    // logged in; 0: no limit
   std::vector<Mechanism> sasl;  // empty: all that the user sources can serve
@@ -180,7 +190,8 @@ enum class SourceKind : std::uint8_t {
   kMap,
   kAuthHttp,
   kOauth,
-  kPam
+  kPam,
+  kCertificate
 };
 
 // When a source that fails is left alone.
@@ -227,6 +238,8 @@ struct Ldap {
   std::string filter;
   LdapPasswords passwords = LdapPasswords::kBind;
   std::string password_attribute = "userPassword";
+  std::string app_password_attribute;
+  std::string totp_attribute;
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
@@ -281,6 +294,15 @@ struct Pam {
   unsigned processes = 4;
 };
 
+enum class CertificateField : std::uint8_t { kCommonName, kEmail, kUid, kAltEmail, kAltUpn };
+
+// Whose a client's certificate is.
+struct CertificateRule {
+  CertificateField field = CertificateField::kAltEmail;
+  std::string pattern;  // see pattern.h
+  std::string rewrite;  // empty: the name as it stands
+};
+
 // One rule of a source `map`; exactly one of user, domain and pattern is set.
 struct MapRule {
   std::string user;
@@ -304,6 +326,7 @@ struct UserSource {
   // Empty: the first pool (auth_http alone).
   std::string pool;  // where users of this source go unless a route or the source says otherwise
   std::string path;  // passwd_file
+  bool app_passwords_need_code = true;  // passwd_file, sql, ldap
   milliseconds deadline{10000};
   std::size_t max_parallel = 64;  // each worker
   std::size_t max_queue = 1000;   // each worker
@@ -317,6 +340,7 @@ struct UserSource {
   HttpLookup http;
   std::optional<Oauth> oauth;
   std::optional<Pam> pam;
+  CertificateRule certificate;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {
@@ -333,6 +357,23 @@ struct Route {
   std::string pool;
 };
 
+enum class WithoutPolicy : std::uint8_t { kAllow, kRefuse };
+
+// A server that has a say in logins, and is told how they ended.
+struct PolicyServer {
+  std::optional<Url> url;  // always set
+  std::vector<HttpHeader> headers;
+  bool check = true;   // it is asked before the user sources are
+  bool report = true;  // it is told afterwards
+  milliseconds timeout{2000};
+  WithoutPolicy without_answer = WithoutPolicy::kAllow;
+  std::vector<Network> exempt = loopback_networks();
+  Secret nonce;  // from `nonce` or `nonce_file`
+  unsigned hash_bits = 12;
+  bool verify = true;  // https
+  std::string ca;      // empty: the system's
+};
+
 // Everything about the time before login.
 struct Login {
   seconds timeout{60};                        // whole time before login, whatever the client sends
@@ -347,6 +388,7 @@ struct Login {
   std::vector<std::string> capabilities_add;  // `capabilities: {add: […], remove: […]}`
   std::vector<std::string> capabilities_remove;
   std::string greeting = "Headgate ready.";  // human-readable text
+  std::optional<PolicyServer> policy;
 };
 
 // From how many failed logins on something happens.

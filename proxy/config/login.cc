@@ -1,5 +1,6 @@
 #include "config/login.h"
 
+#include "config/policy.h"
 #include "config/scalars.h"
 
 namespace headgate::config {
@@ -36,6 +37,9 @@ Type<Login> login_type() {
                   list_of(capability(), "a list of capability names"),
                   "Capabilities to leave out; AUTH=PLAIN, say, also turns the mechanism off."),
           }),
+      key("policy", &Login::policy, policy_type(),
+          "A server that speaks weakforced's HTTP is asked before each login, and told how it "
+          "ended. Not set: none."),
       key("greeting", &Login::greeting, greeting_text(),
           "Text for humans at the end of the greeting."),
   });

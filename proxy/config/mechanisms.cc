@@ -10,10 +10,11 @@
 namespace headgate::config {
 namespace {
 
-constexpr Mechanism kAll[] = {
-    Mechanism::kPlain,       Mechanism::kLogin,           Mechanism::kXoauth2,
-    Mechanism::kOauthbearer, Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
-    Mechanism::kScramSha256, Mechanism::kScramSha1,       Mechanism::kCramMd5};
+constexpr Mechanism kAll[] = {Mechanism::kPlain,           Mechanism::kLogin,
+                              Mechanism::kXoauth2,         Mechanism::kOauthbearer,
+                              Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
+                              Mechanism::kScramSha256,     Mechanism::kScramSha1,
+                              Mechanism::kCramMd5,         Mechanism::kExternal};
 
 // All that some source can judge.
 std::vector<Mechanism> served(const Config& config) {
@@ -22,11 +23,15 @@ std::vector<Mechanism> served(const Config& config) {
     const Proofs some = proofs(config, source);
     all = {.password = all.password || some.password,
            .token = all.token || some.token,
-           .stored = all.stored || some.stored};
+           .stored = all.stored || some.stored,
+           .certificate = all.certificate || some.certificate};
   }
   std::vector<Mechanism> mechanisms;
   std::ranges::copy_if(kAll, std::back_inserter(mechanisms), [&](Mechanism mechanism) {
-    return by_token(mechanism) ? all.token : by_exchange(mechanism) ? all.stored : all.password;
+    return mechanism == Mechanism::kExternal ? all.certificate
+           : by_token(mechanism)             ? all.token
+           : by_exchange(mechanism)          ? all.stored
+                                             : all.password;
   });
   return mechanisms;
 }
@@ -68,6 +73,9 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
       static_cast<std::ptrdiff_t>(at)) {
     return fmt::format("each mechanism once, found {} again", name(wanted));
   }
+  if (wanted == Mechanism::kExternal && !listener.client_certificates) {
+    return "client_certificates at a listener with EXTERNAL, found none";
+  }
   const auto source = first_that_needs_password(config);
   if (by_exchange(wanted) && source != config.users.end()) {
     return fmt::format(
@@ -104,6 +112,9 @@ Proofs proofs(const Config& config, const UserSource& source) {
   if (source.kind == SourceKind::kOauth) {
     return {.token = true};
   }
+  if (source.kind == SourceKind::kCertificate) {
+    return {.certificate = true};
+  }
   if (!source.trusts_backend()) {
     const bool stored = source.kind == SourceKind::kPasswdFile || source.sql ||
                         (source.ldap && source.ldap->passwords == LdapPasswords::kFetch);
@@ -120,6 +131,9 @@ std::vector<Mechanism> offered(const Config& config, const Listener& listener) {
   }
   std::vector<Mechanism> mechanisms = served(config);
   std::erase_if(mechanisms, by_exchange);  // not every user may have what they need
+  if (!listener.client_certificates) {
+    std::erase(mechanisms, Mechanism::kExternal);
+  }
   return mechanisms;
 }
 

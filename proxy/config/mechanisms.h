@@ -11,8 +11,9 @@ namespace headgate::config {
 // What logins can prove themselves by at a user source.
 struct Proofs {
   bool password = false;
-  bool token = false;   // XOAUTH2, OAUTHBEARER
-  bool stored = false;  // SCRAM, CRAM-MD5: the source knows what is stored of a password
+  bool token = false;        // XOAUTH2, OAUTHBEARER
+  bool stored = false;       // SCRAM, CRAM-MD5: the source knows what is stored of a password
+  bool certificate = false;  // EXTERNAL
 };
 // A source that leaves the judging to the backend can serve tokens where some pool passes them on.
 Proofs proofs(const Config& config, const UserSource& source);

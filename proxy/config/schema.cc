@@ -41,7 +41,8 @@ const Choices<Mechanism> kMechanisms = {{"PLAIN", Mechanism::kPlain},
                                         {"SCRAM-SHA-1-PLUS", Mechanism::kScramSha1Plus},
                                         {"SCRAM-SHA-256", Mechanism::kScramSha256},
                                         {"SCRAM-SHA-1", Mechanism::kScramSha1},
-                                        {"CRAM-MD5", Mechanism::kCramMd5}};
+                                        {"CRAM-MD5", Mechanism::kCramMd5},
+                                        {"EXTERNAL", Mechanism::kExternal}};
 const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPassword},
                                               {"token", BackendLogin::kToken},
                                               {"secret", BackendLogin::kSecret},
@@ -77,6 +78,9 @@ Type<Listener> listener_type() {
           "The listener stands behind a load balancer that sends a PROXY header, version 1 or 2, "
           "with "
           "the client's address."),
+      key("client_certificates", &Listener::client_certificates, client_certificates_type(),
+          "Clients are asked for certificates, by which they can log in with EXTERNAL (source "
+          "certificate). Not set: they are not."),
       key("backlog", &Listener::backlog, number(1, 65535),
           "Connections that the kernel keeps until they are accepted; net.core.somaxconn limits it "
           "as well."),

@@ -43,8 +43,10 @@ void check_ldap(Reader& reader, const std::string& path, const Ldap& ldap) {
   if (has_password != reader.has(path + ".bind_dn")) {
     reader.refuse(path + ".bind_dn", "bind_dn and its password, or neither");
   }
-  if (ldap.passwords != LdapPasswords::kFetch && reader.has(path + ".password_attribute")) {
-    reader.refuse(path + ".password_attribute", "nothing unless passwords is fetch");
+  for (const char* attribute : {".password_attribute", ".app_password_attribute"}) {
+    if (ldap.passwords != LdapPasswords::kFetch && reader.has(path + attribute)) {
+      reader.refuse(path + attribute, "nothing unless passwords is fetch");
+    }
   }
 }
 
@@ -86,7 +88,15 @@ std::vector<Key<Ldap>> search_keys() {
           "hash "
           "in password_attribute. backend: the backend does."),
       key("password_attribute", &Ldap::password_attribute, text("the name of an attribute"),
-          "fetch: which attribute has the hash."),
+          "fetch: which attribute has the hash, or several of them, each of which is good."),
+      key("app_password_attribute", &Ldap::app_password_attribute, text("the name of an attribute"),
+          "fetch: which attribute has the hashes of application passwords. Not set: none.",
+          {.example = "appPassword"}),
+      key("totp_attribute", &Ldap::totp_attribute, text("the name of an attribute"),
+          "Attribute with the secret of the user's authenticator, in base32; who has it appends "
+          "the "
+          "code to the password. Not set: none.",
+          {.example = "totpSecret"}),
       key("user_attribute", &Ldap::user_attribute, text("the name of an attribute"),
           "Attribute with the name for the backend login. Not set: the name that the client gave.",
           {.example = "uid"}),

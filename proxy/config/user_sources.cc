@@ -14,11 +14,15 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const Choices<SourceKind> kKinds = {
-    {"backend", SourceKind::kBackend}, {"passwd_file", SourceKind::kPasswdFile},
-    {"sql", SourceKind::kSql},         {"ldap", SourceKind::kLdap},
-    {"map", SourceKind::kMap},         {"auth_http", SourceKind::kAuthHttp},
-    {"oauth", SourceKind::kOauth},     {"pam", SourceKind::kPam}};
+const Choices<SourceKind> kKinds = {{"backend", SourceKind::kBackend},
+                                    {"passwd_file", SourceKind::kPasswdFile},
+                                    {"sql", SourceKind::kSql},
+                                    {"ldap", SourceKind::kLdap},
+                                    {"map", SourceKind::kMap},
+                                    {"auth_http", SourceKind::kAuthHttp},
+                                    {"oauth", SourceKind::kOauth},
+                                    {"pam", SourceKind::kPam},
+                                    {"certificate", SourceKind::kCertificate}};
 
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
@@ -114,7 +118,9 @@ Type<Sql> sql_type() {
               {.example = R"("sslmode='verify-full'")"}),
           key("query", &Sql::query, text("an SQL query", 65536),
               "Asked for each login; gives at most one row, with columns password, user, pool and "
-              "backend or some of them. Placeholders: :user, :local_part, :domain, :ip, :listener.",
+              "backend or some of them, and one more for each application password, with a label "
+              "in a column app; totp is the secret of the user's authenticator. Placeholders: "
+              ":user, :local_part, :domain, :ip, :listener.",
               {.required = true,
                .example = R"("SELECT password, backend FROM users WHERE name = :user")"}),
           key("connections", &Sql::connections, number(1U, 256U),
@@ -195,7 +201,7 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 9> kOwn = {
+constexpr std::array<Own, 10> kOwn = {
     {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
@@ -204,7 +210,8 @@ constexpr std::array<Own, 9> kOwn = {
      {"url", SourceKind::kAuthHttp, "the URL of a server, found nothing"},
      {"http", SourceKind::kAuthHttp, ""},
      {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"},
-     {"pam", SourceKind::kPam, "a section pam with source pam, found nothing"}}};
+     {"pam", SourceKind::kPam, "a section pam with source pam, found nothing"},
+     {"certificate", SourceKind::kCertificate, ""}}};
 
 void check_http(Reader& reader, const std::string& path, const UserSource& source) {
   const HttpLookup& http = source.http;
@@ -232,7 +239,9 @@ void check_source_cache(Reader& reader, const std::string& path, const UserSourc
     reader.refuse(path + ".cache",
                   "no cache for source oauth, since a token may end before the answer does");
   }
-  if ((source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap) && source.cache) {
+  const bool asks_nobody = source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap ||
+                           source.kind == SourceKind::kCertificate;
+  if (asks_nobody && source.cache) {
     reader.refuse(path + ".cache",
                   fmt::format("no cache for source {}, which asks nobody", name(source.kind)));
   }
@@ -257,6 +266,13 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
   if (source.kind != SourceKind::kAuthHttp && !reader.has(path + ".pool")) {
     reader.refuse(path + ".pool", "the name of a pool, found nothing");
   }
+  const bool reads_hashes = source.kind == SourceKind::kPasswdFile ||
+                            source.kind == SourceKind::kSql || source.kind == SourceKind::kLdap;
+  if (!reads_hashes && reader.has(path + ".app_passwords_need_code")) {
+    reader.refuse(path + ".app_passwords_need_code",
+                  fmt::format("nothing with source {}, only with passwd_file, sql and ldap",
+                              name(source.kind)));
+  }
   check_http(reader, path, source);
   if (source.oauth && reader.has(path + ".oauth.timeout") &&
       source.oauth->timeout > source.deadline) {
@@ -268,12 +284,6 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
 }
 
 Type<HttpLookup> http_type() {
-  const auto header = section<HttpHeader>({
-      key("name", &HttpHeader::name, header_name(), "Name of the header.",
-          {.required = true, .example = "X-Auth-Key"}),
-      key("value", &HttpHeader::value, secret("a value"), "Its value.",
-          {.required = true, .secret = true, .example = "secret"}),
-  });
   return section<HttpLookup>({
       key("more", &HttpLookup::more, list_of(url(), "a list of URLs"),
           "More servers, asked in this order when those before do not answer.",
@@ -291,12 +301,21 @@ Type<HttpLookup> http_type() {
           "Whether an https server must show a valid certificate for its host name."),
       key("ca", &HttpLookup::ca, file("a PEM file that can be read"),
           "PEM file with the authorities to trust. Not set: the system's.", {.example = "ca.pem"}),
-      key("headers", &HttpLookup::headers, list_of(header, "a list of headers"),
+      key("headers", &HttpLookup::headers, list_of(http_header_type(), "a list of headers"),
           "Headers that go with each request, for a key that the server asks for, say."),
   });
 }
 
 }  // namespace
+
+Type<HttpHeader> http_header_type() {
+  return section<HttpHeader>({
+      key("name", &HttpHeader::name, header_name(), "Name of the header.",
+          {.required = true, .example = "X-Auth-Key"}),
+      key("value", &HttpHeader::value, secret("a value"), "Its value.",
+          {.required = true, .secret = true, .example = "secret"}),
+  });
+}
 
 Type<UserSource> source_type() {
   return section<UserSource>(
@@ -306,7 +325,8 @@ Type<UserSource> source_type() {
               "hashed passwords. sql: a table of PostgreSQL, MySQL, MariaDB or SQLite. ldap: a "
               "directory. map: rules, here or in a file. auth_http: a server that speaks the "
               "protocol of nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER. pam: "
-              "the system's authentication modules.",
+              "the system's authentication modules. certificate: certificates of clients, by "
+              "EXTERNAL.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise. "
@@ -333,6 +353,11 @@ Type<UserSource> source_type() {
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
           key("oauth", &UserSource::oauth, oauth_type(), "oauth: how tokens are checked."),
           key("pam", &UserSource::pam, pam_type(), "pam: which modules are asked."),
+          key("certificate", &UserSource::certificate, certificate_rule_type(),
+              "certificate: whose a certificate is."),
+          key("app_passwords_need_code", &UserSource::app_passwords_need_code, boolean(),
+              "passwd_file, sql, ldap: whether users with an authenticator append its code to "
+              "application passwords too. false: these are for phones and programs that cannot."),
           key("deadline", &UserSource::deadline, duration(50ms, 5min),
               "How long an answer may take; then the client gets [UNAVAILABLE]."),
           key("max_parallel", &UserSource::max_parallel,

@@ -9,5 +9,9 @@ namespace headgate::config {
 Type<UserSource> source_type();
 Type<Ldap> ldap_type();
 Type<Oauth> oauth_type();
+Type<HttpHeader> http_header_type();
+Type<CertificateRule> certificate_rule_type();
+// Of a listener.
+Type<ClientCertificates> client_certificates_type();
 
 }  // namespace headgate::config

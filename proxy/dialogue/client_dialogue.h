@@ -82,6 +82,9 @@ class ClientDialogue {
   virtual Step on_bytes(std::string_view in, std::string& out) = 0;
   // The TLS handshake that StartTls asked for is done; everything learned before it is forgotten.
   virtual void on_tls_established() = 0;
+  // The client has shown a certificate in the TLS handshake, and it was verified. Before greet(),
+  // or right after on_tls_established().
+  virtual void on_certificate() = 0;
   // The source wants another SASL round; `challenge` is not yet base64.
   virtual void on_challenge(std::string_view challenge, std::string& out) = 0;
   // Appends the reply for the open login. Returns Close when this was one failure too many, else

@@ -21,6 +21,8 @@ struct Credentials {
   [[nodiscard]] bool by_exchange() const {
     return mechanism.starts_with("SCRAM-") || mechanism == "CRAM-MD5";
   }
+  // By that of the TLS connection; `user` is the authorization identity, and may be empty.
+  [[nodiscard]] bool by_certificate() const { return mechanism == "EXTERNAL"; }
 };
 
 }  // namespace headgate::dialogue

@@ -45,6 +45,7 @@ constexpr FailureInfo kFailures[] = {
     {kBackendsFull,          "backends_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kGuessing,              "guessing",               kClient,    false, true,  Level::kInfo,    "LIMIT",                "Too many failed logins, please try again later."},
     {kUserGuessed,           "user_guessed",           kClient,    false, true,  Level::kInfo,    "UNAVAILABLE",          kTryLater},
+    {kPolicy,                "policy",                 kClient,    false, true,  Level::kInfo,    "AUTHENTICATIONFAILED", "Authentication failed."},
     {kShutdown,              "shutdown",               kNobody,    false, false, Level::kInfo,    "UNAVAILABLE",          "Server is shutting down, please try again."},
     {kInternal,              "internal",               kHeadgate,  false, false, Level::kError,   "SERVERBUG",            "Internal error."},
 };

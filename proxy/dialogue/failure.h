@@ -43,10 +43,11 @@ enum class LoginFailure : std::uint8_t {
   kBackendsFull,          // each backend that might take the user has
   kGuessing,              // too many failed logins from there; nothing was looked up
   kUserGuessed,           // too many failed logins of this user, from everywhere
+  kPolicy,                // the policy server said no; nothing was looked up
   kShutdown,              // Headgate is stopping
   kInternal,              // a fault of Headgate's own
 };
-inline constexpr std::size_t kLoginFailureCount = 28;
+inline constexpr std::size_t kLoginFailureCount = 29;
 
 struct FailureInfo {
   LoginFailure failure;

@@ -25,11 +25,16 @@ ClientLoginOptions without_removed(ClientLoginOptions options) {
 
 ClientLoginProfile::ClientLoginProfile(ClientLoginOptions options)
     : options_(without_removed(std::move(options))),
-      capabilities_clear_(make_capabilities(false)),
-      capabilities_secure_(make_capabilities(true)),
-      greeting_("* OK [CAPABILITY " + capabilities(options_.secure) + "] ") {
-  append_line_text(options_.greeting, greeting_);
-  greeting_ += "\r\n";
+      capabilities_clear_(make_capabilities(false, false)),
+      capabilities_secure_(make_capabilities(true, false)),
+      capabilities_certified_(make_capabilities(true, true)),
+      greeting_(make_greeting(capabilities(options_.secure))),
+      greeting_certified_(make_greeting(capabilities_certified_)) {}
+
+std::string ClientLoginProfile::make_greeting(const std::string& capabilities) const {
+  std::string greeting = "* OK [CAPABILITY " + capabilities + "] ";
+  append_line_text(options_.greeting, greeting);
+  return greeting + "\r\n";
 }
 
 const SaslMechanism* ClientLoginProfile::find_mechanism(std::string_view name) const {
@@ -44,11 +49,13 @@ const SaslMechanism* ClientLoginProfile::find_mechanism(std::string_view name) c
 // Only what Headgate itself keeps: IMAP4rev2 and all of the authenticated state are the backend's
 // to promise, and the client has the backend's list as soon as it is logged in. LITERAL+ and not
 // LITERAL-, since a longer literal is read and refused rather than cut off.
-std::string ClientLoginProfile::make_capabilities(bool secure) const {
+std::string ClientLoginProfile::make_capabilities(bool secure, bool certified) const {
   CapabilityList list("IMAP4rev1 SASL-IR LITERAL+ ID ENABLE");
   if (secure) {
     for (const SaslMechanism& mechanism : options_.mechanisms) {
-      list.add("AUTH=" + mechanism.name);
+      if (certified || !mechanism.by_certificate) {
+        list.add("AUTH=" + mechanism.name);
+      }
     }
   } else if (options_.tls_available) {
     list.add("STARTTLS");

@@ -36,21 +36,27 @@ class ClientLoginProfile {
 
   [[nodiscard]] const ClientLoginOptions& options() const { return options_; }
   // "* OK [CAPABILITY …] …\r\n" as ClientLogin::greet() sends it: fit for the first TLS flight.
-  [[nodiscard]] const std::string& greeting() const { return greeting_; }
-  // "IMAP4rev1 …" as it holds before or after TLS.
-  [[nodiscard]] const std::string& capabilities(bool secure) const {
-    return secure ? capabilities_secure_ : capabilities_clear_;
+  [[nodiscard]] const std::string& greeting(bool certified = false) const {
+    return certified ? greeting_certified_ : greeting_;
+  }
+  // "IMAP4rev1 …" as it holds before or after TLS; `certified`: the client has shown a certificate.
+  [[nodiscard]] const std::string& capabilities(bool secure, bool certified = false) const {
+    return certified ? capabilities_certified_
+                     : (secure ? capabilities_secure_ : capabilities_clear_);
   }
   // Null: not offered. Case-insensitive.
   [[nodiscard]] const SaslMechanism* find_mechanism(std::string_view name) const;
 
  private:
-  [[nodiscard]] std::string make_capabilities(bool secure) const;
+  [[nodiscard]] std::string make_capabilities(bool secure, bool certified) const;
+  [[nodiscard]] std::string make_greeting(const std::string& capabilities) const;
 
   ClientLoginOptions options_;
   std::string capabilities_clear_;
   std::string capabilities_secure_;
+  std::string capabilities_certified_;
   std::string greeting_;
+  std::string greeting_certified_;
 };
 
 }  // namespace headgate::imap

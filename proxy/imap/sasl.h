@@ -52,6 +52,8 @@ class SaslExchange {
 struct SaslMechanism {
   std::string name;  // "PLAIN", upper case
   std::unique_ptr<SaslExchange> (*make)() = nullptr;
+  // Offered to clients alone that have shown a verified certificate.
+  bool by_certificate = false;
 };
 // A factory for SaslMechanism.
 template <typename Exchange>
@@ -65,6 +67,9 @@ SaslMechanism sasl_login();  // draft-murchison-sasl-login: user name and passwo
 // it is the token that says who it is.
 SaslMechanism sasl_xoauth2();
 SaslMechanism sasl_oauthbearer();  // RFC 7628
+// RFC 4422 appendix A: the credentials are the authorization identity, perhaps empty, and nothing
+// else; who it is says the certificate.
+SaslMechanism sasl_external();
 
 // What is offered when nothing else is said: PLAIN and LOGIN.
 std::vector<SaslMechanism> default_mechanisms();

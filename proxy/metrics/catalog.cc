@@ -77,6 +77,7 @@ std::vector<LabelInfo> label_infos() {
       {"", "server", "URL of the lookup server, without its query", {}},
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
+      {"", "factor", "what it was", values_of(kFactorNames)},
       {"", "by", "failures of what", values_of(kGuessLimitNames)},
       {"", "repeated", "whether it had been counted before", {"no", "yes"}},
       {"",

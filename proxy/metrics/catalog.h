@@ -40,6 +40,8 @@ namespace headgate::metrics {
     "Waits before the look at a password, since many had failed.")                                \
   X(kGuessEntries, "headgate_guess_entries", kGauge, "table",                                     \
     "Addresses, users and so on that the guard against guessing keeps.")                          \
+  X(kLoginFactors, "headgate_login_factors_total", kCounter, "factor",                            \
+    "Logins that something else than the user's own password alone decided.")                     \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \

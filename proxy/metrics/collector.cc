@@ -210,6 +210,10 @@ void add_logins(Page& page, const Workers& workers) {
 }
 
 void add_guesses(Page& page, const Workers& workers) {
+  for (std::size_t factor = 0; factor < kFactorNames.size(); ++factor) {
+    page.add(MetricId::kLoginFactors, {kFactorNames[factor]},
+             sum(workers, [&](const auto& worker) -> auto& { return worker.factors[factor]; }));
+  }
   for (std::size_t by = 0; by < kGuessLimitNames.size(); ++by) {
     page.add(MetricId::kGuessesRefused, {kGuessLimitNames[by]},
              sum(workers, [&](const auto& worker) -> auto& { return worker.guesses_refused[by]; }));

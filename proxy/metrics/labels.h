@@ -93,6 +93,20 @@ enum class GuessLimit : std::uint8_t { kAddress, kNetwork, kUser, kPair, kParall
 inline constexpr std::array<std::string_view, 5> kGuessLimitNames = {"address", "network", "user",
                                                                      "pair", "parallel"};
 
+// What decided a login besides the user's own password.
+enum class Factor : std::uint8_t {
+  kAppPassword,
+  kTotp,          // a one-time code behind a password: right; the others: the password was right
+  kTotpMissing,   // there was none
+  kTotpWrong,     // it was not one of this time
+  kTotpReplayed,  // it, or a later one, had been used before
+  kTotpOverload,  // no room to note that it is used
+  kCertificate,   // the certificate of the client, instead of any password
+};
+inline constexpr std::array<std::string_view, 7> kFactorNames = {
+    "app_password",  "totp",          "totp_missing", "totp_wrong",
+    "totp_replayed", "totp_overload", "certificate"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t kSlots = 4096;  // 205 seconds a revolution
 constexpr std::uint64_t kWordBits = 64;
-constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kNoTick = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
@@ -84,7 +84,7 @@ struct TimerWheel::Impl {
         at > now ? at - now : 0, 0);
   }
 
-  // The first slot with timers after `tick`, as a tick; kNever if all are empty.
+  // The first slot with timers after `tick`, as a tick; kNoTick if all are empty.
   std::uint64_t next_used() {
     const std::uint64_t first = (tick + 1) % kSlots;
     for (std::uint64_t i = 0; i <= used.size(); ++i) {
@@ -101,7 +101,7 @@ struct TimerWheel::Impl {
         used[word] &= ~(bits & -bits);  // all its timers were cancelled
       }
     }
-    return kNever;
+    return kNoTick;
   }
 
   void run() {
@@ -113,8 +113,8 @@ struct TimerWheel::Impl {
     }
     tick = std::max(tick, now_tick);
     running = false;
-    scheduled = kNever;
-    if (const std::uint64_t next = next_used(); next != kNever) {
+    scheduled = kNoTick;
+    if (const std::uint64_t next = next_used(); next != kNoTick) {
       schedule(next);
     }
   }
@@ -152,8 +152,8 @@ struct TimerWheel::Impl {
 
   Loop& loop;
   uv_timer_t alarm{};
-  std::uint64_t tick;                // all slots up to this one are run
-  std::uint64_t scheduled = kNever;  // tick that `alarm` is set to
+  std::uint64_t tick;                 // all slots up to this one are run
+  std::uint64_t scheduled = kNoTick;  // tick that `alarm` is set to
   bool running = false;
   std::array<std::uint64_t, kSlots / kWordBits> used{};
   std::array<Head, kSlots> heads;

@@ -16,7 +16,9 @@
 
 #include <fmt/format.h>
 
+#include "base/whole_file.h"
 #include "net/crypto_library.h"
+#include "net/digest.h"
 #include "net/tls_error.h"
 
 namespace headgate::net {
@@ -144,6 +146,57 @@ Problem apply_policy(SSL_CTX* context, const TlsPolicy& policy) {
   return std::nullopt;
 }
 
+// What tells the sessions of one set of rules from those of another: one whose certificate was
+// verified by other rules gets a full handshake.
+std::expected<Secret, std::string> session_context_of(const ClientVerification& clients) {
+  constexpr std::size_t kLargestFile = std::size_t{64} << 20;
+  Secret all(fmt::format("{} {} {}\n", kSessionIdContext, clients.required, clients.depth));
+  for (const std::string& path : {clients.ca_file, clients.crl_file}) {
+    if (path.empty()) {
+      continue;
+    }
+    const auto file = open_regular(path);
+    const auto text = file ? read_whole(file->fd.get(), kLargestFile)
+                           : std::expected<Secret, std::string>(std::unexpected(file.error()));
+    if (!text) {
+      return std::unexpected(fmt::format("{}: {}", path, text.error()));
+    }
+    all.append(text->view());
+  }
+  return hash(Digest::kSha256, all.view(), "");
+}
+
+Problem verify_clients(SSL_CTX* context, const ClientVerification& clients) {
+  STACK_OF(X509_NAME)* names =
+      SSL_load_client_CA_file_ex(clients.ca_file.c_str(), crypto_library(), nullptr);
+  if (names == nullptr || SSL_CTX_load_verify_file(context, clients.ca_file.c_str()) != 1) {
+    sk_X509_NAME_pop_free(names, X509_NAME_free);
+    return fmt::format("{}: cannot be used as a list of authorities: {}", clients.ca_file,
+                       last_error());
+  }
+  SSL_CTX_set_client_CA_list(context, names);  // takes it
+  if (!clients.crl_file.empty()) {
+    X509_STORE* store = SSL_CTX_get_cert_store(context);
+    X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
+    if (lookup == nullptr ||
+        X509_load_crl_file(lookup, clients.crl_file.c_str(), X509_FILETYPE_PEM) < 1) {
+      return fmt::format("{}: no revocation list in PEM form: {}", clients.crl_file, last_error());
+    }
+    X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+  }
+  const auto session_context = session_context_of(clients);
+  if (!session_context) {
+    return session_context.error();
+  }
+  const std::string_view bytes = session_context->view();
+  SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(bytes.data()),
+                                 static_cast<unsigned>(bytes.size()));
+  SSL_CTX_set_verify_depth(context, static_cast<int>(clients.depth));
+  SSL_CTX_set_verify(
+      context, SSL_VERIFY_PEER | (clients.required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+  return std::nullopt;
+}
+
 // What every connection of ours wants, on either side.
 Context make_context(const SSL_METHOD* method) {
   Context context(SSL_CTX_new_ex(crypto_library(), nullptr, method));
@@ -206,6 +259,11 @@ std::expected<std::unique_ptr<ServerTls>, std::string> ServerTls::create(
     OPENSSL_cleanse(bytes.data(), bytes.size());
   }
   SSL_CTX_set_max_early_data(context.get(), 0);
+  if (options.clients) {
+    if (const Problem problem = verify_clients(context.get(), *options.clients)) {
+      return std::unexpected(*problem);
+    }
+  }
   return std::unique_ptr<ServerTls>(new ServerTls(context.release()));
 }
 

@@ -31,12 +31,21 @@ struct TlsPolicy {
 class TicketKeys;
 std::shared_ptr<const TicketKeys> make_ticket_keys();
 
+// What the certificates of clients have to be.
+struct ClientVerification {
+  std::string ca_file;    // PEM: the authorities; clients are told their names
+  bool required = false;  // the handshake fails without a certificate
+  unsigned depth = 4;     // intermediate authorities
+  std::string crl_file;   // PEM: revocation lists of the authorities that sign them; empty: none
+};
+
 struct ServerTlsOptions {
   TlsPolicy policy;
   std::vector<CertificateFiles>
       certificates;  // RSA and ECDSA side by side; the first one of a kind wins
   std::shared_ptr<const TicketKeys> ticket_keys;
   unsigned tickets = 1;  // TLS 1.3 tickets per full handshake; 0: no resumption at all
+  std::optional<ClientVerification> clients = {};  // not set: no certificate is asked for
 };
 
 // A server-side SSL_CTX. One per worker: OpenSSL 3.0 contends on shared ones.

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <sys/socket.h>
 
@@ -408,6 +409,21 @@ std::string Transport::tls_exporter() const {
       SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
                                  kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1;
   return done ? bytes : std::string();
+}
+
+std::shared_ptr<const CertificateNames> Transport::client_certificate() const {
+  // Only a server asks for one by this mode, and OpenSSL's verdict is also "well" without any.
+  if (ssl_ == nullptr || SSL_is_server(ssl_) == 0 ||
+      (SSL_get_verify_mode(ssl_) & SSL_VERIFY_PEER) == 0 ||
+      SSL_get_verify_result(ssl_) != X509_V_OK) {
+    return nullptr;
+  }
+  // A session that was taken up may be older than the end of its certificate.
+  const X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (certificate == nullptr || X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) {
+    return nullptr;
+  }
+  return std::make_shared<const CertificateNames>(names_of(certificate));
 }
 
 bool Transport::tls_resumed() const {

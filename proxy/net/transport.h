@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "net/client_certificate.h"
 #include "net/io_result.h"
 #include "net/shared_bio.h"
 #include "net/wire.h"
@@ -92,6 +93,9 @@ class Transport {
   // What both ends of this TLS 1.3 connection know and nobody else: the channel binding
   // tls-exporter (RFC 9266). Empty on any other connection, and before the handshake is over.
   [[nodiscard]] std::string tls_exporter() const;
+  // Of the certificate that the client has shown and that was verified, in this handshake or in
+  // that of the session that it took up; null: there is none, or its time is over.
+  [[nodiscard]] std::shared_ptr<const CertificateNames> client_certificate() const;
 
  private:
   enum class Stage : std::uint8_t {

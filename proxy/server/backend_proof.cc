@@ -23,6 +23,11 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
                : std::optional("the user's name holds the separator of pool " + pool.name +
                                "'s master user");
   }
+  if (credentials.by_certificate() && !route.password &&
+      (pool.login == BackendLogin::kPassword || pool.login == BackendLogin::kToken)) {
+    return "pool " + pool.name + " takes no certificates of clients: it needs a master user, or " +
+           "login secret or external";
+  }
   switch (pool.login) {
     case BackendLogin::kToken:
     case BackendLogin::kPassword:

@@ -114,7 +114,11 @@ ClientLeg::Status ClientLeg::read_proxy_header() {
 ClientLeg::Status ClientLeg::begin_after_proxy_header() {
   const bool implicit = context_.listener.tls == config::TlsMode::kImplicit;
   dialogue_ = context_.protocol.client();
-  dialogue_->greet(reply_);
+  // Who asks for certificates greets behind the handshake, since what is offered goes by them.
+  const bool asks = implicit && context_.listener.client_certificates;
+  if (!asks) {
+    dialogue_->greet(reply_);
+  }
   if (implicit) {
     handshake_began_ = std::chrono::steady_clock::now();
     transport_.start_tls(*context_.tls, reply_);
@@ -151,8 +155,17 @@ ClientLeg::Status ClientLeg::handshake() {
   }
   handshake_done_ = handshake_ok_ = true;
   stage_ = Stage::kDialogue;
-  if (context_.listener.tls == config::TlsMode::kStartTls) {
+  const bool starttls = context_.listener.tls == config::TlsMode::kStartTls;
+  if (starttls) {
     dialogue_->on_tls_established();
+  }
+  if (context_.listener.client_certificates) {
+    if (transport_.client_certificate()) {
+      dialogue_->on_certificate();
+    }
+    if (!starttls) {
+      dialogue_->greet(reply_);
+    }
   }
   return run_dialogue();
 }

@@ -23,7 +23,8 @@ namespace headgate::server {
 struct Terms {
   std::shared_ptr<const Snapshot> snapshot;
   std::vector<metrics::ListenerMetrics*> listeners;  // as config.listeners
-  std::shared_ptr<net::ServerTls> server_tls;        // null without certificates
+  std::vector<std::shared_ptr<net::ServerTls>>
+      server_tls;  // as config.listeners, as in TlsContexts
 };
 
 // What a login goes by while an attempt is under way. A worker's own: held by its worker while it
@@ -35,6 +36,7 @@ struct Generation {
   std::shared_ptr<const auth::SharedSources> sources;
   std::unique_ptr<auth::Chain> chain;          // of `sources`: goes before them
   std::unique_ptr<auth::Exchanges> exchanges;  // of `chain`, likewise
+  std::unique_ptr<auth::PolicyClient> policy;  // likewise; null: no server has a say
 };
 
 // Where the socket of a listener comes from.

@@ -27,6 +27,8 @@ imap::SaslMechanism mechanism(config::Mechanism mechanism) {
     case config::Mechanism::kScramSha1:
     case config::Mechanism::kCramMd5:
       return {std::string(config::name(mechanism))};  // a user source judges
+    case config::Mechanism::kExternal:
+      return imap::sasl_external();
   }
   return imap::sasl_plain();
 }

@@ -8,6 +8,7 @@
 
 #include "auth/chain.h"
 #include "auth/exchange.h"
+#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
@@ -31,6 +32,7 @@ struct Login {
     kAttempt,
     kAskAgain,
     kGuessDelay,
+    kPolicyDelay,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
@@ -48,6 +50,8 @@ struct Login {
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
   GuessGuard::Attempt guess;
+  std::optional<auth::PolicyLogin> policy;             // what the server knows of this try
+  std::optional<net::HttpClient::Id> policy_question;  // under way
   auth::Chain::Ticket ticket;
   std::unique_ptr<auth::Exchange> exchange;  // while the client proves itself by rounds
   std::optional<std::string> challenge;      // of it, to go out at the end of the turn

@@ -30,8 +30,8 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
   login_ = std::make_unique<Login>(
       client_->transport(),
       ClientLegContext{terms_, snapshot().config.listeners[listener],
-                       *snapshot().protocols[listener], terms_->server_tls.get(), accepted.peer,
-                       accepted.local},
+                       *snapshot().protocols[listener], terms_->server_tls[listener].get(),
+                       accepted.peer, accepted.local},
       worker.generation(), this, &Session::on_pause_over);
   listener_metrics().enter(phase_);
 }
@@ -118,6 +118,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
   deadline_.cancel();
   if (login_) {
     login_->pause.cancel();
+    give_up_policy();
     login_->client.farewell(reason);
     worker_.guesses().end(login_->guess);
   }

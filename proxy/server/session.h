@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "auth/exchange.h"
+#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "balance/user_table.h"
 #include "base/address.h"
@@ -118,6 +119,13 @@ class Session final : public ListNode {
   void count_wrong_password();
   void become_known();
 
+  // session_policy.cc
+  void begin_policy();
+  void consult_policy();
+  void on_policy(std::expected<auth::PolicyVerdict, std::string> verdict);
+  void report_to_policy(bool success, bool refused_by_policy);
+  void give_up_policy();
+
   // session_place.cc
   [[nodiscard]] bool outrun_by_reload() const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
@@ -141,6 +149,7 @@ class Session final : public ListNode {
   void report_dialogue();
   void report_attempt_failed();
   [[nodiscard]] std::string backend_name() const;
+  void report_factors();
   void report_login_failed(dialogue::LoginFailure failure, std::string_view detail);
   void report_end(dialogue::CloseReason reason, std::string_view detail);
   std::uint64_t count_relayed();  // bytes moved since the last call

@@ -14,7 +14,7 @@ namespace headgate::server {
 using metrics::Phase;
 
 // The client's next message. The first one begins an attempt; the guard against guessing is asked
-// as soon as a message may tell who it is, and the sources after that.
+// as soon as a message may tell who it is, the policy server then, and the sources after that.
 void Session::next_round() {
   const dialogue::SaslResponse round = login_->client.take_round();
   if (round.initial) {
@@ -27,10 +27,11 @@ void Session::next_round() {
   enter(Phase::kLookUp);
   login.exchange->take(round.has_response ? &round.response : nullptr);
   user_ = login.credentials.user = login.exchange->user();
-  if (round.has_response && !std::exchange(login.guarded, true) && !pass_guess_guard()) {
-    return;
+  if (!round.has_response || std::exchange(login.guarded, true)) {
+    ask_sources();
+  } else if (pass_guess_guard()) {
+    consult_policy();
   }
-  ask_sources();
 }
 
 // Not from here: the client may have sent its next message already, and so on, frame upon frame.

@@ -67,12 +67,13 @@ void Session::look_up() {
   user_ = login.credentials.user;
   enter(Phase::kLookUp);
   if (pass_guess_guard()) {
-    ask_sources();
+    consult_policy();
   }
 }
 
 void Session::begin_attempt() {
   give_up_exchange();
+  login_->policy.reset();
   ++login_->attempts;
   take_terms_in_force();
 }
@@ -117,6 +118,7 @@ void Session::ask_sources() {
       .tls_version = transport.tls_version(),
       .tls_cipher = transport.tls_cipher(),
       .proxied = login.client.proxied(),
+      .certificate = login.credentials.by_certificate() ? transport.client_certificate() : nullptr,
       .attempt = login.attempts,
   };
   if (login.exchange) {
@@ -168,6 +170,12 @@ void Session::route(auth::Route route, std::size_t source) {
   if (outrun_by_reload() && take_terms_in_force()) {
     ask_sources();
     return;
+  }
+  report_factors();
+  if (login.route.code_length > 0) {
+    // The backend must not see the code.
+    const std::string_view both = login.credentials.secret.view();
+    login.credentials.secret = Secret(both.substr(0, both.size() - login.route.code_length));
   }
   const config::Pool& pool = snapshot().config.pools[login.pool];
   if (const auto why = why_useless(pool, login.route, login.credentials)) {
@@ -333,6 +341,10 @@ void Session::pause_over() {
       return;
     case Login::Pause::kGuessDelay:
       login.asked_at = Login::Clock::now();
+      consult_policy();
+      return;
+    case Login::Pause::kPolicyDelay:
+      login.asked_at = Login::Clock::now();
       ask_sources();
       return;
     case Login::Pause::kAttempt: {
@@ -355,6 +367,9 @@ void Session::reject(auth::Rejected rejected) {
   Login& login = *login_;
   login.refusal = std::move(rejected.text);
   login.last = rejected.last;
+  if (rejected.factor) {
+    worker_.metrics().factors[metrics::index(*rejected.factor)].add();
+  }
   fail_login(rejected.failure, rejected.detail.empty() ? login.refusal : rejected.detail,
              rejected.delay);
 }
@@ -366,6 +381,10 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   worker_.users().leave(lease_);
   if (failure == LoginFailure::kWrongCredentials) {
     count_wrong_password();
+  }
+  if (failure == LoginFailure::kWrongCredentials || failure == LoginFailure::kExpired ||
+      failure == LoginFailure::kAccountDisabled) {
+    report_to_policy(false, false);
   }
   login.failure = failure;
   login.exchange.reset();
@@ -410,6 +429,7 @@ void Session::hand_over() {
   note_stage(Stage::kTotal, now - login.asked_at);
   worker_.metrics().count_login_ok();
   become_known();
+  report_to_policy(true, false);
   balance::note_success(*pool_->backends[backend_index_].state);
   note_login_time(now);
 

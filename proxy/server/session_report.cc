@@ -79,6 +79,26 @@ std::string Session::backend_name() const {
   return pool_ ? pool_->backends[backend_index_].address.to_string() : std::string();
 }
 
+// What besides the own password has let the user in.
+void Session::report_factors() {
+  const Login& login = *login_;
+  if (login.route.code_length > 0) {
+    worker_.metrics().factors[metrics::index(metrics::Factor::kTotp)].add();
+  }
+  if (login.credentials.by_certificate()) {
+    worker_.metrics().factors[metrics::index(metrics::Factor::kCertificate)].add();
+  }
+  if (!login.route.app_password) {
+    return;
+  }
+  worker_.metrics().factors[metrics::index(metrics::Factor::kAppPassword)].add();
+  log::info("application password used", {{"session", id()},
+                                          {"user", printable(user_)},
+                                          {"client", client_endpoint_.to_string()},
+                                          {"listener", login.context.listener.name},
+                                          {"app", printable(*login.route.app_password)}});
+}
+
 void Session::report_login_failed(dialogue::LoginFailure failure, std::string_view detail) {
   worker_.metrics().count_login_failed(failure);
   const dialogue::FailureInfo& info = dialogue::info(failure);

@@ -96,7 +96,8 @@ std::expected<Supervisor::Candidate, Supervisor::Errors> Supervisor::prepare(
     config::Config config) {
   const InForce now = in_force();
   const config::Config* before = now.snapshot ? &now.snapshot->config : nullptr;
-  auto sources = auth::SharedSources::load(source_options(config, before), now.sources.get());
+  auto sources = auth::SharedSources::load(source_options(config, before), now.sources.get(),
+                                           policy_options(config));
   if (!sources) {
     return std::unexpected(std::move(sources.error()));
   }

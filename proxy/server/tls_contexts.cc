@@ -4,24 +4,53 @@
 
 namespace headgate::server {
 
+namespace {
+
+net::ServerTlsOptions server_options(const config::Config& config,
+                                     const std::shared_ptr<const net::TicketKeys>& ticket_keys) {
+  net::ServerTlsOptions options;
+  options.policy = {config.tls.minimum_version, config.tls.ciphers, config.tls.cipher_suites,
+                    config.tls.groups};
+  for (const config::Certificate& pair : config.tls.certificates) {
+    options.certificates.push_back({pair.certificate, pair.key});
+  }
+  options.ticket_keys = ticket_keys;
+  options.tickets = config.tls.session_tickets;
+  return options;
+}
+
+std::shared_ptr<net::ServerTls> make_server(const net::ServerTlsOptions& options,
+                                            std::vector<std::string>& errors) {
+  auto tls = net::ServerTls::create(options);
+  if (!tls) {
+    errors.push_back("tls: " + tls.error());
+    return nullptr;
+  }
+  return *std::move(tls);
+}
+
+}  // namespace
+
 std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
     const config::Config& config, const std::shared_ptr<const net::TicketKeys>& ticket_keys) {
   TlsContexts contexts;
   std::vector<std::string> errors;
+  std::shared_ptr<net::ServerTls> plain;  // of all listeners that ask for no certificates
   if (!config.tls.certificates.empty()) {
-    net::ServerTlsOptions options;
-    options.policy = {config.tls.minimum_version, config.tls.ciphers, config.tls.cipher_suites,
-                      config.tls.groups};
-    for (const config::Certificate& pair : config.tls.certificates) {
-      options.certificates.push_back({pair.certificate, pair.key});
+    plain = make_server(server_options(config, ticket_keys), errors);
+  }
+  for (const config::Listener& listener : config.listeners) {
+    const bool asks = listener.tls != config::TlsMode::kNone && listener.client_certificates;
+    if (!asks || !plain) {
+      contexts.servers.push_back(plain);
+      continue;
     }
-    options.ticket_keys = ticket_keys;
-    options.tickets = config.tls.session_tickets;
-    if (auto tls = net::ServerTls::create(options)) {
-      contexts.server = *std::move(tls);
-    } else {
-      errors.push_back("tls: " + tls.error());
-    }
+    net::ServerTlsOptions options = server_options(config, ticket_keys);
+    options.clients = {.ca_file = listener.client_certificates->ca,
+                       .required = listener.client_certificates->required,
+                       .depth = listener.client_certificates->depth,
+                       .crl_file = listener.client_certificates->crl};
+    contexts.servers.push_back(make_server(options, errors));
   }
   for (const config::Pool& pool : config.pools) {
     contexts.clients.emplace_back();

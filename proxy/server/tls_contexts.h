@@ -12,7 +12,8 @@ namespace headgate::server {
 
 // The TLS contexts of one worker under one configuration.
 struct TlsContexts {
-  std::shared_ptr<net::ServerTls> server;                // null without certificates
+  // As config.listeners, many of which share one; null without certificates.
+  std::vector<std::shared_ptr<net::ServerTls>> servers;
   std::vector<std::unique_ptr<net::ClientTls>> clients;  // as config.pools; null without TLS
 };
 

@@ -30,6 +30,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kOauth;
     case config::SourceKind::kPam:
       return auth::SourceKind::kPam;
+    case config::SourceKind::kCertificate:
+      return auth::SourceKind::kCertificate;
   }
   return auth::SourceKind::kBackend;
 }
@@ -85,6 +87,8 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   options->filter = ldap.filter;
   options->passwords = passwords_of(ldap.passwords);
   options->password_attribute = ldap.password_attribute;
+  options->app_password_attribute = ldap.app_password_attribute;
+  options->totp_attribute = ldap.totp_attribute;
   options->user_attribute = ldap.user_attribute;
   options->pool_attribute = ldap.pool_attribute;
   options->backend_attribute = ldap.backend_attribute;
@@ -169,6 +173,34 @@ std::shared_ptr<const auth::OauthOptions> oauth_options(const config::UserSource
   return options;
 }
 
+net::CertificateField field_of(config::CertificateField field) {
+  switch (field) {
+    case config::CertificateField::kCommonName:
+      return net::CertificateField::kCommonName;
+    case config::CertificateField::kEmail:
+      return net::CertificateField::kEmail;
+    case config::CertificateField::kUid:
+      return net::CertificateField::kUid;
+    case config::CertificateField::kAltUpn:
+      return net::CertificateField::kAltUpn;
+    case config::CertificateField::kAltEmail:
+      break;
+  }
+  return net::CertificateField::kAltEmail;
+}
+
+std::shared_ptr<const auth::CertificateOptions> certificate_options(
+    const config::CertificateRule& rule) {
+  auto options = std::make_shared<auth::CertificateOptions>();
+  options->field = field_of(rule.field);
+  if (!rule.pattern.empty()) {
+    // Checked when the configuration was read.
+    options->pattern = config::compile_pattern(rule.pattern, config::Groups::kKeep).value();
+  }
+  options->rewrite = rule.rewrite;
+  return options;
+}
+
 bool is_in(const config::Config& config, const config::UserSource& source) {
   const auto found = std::ranges::find(config.users, source.name, &config::UserSource::name);
   return found != config.users.end() && config::same(*found, source);
@@ -185,6 +217,7 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     options.name = source.name;
     options.unchanged = before != nullptr && is_in(*before, source);
     options.path = source.path;
+    options.apps_need_code = source.app_passwords_need_code;
     options.guard = {
         .deadline = source.deadline,
         .max_parallel = source.max_parallel,
@@ -209,6 +242,9 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     if (source.oauth) {
       options.oauth = oauth_options(source);
     }
+    if (source.kind == config::SourceKind::kCertificate) {
+      options.certificate = certificate_options(source.certificate);
+    }
     if (source.pam) {
       options.pam = std::make_shared<const auth::PamOptions>(
           auth::PamOptions{.service = source.pam->service,
@@ -222,6 +258,24 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
     }
   }
   return all;
+}
+
+std::shared_ptr<const auth::PolicyOptions> policy_options(const config::Config& config) {
+  const auto& policy = config.login.policy;
+  if (!policy) {
+    return nullptr;
+  }
+  auto options = std::make_shared<auth::PolicyOptions>();
+  options->url = *policy->url;
+  for (const config::HttpHeader& header : policy->headers) {
+    options->headers.emplace_back(header.name, header.value.clone());
+  }
+  options->timeout = policy->timeout;
+  options->nonce = policy->nonce.clone();
+  options->hash_bits = policy->hash_bits;
+  options->verify = policy->verify;
+  options->ca = policy->ca;
+  return options;
 }
 
 }  // namespace headgate::server

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "auth/sources.h"
@@ -11,5 +12,8 @@ namespace headgate::server {
 // one takes the place of, if any.
 std::vector<auth::SourceOptions> source_options(const config::Config& config,
                                                 const config::Config* before = nullptr);
+
+// The same of `login.policy`; null: there is none.
+std::shared_ptr<const auth::PolicyOptions> policy_options(const config::Config& config);
 
 }  // namespace headgate::server

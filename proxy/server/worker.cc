@@ -52,7 +52,7 @@ void Worker::take_up(NewGeneration news) {
   for (const config::Listener& listener : terms->snapshot->config.listeners) {
     terms->listeners.push_back(&metrics_->listener(listener.name));
   }
-  terms->server_tls = std::move(news.tls.server);
+  terms->server_tls = std::move(news.tls.servers);
 
   auto fresh = std::make_shared<Generation>();
   fresh->terms = std::move(terms);
@@ -64,6 +64,7 @@ void Worker::take_up(NewGeneration news) {
       fresh->sources->longest_deadline());
   fresh->exchanges =
       std::make_unique<auth::Exchanges>(loop_, *fresh->chain, fresh->sources->decoys());
+  fresh->policy = fresh->sources->make_policy_client(loop_, *timers_);
   generation_.swap(fresh);
   if (fresh) {
     retired_.push_back(std::move(fresh));

@@ -142,8 +142,9 @@ USER_EXAMPLES = [
 
 @pytest.mark.parametrize("page, text", USER_EXAMPLES)
 def test_an_example_of_a_user_source_passes_check_and_schema(page, text, certificates, schema):
-    for name in ["users.sqlite", "sql.password", "ldap.password"]:
+    for name in ["users.sqlite", "sql.password", "ldap.password", "master.password"]:
         (certificates / name).write_text("secret\n")
+    (certificates / "clients-ca.pem").write_text((certificates / "fullchain.pem").read_text())
     passwd = (ROOT / "docs/users/passwd_file.md").read_text()
     (certificates / "users.passwd").write_text(re.search(r"^# name.*?^```$", passwd, re.M | re.S)[0][:-3])
     rules = (ROOT / "docs/users/map.md").read_text()

@@ -159,5 +159,15 @@ TEST(CachedSource, AsksOnceAndCountsWhatTheCacheKnew) {
   EXPECT_EQ(metrics.cache[metrics::index(metrics::CacheResult::kMiss)].value(), 2U);
 }
 
+TEST_F(LookupCacheTest, WhatAOneTimeCodeWasNeededForIsNeverKept) {
+  learn(question("alice", "sesame123456"),
+        Accepted{Route{.user = "a1", .pool = {}, .backend = {}, .code_length = 6}});
+  EXPECT_EQ(find(question("alice", "sesame123456")), "");
+  Rejected early{LoginFailure::kWrongCredentials};
+  early.factor = metrics::Factor::kTotpWrong;
+  learn(question("alice", "sesame654321"), early);
+  EXPECT_EQ(find(question("alice", "sesame654321")), "") << "it may be good in a moment";
+}
+
 }  // namespace
 }  // namespace headgate::auth

@@ -56,6 +56,18 @@ TEST_F(PasswdFileTest, AChangedFileIsReadAgainButNotWithinASecond) {
   EXPECT_EQ(file->current(start_ + 4s)->size(), 0U);
 }
 
+TEST_F(PasswdFileTest, AnExchangeGetsWhatIsStoredUnlessNothingOpensOrACodeIsNeeded) {
+  replace(
+      "alice:{PLAIN}one\n"
+      "locked:!\n"
+      "coded:{PLAIN}two:totp=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n");
+  const auto file = open();
+  EXPECT_TRUE(std::holds_alternative<Known>(file->stored("alice")));
+  EXPECT_TRUE(std::holds_alternative<Rejected>(file->stored("locked")));
+  EXPECT_TRUE(std::holds_alternative<Rejected>(file->stored("coded")));
+  EXPECT_TRUE(std::holds_alternative<UnknownHere>(file->stored("nobody")));
+}
+
 TEST_F(PasswdFileTest, ASnapshotOutlivesTheNextVersion) {
   replace("alice:{PLAIN}one\n");
   const auto file = open();

@@ -118,5 +118,53 @@ TEST(PasswdTable, TheTypicalHashIsOfTheMostCommonCost) {
   EXPECT_EQ(parsed("a:*\n").typical_hash(), nullptr);
 }
 
+TEST(PasswdTable, LinesWithALabelAreApplicationPasswordsOfTheUser) {
+  const PasswdTable table = parsed(
+      "ALICE:{PLAIN}two:app=phone\n"
+      "alice:{PLAIN}one:pool=west\n"
+      "alice:{PLAIN}three:app=laptop\n"
+      "bob:!{PLAIN}one\n"
+      "bob:{PLAIN}two:app=phone\n");
+  EXPECT_EQ(table.size(), 2U);
+  const PasswdEntry* alice = table.find("alice");
+  ASSERT_NE(alice, nullptr);
+  EXPECT_EQ(alice->route.pool, "west");
+  EXPECT_FALSE(alice->locked);
+  ASSERT_EQ(alice->apps.size(), 2U);
+  EXPECT_EQ(alice->apps[0].label, "phone");
+  EXPECT_TRUE(alice->apps[0].hash.matches(Secret("two")));
+  EXPECT_EQ(alice->apps[1].label, "laptop");
+  ASSERT_NE(table.find("bob"), nullptr);
+  EXPECT_TRUE(table.find("bob")->locked);
+}
+
+TEST(PasswdTable, AUsersLineMayHoldTheSecretOfAnAuthenticator) {
+  const PasswdTable table = parsed("alice:{PLAIN}x:totp=JBSWY3DPEHPK3PXP pool=west\n");
+  ASSERT_NE(table.find("alice"), nullptr);
+  EXPECT_TRUE(table.find("alice")->totp.has_value());
+  const auto broken = PasswdTable::parse("alice:{PLAIN}x:totp=0189\n");
+  ASSERT_FALSE(broken);
+  EXPECT_THAT(broken.error().front().what, HasSubstr("totp: expected base32"));
+}
+
+TEST(PasswdTable, AnApplicationPasswordThatMakesNoSenseIsRefused) {
+  const auto error_of = [](std::string_view text) {
+    const auto table = PasswdTable::parse(text);
+    return table ? std::string("none") : table.error().front().what;
+  };
+  EXPECT_THAT(error_of("alice:{PLAIN}x:app=phone\n"), HasSubstr("expected a line of 'alice'"));
+  EXPECT_THAT(error_of("a:{PLAIN}x\na:{PLAIN}y:app=p\na:{PLAIN}z:app=p\n"), HasSubstr("'p' again"));
+  EXPECT_THAT(error_of("a:{PLAIN}x\na:{PLAIN}y:app=p pool=west\n"), HasSubstr("app= alone"));
+  EXPECT_THAT(error_of("a:{PLAIN}x\na:{PLAIN}y:app=" + std::string(65, 'p')),
+              HasSubstr("at most 64 bytes"));
+  EXPECT_THAT(error_of("a:{PLAIN}x\na:{PLAIN}y\n"), HasSubstr("each user once"));
+  std::string many = "a:{PLAIN}x\n";
+  for (int i = 0; i < 15; ++i) {
+    many += "a:{PLAIN}y:app=" + std::to_string(i) + "\n";
+  }
+  EXPECT_EQ(error_of(many), "none");
+  EXPECT_THAT(error_of(many + "a:{PLAIN}y:app=more\n"), HasSubstr("at most 16 passwords"));
+}
+
 }  // namespace
 }  // namespace headgate::auth

@@ -12,10 +12,27 @@ using dialogue::LoginFailure;
 using testing::HasSubstr;
 using testing::Not;
 
-UserRecord with_password(std::string_view hash) {
+UserRecord record_of(std::string_view hash) {
   UserRecord record;
   record.password.emplace(hash);
   return record;
+}
+
+UserRecord app_password(std::string_view label, std::string_view hash) {
+  UserRecord record = record_of(hash);
+  record.route.app_password = label;
+  return record;
+}
+
+template <typename... Records>
+std::vector<UserRecord> all(Records... each) {
+  std::vector<UserRecord> records;
+  (records.push_back(std::move(each)), ...);
+  return records;
+}
+
+std::vector<UserRecord> with_password(std::string_view hash) {
+  return all(record_of(hash));
 }
 
 TEST(UserRecord, FieldsBecomeTheRoute) {
@@ -59,9 +76,8 @@ TEST(RecordChecker, ThePasswordDecidesAndThenTheMasterUserMayBeUsed) {
     ASSERT_TRUE(std::holds_alternative<Rejected>(refused)) << hash;
     EXPECT_EQ(std::get<Rejected>(refused).failure, LoginFailure::kWrongCredentials) << hash;
   }
-  EXPECT_TRUE(std::holds_alternative<Rejected>(checker.check(UserRecord{}, "a", Secret(""))));
-  EXPECT_TRUE(
-      std::holds_alternative<UnknownHere>(checker.check(std::nullopt, "alice", Secret("one"))));
+  EXPECT_TRUE(std::holds_alternative<Rejected>(checker.check(all(UserRecord{}), "a", Secret(""))));
+  EXPECT_TRUE(std::holds_alternative<UnknownHere>(checker.check({}, "alice", Secret("one"))));
 }
 
 TEST(RecordChecker, AHashThatIsNoneIsNoWrongPasswordAndItsTextStaysOutOfTheLog) {
@@ -72,6 +88,117 @@ TEST(RecordChecker, AHashThatIsNoneIsNoWrongPasswordAndItsTextStaysOutOfTheLog) 
   EXPECT_EQ(std::get<Rejected>(result).failure, LoginFailure::kLookupUnavailable);
   EXPECT_THAT(log, HasSubstr("source=sql user=alice"));
   EXPECT_THAT(log, Not(HasSubstr("hashtext")));
+}
+
+TEST(RecordChecker, EachOfAUsersPasswordsOpensTheMailboxOfItsOwnRecord) {
+  RecordChecker checker({.source = "sql"});
+  const auto check = [&](std::string_view password) {
+    UserRecord phone = app_password("phone", "{PLAIN}two");
+    phone.route.pool = "phones";
+    return checker.check(all(record_of("{PLAIN}one"), std::move(phone), record_of("*")), "alice",
+                         Secret(password));
+  };
+  const auto own = std::get<Accepted>(check("one")).route;
+  EXPECT_EQ(own.app_password, std::nullopt);
+  EXPECT_EQ(own.pool, std::nullopt);
+  const auto phone = std::get<Accepted>(check("two")).route;
+  EXPECT_EQ(phone.app_password, "phone");
+  EXPECT_EQ(phone.pool, "phones");
+  EXPECT_EQ(phone.user, "alice");
+  EXPECT_EQ(std::get<Rejected>(check("three")).failure, LoginFailure::kWrongCredentials);
+}
+
+TEST(RecordChecker, ALockedUserIsLockedOutWithApplicationPasswordsTooButTheyNeedNoOwnOne) {
+  RecordChecker checker({.source = "sql"});
+  const auto check = [&](std::string_view own) {
+    return checker.check(all(record_of(own), app_password("phone", "{PLAIN}two")), "alice",
+                         Secret("two"));
+  };
+  EXPECT_TRUE(std::holds_alternative<Rejected>(check("!{PLAIN}one")));
+  EXPECT_TRUE(std::holds_alternative<Accepted>(check("*")));
+  EXPECT_TRUE(std::holds_alternative<Accepted>(check("")));
+}
+
+TEST(RecordChecker, MorePasswordsThanSixteenAreAnErrorAndNoneOfThemIsLeftOutInSilence) {
+  RecordChecker checker({.source = "sql"});
+  const auto check = [&](std::size_t count) {
+    std::vector<UserRecord> records;
+    for (std::size_t i = 0; i < count; ++i) {
+      records.push_back(app_password("a", "{PLAIN}one"));
+    }
+    return checker.check(std::move(records), "alice", Secret("one"));
+  };
+  EXPECT_TRUE(std::holds_alternative<Accepted>(check(16)));
+  testing::internal::CaptureStderr();
+  const auto result = check(17);
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("expected at most 16 passwords"));
+  EXPECT_EQ(std::get<Rejected>(result).failure, LoginFailure::kLookupUnavailable);
+}
+
+TEST(RecordChecker, AHashThatIsNoneLeavesTheOtherPasswordsGood) {
+  RecordChecker checker({.source = "sql"});
+  const auto check = [&](std::string_view password) {
+    return checker.check(all(record_of("{MD4}x"), app_password("phone", "{PLAIN}two")), "alice",
+                         Secret(password));
+  };
+  EXPECT_TRUE(std::holds_alternative<Accepted>(check("two")));
+  EXPECT_EQ(std::get<Rejected>(check("x")).failure, LoginFailure::kLookupUnavailable);
+}
+
+TEST(RecordChecker, ASecretHoldsForAllOfAUsersPasswordsAndTwoSecretsAreAnError) {
+  RecordChecker checker({.source = "sql", .codes = {}});
+  const auto check = [&](std::string_view one, std::string_view two) {
+    UserRecord own = record_of("{PLAIN}one");
+    UserRecord phone = app_password("phone", "{PLAIN}two");
+    EXPECT_TRUE(set_field(own, "totp", one));
+    EXPECT_TRUE(set_field(phone, "totp", two));
+    return checker.check(all(std::move(own), std::move(phone)), "alice", Secret("two"));
+  };
+  testing::internal::CaptureStderr();
+  EXPECT_EQ(std::get<Rejected>(check("JBSWY3DPEHPK3PXP", "GEZDGNBVGY3TQOJQ")).failure,
+            LoginFailure::kLookupUnavailable);
+  EXPECT_EQ(std::get<Rejected>(check("0189", "")).failure, LoginFailure::kLookupUnavailable);
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("expected one secret; found several"));
+  EXPECT_THAT(log, Not(HasSubstr("JBSWY3DP")));
+}
+
+TEST(RecordChecker, ARightPasswordWithoutItsCodeIsAWrongPassword) {
+  const auto used = std::make_shared<UsedCodes>();
+  RecordChecker checker({.source = "sql", .codes = {.used = used, .apps = false}});
+  const auto check = [&](std::string_view password) {
+    UserRecord own = record_of("{PLAIN}one");
+    EXPECT_TRUE(set_field(own, "totp", "JBSWY3DPEHPK3PXP"));
+    return checker.check(all(std::move(own), app_password("phone", "{PLAIN}two")), "alice",
+                         Secret(password));
+  };
+  const auto missing = std::get<Rejected>(check("one"));
+  EXPECT_EQ(missing.failure, LoginFailure::kWrongCredentials);
+  EXPECT_EQ(missing.text, "");
+  EXPECT_EQ(missing.factor, metrics::Factor::kTotpMissing);
+  EXPECT_EQ(std::get<Rejected>(check("three123456")).factor, std::nullopt);
+  EXPECT_EQ(std::get<Accepted>(check("two")).route.code_length, 0U);
+}
+
+TEST(RecordChecker, AnExchangeIsJudgedByTheOwnPasswordAndByNoApplicationPassword) {
+  RecordChecker checker({.source = "sql"});
+  auto known = checker.hand_out(all(app_password("phone", "{PLAIN}other"), record_of("{PLAIN}own")),
+                                "alice");
+  ASSERT_TRUE(std::holds_alternative<Known>(known));
+  EXPECT_EQ(std::get<Known>(known).route.user, "alice");
+  EXPECT_TRUE(std::get<Known>(known).stored->matches(Secret("own")));
+  EXPECT_TRUE(std::holds_alternative<UnknownHere>(checker.hand_out({}, "nobody")));
+  for (const char* own : {"!", "*"}) {
+    auto records = all(record_of(own), app_password("phone", "{PLAIN}other"));
+    EXPECT_TRUE(std::holds_alternative<Rejected>(checker.hand_out(std::move(records), "alice")));
+  }
+}
+
+TEST(RecordChecker, WhoNeedsAOneTimeCodeIsNotLetInByAnExchangeWhichHasNoRoomForOne) {
+  RecordChecker checker({.source = "sql"});
+  auto records = all(record_of("{PLAIN}own"), app_password("phone", "{PLAIN}other"));
+  records[1].totp.emplace("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
+  EXPECT_TRUE(std::holds_alternative<Rejected>(checker.hand_out(std::move(records), "alice")));
 }
 
 TEST(RecordChecker, WhereTheBackendChecksNoMasterUserIsUsed) {
@@ -91,13 +218,13 @@ TEST(RecordChecker, AnUnknownUserCostsAHashOfTheKindThatTheOthersHave) {
   };
   constexpr std::string_view kBcrypt10 =
       "$2b$10$abcdefghijklmnopqrstuuW8MgPTpmvnTnXmKLlwCN8c1kkYc/jVS";
-  const auto known = time(std::optional(with_password(kBcrypt10)));
-  const auto unknown = time(std::optional<UserRecord>());
+  const auto known = time(with_password(kBcrypt10));
+  const auto unknown = time(std::vector<UserRecord>());
   EXPECT_GT(known, std::chrono::milliseconds(5));
   EXPECT_GT(unknown, known / 3);
   RecordChecker not_last({.source = "sql", .hash_unknown = false});
   const auto begun = Clock::now();
-  static_cast<void>(not_last.check(std::nullopt, "alice", Secret("one")));
+  static_cast<void>(not_last.check({}, "alice", Secret("one")));
   EXPECT_LT(Clock::now() - begun, known / 3) << "the next source computes one";
 }
 

@@ -59,10 +59,11 @@ TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
   EXPECT_THAT(errors_of(file(", sasl: [PLAIN, LOGIN, PLAIN]", "")),
               ElementsAre("t.yaml:1: listeners[0].sasl[2]: expected each mechanism once, found "
                           "PLAIN again"));
-  EXPECT_THAT(errors_of(file(", sasl: [plain]", "")),
-              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
-                                    "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
-                                    "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, found 'plain'")));
+  EXPECT_THAT(
+      errors_of(file(", sasl: [plain]", "")),
+      ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
+                            "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
+                            "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, EXTERNAL, found 'plain'")));
   EXPECT_THAT(errors_of(file(", sasl: []", "")),
               ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
 }
@@ -119,6 +120,26 @@ TEST(Mechanisms, APoolThatTrustsHeadgateNeedsASourceThatChecks) {
   EXPECT_THAT(
       errors_of(file("", ", login: external, client_certificate: {certificate: c, key: k}" + kTls)),
       ElementsAre(HasSubstr("users[0].pool: expected another pool")));
+}
+
+// The first of two listeners asks for certificates.
+std::string file_with_certificates(const std::string& first, const std::string& second) {
+  return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: implicit, "
+         "client_certificates: {ca: ca.pem}" +
+         first + "}, {name: b, address: \"127.0.0.1:0\", tls: implicit" + second +
+         "}]\ntls: {certificates: [{certificate: c.pem, key: k.pem}]}\n"
+         "pools: {main: {master: {user: m, password: p}, backends: [{address: \"b:143\"}]}}\n"
+         "users: [{source: certificate, pool: main}, {source: passwd_file, path: p, pool: main}]\n";
+}
+
+TEST(Mechanisms, ExternalIsOfferedWhereCertificatesAreAskedForAlone) {
+  EXPECT_THAT(offered_by(file_with_certificates("", "")),
+              ElementsAre("PLAIN", "LOGIN", "EXTERNAL"));
+  const auto config = load_text("t.yaml", file_with_certificates("", ""), Files::kIgnore);
+  ASSERT_TRUE(config.has_value());
+  EXPECT_EQ(offered(*config, config->listeners[1]).size(), 2U);
+  EXPECT_FALSE(
+      load_text("t.yaml", file_with_certificates("", ", sasl: [EXTERNAL]"), Files::kIgnore));
 }
 
 }  // namespace

@@ -132,5 +132,38 @@ TEST(Sasl, KnowsWhatMayLeaveTheDialogue) {
   EXPECT_FALSE(acceptable_secret(std::string_view("a\0b", 3)));
 }
 
+TEST(SaslExternal, ItIsOfferedToAClientThatHasShownACertificateAndTakesTheIdentityAlone) {
+  ClientLoginOptions options;
+  options.mechanisms = {sasl_plain(), sasl_external()};
+  const ClientLoginProfile profile(options);
+  for (const auto& [encoded, user] : {std::pair("=", ""), std::pair("YWxpY2U=", "alice")}) {
+    ClientLogin client(profile);
+    std::string out;
+    client.on_certificate();
+    client.greet(out);
+    EXPECT_NE(out.find("AUTH=EXTERNAL"), out.npos) << out;
+    const std::string line = std::string("a AUTHENTICATE EXTERNAL ") + encoded + "\r\n";
+    const dialogue::Step step = client.on_bytes(line, out);
+    const auto* login = std::get_if<dialogue::Authenticate>(&step.action);
+    ASSERT_NE(login, nullptr) << out;
+    EXPECT_EQ(login->credentials.user, user);
+    EXPECT_TRUE(login->credentials.by_certificate());
+    EXPECT_TRUE(login->credentials.secret.empty());
+  }
+}
+
+TEST(SaslExternal, WithoutACertificateThereIsNone) {
+  ClientLoginOptions options;
+  options.mechanisms = {sasl_plain(), sasl_external()};
+  const ClientLoginProfile profile(options);
+  ClientLogin client(profile);
+  std::string out;
+  client.greet(out);
+  EXPECT_EQ(out.find("EXTERNAL"), out.npos) << out;
+  out.clear();
+  client.on_bytes("a AUTHENTICATE EXTERNAL =\r\n", out);
+  EXPECT_EQ(out, "a NO [CANNOT] Unsupported authentication mechanism.\r\n");
+}
+
 }  // namespace
 }  // namespace headgate::imap

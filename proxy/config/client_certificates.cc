@@ -1,0 +1,62 @@
+// What concerns the certificates of clients: where they are asked for, and whose they are.
+
+#include <fmt/format.h>
+
+#include "config/pattern.h"
+#include "config/scalars.h"
+#include "config/user_sources.h"
+
+namespace headgate::config {
+namespace {
+
+const Choices<CertificateField> kFields = {{"common_name", CertificateField::kCommonName},
+                                           {"email", CertificateField::kEmail},
+                                           {"uid", CertificateField::kUid},
+                                           {"alt_email", CertificateField::kAltEmail},
+                                           {"alt_upn", CertificateField::kAltUpn}};
+
+void check_rule(Reader& reader, const std::string& path, const CertificateRule& rule) {
+  if (!rule.rewrite.empty() && rule.pattern.empty()) {
+    reader.refuse(path + ".rewrite", "nothing without a pattern");
+  }
+}
+
+}  // namespace
+
+Type<ClientCertificates> client_certificates_type() {
+  return section<ClientCertificates>({
+      key("ca", &ClientCertificates::ca, file("a PEM file that can be read"),
+          "PEM file with the authorities whose certificates are taken; clients are told their "
+          "names.",
+          {.required = true, .example = "clients-ca.pem"}),
+      key("required", &ClientCertificates::required, boolean(),
+          "Whether the TLS handshake fails without a certificate. A certificate that is not good "
+          "fails it in any case."),
+      key("depth", &ClientCertificates::depth, number(0U, 16U),
+          "Intermediate authorities that a certificate's chain may have."),
+      key("crl", &ClientCertificates::crl, file("a PEM file that can be read"),
+          "PEM file with the authorities' revocation lists; one that is missing or too old makes "
+          "all their certificates bad. Read again with each reload. Not set: none.",
+          {.example = "clients.crl"}),
+  });
+}
+
+Type<CertificateRule> certificate_rule_type() {
+  return section<CertificateRule>(
+      {
+          key("field", &CertificateRule::field, choice(kFields),
+              "Which name of the certificate is the user's: common_name, email or uid of the "
+              "subject; alt_email or alt_upn (userPrincipalName) of the alternative names."),
+          key("pattern", &CertificateRule::pattern, pattern(),
+              "The first of these names that matches this ECMAScript regular expression as a "
+              "whole, without regard to case, counts. Not set: the first name.",
+              {.example = R"x("(.+)@staff[.]example[.]org")x"}),
+          key("rewrite", &CertificateRule::rewrite, text("a name", 512),
+              "The user's name. {user}, {local_part} and {domain} of that name, and {1} to {9} for "
+              "the groups of the pattern. Not set: that name.",
+              {.example = R"("{1}@example.org")"}),
+      },
+      check_rule);
+}
+
+}  // namespace headgate::config

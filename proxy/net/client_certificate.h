@@ -1,0 +1,35 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+struct x509_st;
+
+namespace headgate::net {
+
+// Where a certificate says whose it is.
+enum class CertificateField : std::uint8_t {
+  kCommonName,  // CN of the subject
+  kEmail,       // emailAddress of the subject
+  kUid,         // UID of the subject (RFC 4519)
+  kAltEmail,    // rfc822Name of the subject's alternative names
+  kAltUpn,      // userPrincipalName of these, as Windows has it
+};
+inline constexpr std::size_t kCertificateFieldCount = 5;
+
+// What stands in these fields, as UTF-8, in the certificate's order. Names with control characters
+// are left out, since they are meant to be read as something else.
+struct CertificateNames {
+  std::array<std::vector<std::string>, kCertificateFieldCount> fields;
+
+  [[nodiscard]] const std::vector<std::string>& of(CertificateField field) const {
+    return fields[static_cast<std::size_t>(field)];
+  }
+};
+
+CertificateNames names_of(const x509_st* certificate);
+
+}  // namespace headgate::net
