@@ -39,8 +39,6 @@ constexpr Mode kModes[] = {
     {"idle", "IDLE with a push every --push-ms to each session", headgate::bench::run_idle},
     {"hold", "memory of idle sessions (--bulk-kb, needs --meter)", headgate::bench::run_hold},
     {"storm", "all sessions come back at once (--resume)", headgate::bench::run_storm},
-    {"mixed", "NOOPs at --rate beside --bulk-sessions fetching --size-kb",
-     headgate::bench::run_mixed},
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -71,8 +69,6 @@ void add_options(CLI::App& app, Options& options) {
   app.add_flag("--await-end", options.await_end,
                "storm: the sessions are ended from outside, a killed backend's for example");
   app.add_option("--size-kb", options.size_kb, "message size")->capture_default_str();
-  app.add_option("--bulk-sessions", options.bulk_sessions, "mixed: sessions that fetch")
-      ->capture_default_str();
   app.add_option("--rate", options.rate, "NOOPs a second over all sessions")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();

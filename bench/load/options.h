@@ -29,10 +29,9 @@ struct Options {
   std::uint64_t count = 0;  // end after so many logins; 0: after `seconds`
   // storm
   bool await_end = false;  // somebody else ends the sessions, within `timeout`
-  // fetch, append, mixed
+  // fetch, append
   unsigned size_kb = 16'384;
-  unsigned bulk_sessions = 8;
-  // rate, mixed: NOOPs a second over all sessions
+  // rate: NOOPs a second over all sessions
   double rate = 1'000;
   // idle
   unsigned push_ms = 1'000;

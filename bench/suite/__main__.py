@@ -7,7 +7,8 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import churn, extras, latency, micro_check, profile, reliability, simulation, syscalls, tables
+from . import (churn, growth, latency, micro_check, mixed, profile, reliability, simulation, syscalls,
+               tables)
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -79,7 +80,7 @@ def main():
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
         tables.replace_between = lambda name, text, *_: print(f"{name}:\n{text}")
-        for module in (latency, extras, syscalls, profile, churn, simulation, reliability):
+        for module in (latency, mixed, growth, syscalls, profile, churn, simulation, reliability):
             module.replace_between = tables.replace_between
     if arguments.what in ("simulation", "all"):
         arguments.output.mkdir(parents=True, exist_ok=True)
@@ -105,11 +106,11 @@ def main():
         if arguments.what in ("profile", "all"):
             save(bench.directory, "profile", profile.run(bench, arguments.quick))
         if arguments.what in ("mixed", "all"):
-            save(bench.directory, "mixed", extras.run_mixed(bench, peers, arguments.quick))
+            save(bench.directory, "mixed", mixed.run(bench, peers, arguments.quick))
         if arguments.what in ("growth", "all"):
             # Without --peers only those that speak IMAP: with the references it takes an hour.
             growing = peers if arguments.peers else imap_peers
-            save(bench.directory, "growth", extras.run_growth(bench, growing, arguments.quick))
+            save(bench.directory, "growth", growth.run(bench, growing, arguments.quick))
     return 0
 
 

@@ -16,6 +16,5 @@ void run_rate(Bench& bench, Report& report);   // NOOPs at a fixed rate, answere
 void run_idle(Bench& bench, Report& report);   // IDLE, pushes counted and timed
 void run_hold(Bench& bench, Report& report);   // memory of sessions that do nothing
 void run_storm(Bench& bench, Report& report);  // all sessions come back at once
-void run_mixed(Bench& bench, Report& report);  // NOOPs at a fixed rate beside bulk fetches
 
 }  // namespace headgate::bench

@@ -1,4 +1,4 @@
-"""Fairness between bulk and small, and what growing numbers of sessions do to cost."""
+"""What growing numbers of sessions do to cost."""
 
 import statistics
 
@@ -13,31 +13,7 @@ GROWTH = (100, 1000, 3000, 9000)
 WORKER_ROUNDS = 3
 
 
-def run_mixed(bench, peers, quick):
-    seconds = 1 if quick else 4
-    raw = {}
-    lines = ["| NOOPs of 100 sessions, 1,000 a second | p50 quiet, µs | p99 quiet | "
-             "p50 beside 8 bulk FETCHes | p99 | ratio of p99 |", "| --- |" + " ---: |" * 5]
-    arguments = ["mixed", "--sessions", "100", "--bulk-sessions", "8", "--size-kb", "8192",
-                 "--seconds", str(seconds), "--warm-up", "0.5"]
-    raw["direct"] = bench.load(bench.backend_port, arguments, tls="none")
-    for name, kind in peers.items():
-        with kind(bench).running() as peer:
-            raw[name] = bench.load(peer.port, arguments + peer.meter())
-    for name, result in raw.items():
-        title = "no proxy, no TLS" if name == "direct" else PEERS[name].name
-        if not result["ok"]:
-            say(f"mixed: {title}: {'; '.join(result['failures'])}")
-            lines.append(f"| {title} |" + " – |" * 5)
-            continue
-        cells = [f"{result[key]:.0f}" for key in ("quiet_p50_us", "quiet_p99_us",
-                                                  "beside_bulk_p50_us", "beside_bulk_p99_us")]
-        lines.append(f"| {title} | " + " | ".join(cells) + f" | {result['p99_ratio']:.1f} |")
-    replace_between("mixed", "\n".join(lines) + "\n")
-    return raw
-
-
-def run_growth(bench, peers, quick):
+def run(bench, peers, quick):
     """CPU of a NOOP in a closed loop and of a push at 4,000 a second over all sessions."""
     seconds = "1" if quick else "4"
     raw = {}

@@ -1,0 +1,106 @@
+"""Whether bulk transfers of some sessions starve the small exchanges of others.
+
+The load generator and the backend share a core, and under bulk they would keep the NOOPs waiting themselves,
+with no proxy at all. So who measures goes before the backend, and the backend before who fetches (SCHED_FIFO)."""
+
+import contextlib
+import json
+import statistics
+import subprocess
+
+from peers.catalogue import PEERS
+
+from .rotation import say
+from .tables import replace_between
+
+MEASURING, SERVING = 2, 1  # real-time priorities; the bulk has none
+ROUNDS = 3
+SESSIONS, RATE = 100, 1000
+BULK_SESSIONS = 8
+FIGURES = ("noop_p50_us", "noop_p99_us")
+
+
+def command(bench, port, tls, *arguments):
+    return ["taskset", "-c", str(bench.other_core), str(bench.load_program), *arguments,
+            "--port", str(port), "--tls", tls, "--json"]
+
+
+def noops(bench, port, tls, seconds):
+    done = subprocess.run(
+        ["chrt", "--fifo", str(MEASURING),
+         *command(bench, port, tls, "rate", "--sessions", str(SESSIONS), "--rate", str(RATE),
+                  "--warm-up", "1", "--seconds", str(seconds))],
+        stdout=subprocess.PIPE, check=False, text=True)
+    return json.loads(done.stdout)
+
+
+@contextlib.contextmanager
+def bulk(bench, port, tls, seconds):
+    """While it is fetched; a list that has the result afterwards."""
+    found = []
+    with subprocess.Popen(command(bench, port, tls, "fetch", "--sessions", str(BULK_SESSIONS), "--size-kb",
+                                  "8192", "--warm-up", "0", "--seconds", str(seconds)),
+                          stdout=subprocess.PIPE, text=True) as process:
+        yield found
+        found.append(json.loads(process.communicate()[0]))
+
+
+def one(bench, port, tls, seconds):
+    quiet = noops(bench, port, tls, seconds)
+    with bulk(bench, port, tls, seconds + 3) as fetched:
+        beside = noops(bench, port, tls, seconds)
+    failures = [*quiet["failures"], *beside["failures"], *fetched[0]["failures"]]
+    if failures:
+        raise RuntimeError("; ".join(failures))
+    return {"quiet": [quiet[name] for name in FIGURES], "beside": [beside[name] for name in FIGURES],
+            "bulk_mb_per_s": fetched[0]["bytes"] / 1e6 / (seconds + 3)}
+
+
+@contextlib.contextmanager
+def served_first(bench):
+    pid = str(bench.backend.pid)
+    subprocess.run(["chrt", "--fifo", "--pid", str(SERVING), pid], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["chrt", "--other", "--pid", "0", pid], check=True)
+
+
+def run(bench, peers, quick):
+    with served_first(bench):
+        raw = rounds_of(bench, peers, quick)
+    replace_between("mixed", table(raw))
+    return raw
+
+
+def rounds_of(bench, peers, quick):
+    seconds, rounds = (1, 1) if quick else (4, ROUNDS)
+    raw = {"direct": [], **{name: [] for name in peers}}
+    for _ in range(rounds):
+        raw["direct"].append(one(bench, bench.backend_port, "none", seconds))
+        for name, kind in peers.items():
+            with kind(bench).running() as peer:
+                try:
+                    raw[name].append(one(bench, peer.port, "implicit", seconds))
+                except RuntimeError as error:
+                    say(f"mixed: {kind.name}: {error}")
+            say(f"mixed: {kind.name}: {raw[name][-1:]}")
+    return raw
+
+
+def table(raw):
+    lines = [f"| NOOPs of {SESSIONS} sessions, {RATE:,} a second | p50 quiet, µs | p99 quiet | "
+             f"p50 beside {BULK_SESSIONS} bulk FETCHes | p99 | ratio of p99 | bulk, MB/s |",
+             "| --- |" + " ---: |" * 6]
+    for name, rounds in raw.items():
+        title = "no proxy, no TLS" if name == "direct" else PEERS[name].name
+        if not rounds:
+            lines.append(f"| {title} |" + " – |" * 6)
+            continue
+        quiet, beside = ([statistics.median(found[when][at] for found in rounds) for at in range(2)]
+                         for when in ("quiet", "beside"))
+        bulk_rate = statistics.median(found["bulk_mb_per_s"] for found in rounds)
+        cells = [f"{figure:.0f}" for figure in (*quiet, *beside)]
+        lines.append(f"| {title} | " + " | ".join(cells)
+                     + f" | {beside[1] / quiet[1]:.1f} | {bulk_rate:.0f} |")
+    return "\n".join(lines) + f"\n\nMedians of {len(raw['direct'])} rounds.\n"
