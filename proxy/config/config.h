@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/url.h"
+#include "config/mechanism.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
 // in one table (schema.cc), from which the parser, docs/configuration.md, conf/headgate.yaml and
@@ -35,19 +36,6 @@ enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
 enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
-// SASL mechanisms that clients may be offered.
-enum class Mechanism : std::uint8_t {
-  kPlain,
-  kLogin,
-  kXoauth2,
-  kOauthbearer,
-  kScramSha256Plus,
-  kScramSha1Plus,
-  kScramSha256,
-  kScramSha1,
-  kCramMd5,
-  kExternal,
-};
 // How users are logged in at a pool's backends.
 enum class BackendLogin : std::uint8_t {
   kPassword,  // with the client's password

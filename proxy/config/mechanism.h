@@ -1,0 +1,21 @@
+#pragma once
+
+#include <cstdint>
+
+namespace headgate::config {
+
+// SASL mechanisms that clients may be offered.
+enum class Mechanism : std::uint8_t {
+  kPlain,
+  kLogin,
+  kXoauth2,
+  kOauthbearer,
+  kScramSha256Plus,
+  kScramSha1Plus,
+  kScramSha256,
+  kScramSha1,
+  kCramMd5,
+  kExternal,
+};
+
+}  // namespace headgate::config
