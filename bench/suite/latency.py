@@ -2,17 +2,21 @@
 round trips and of what does not depend on the wire; two lengths tell them apart."""
 
 import asyncio
+import statistics
 
 from peers.catalogue import PEERS
 from peers.proxies import ReadyHeadgate
 
 from .delay_relay import DelayRelay
+from .priority import measured_first, served_first
 from .rotation import say
 from .tables import replace_between
 
 # Seconds one way. The shorter is above every delayed ACK (40 ms), so that none hides in a round trip.
 SHORT, LONG = 0.05, 0.10
 LOGINS = 3
+NOOP_SESSIONS = (1, 1000)
+NOOP_ROUNDS = 5
 
 
 async def login_time(bench, port):
@@ -67,19 +71,26 @@ def run(bench, peers):
 
 def noop_latency(bench, peers):
     """NOOP at a fixed rate the proxies bear easily, through them and directly."""
-    arguments = {sessions: ["rate", "--sessions", str(sessions), "--rate", "1000",
-                            "--seconds", "3", "--warm-up", "0.5"] for sessions in (1, 1000)}
-    raw = {"direct": {s: bench.load(bench.backend_port, a, tls="none")
-                      for s, a in arguments.items()}}
-    for name, kind in peers.items():
-        with kind(bench).running() as peer:
-            raw[name] = {s: bench.load(peer.port, a) for s, a in arguments.items()}
+    raw = {name: {sessions: [] for sessions in NOOP_SESSIONS} for name in ("direct", *peers)}
+    with served_first(bench):
+        for _ in range(NOOP_ROUNDS):
+            for sessions in NOOP_SESSIONS:
+                raw["direct"][sessions].append(noops(bench, bench.backend_port, "none", sessions))
+            for name, kind in peers.items():
+                with kind(bench).running() as peer:
+                    for sessions in NOOP_SESSIONS:
+                        raw[name][sessions].append(noops(bench, peer.port, "implicit", sessions))
     lines = ["| NOOP, 1,000 a second, µs | 1 session p50 | p99 | 1,000 sessions p50 | p99 |",
              "| --- | ---: | ---: | ---: | ---: |"]
     for name, results in raw.items():
         title = "directly, without TLS" if name == "direct" else PEERS[name].name
-        cells = [f"{results[sessions][f'noop_{share}_us']:.0f}"
-                 for sessions in (1, 1000) for share in ("p50", "p99")]
+        cells = [f"{statistics.median(found[f'noop_{share}_us'] for found in results[sessions]):.0f}"
+                 for sessions in NOOP_SESSIONS for share in ("p50", "p99")]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
         say("latency: " + lines[-1])
-    return "\n".join(lines) + "\n", raw
+    return "\n".join(lines) + f"\n\nMedians of {NOOP_ROUNDS} rounds.\n", raw
+
+
+def noops(bench, port, tls, sessions):
+    return measured_first(bench, port, tls, "rate", "--sessions", str(sessions), "--rate", "1000",
+                          "--seconds", "3", "--warm-up", "0.5")

@@ -1,7 +1,4 @@
-"""Whether bulk transfers of some sessions starve the small exchanges of others.
-
-The load generator and the backend share a core, and under bulk they would keep the NOOPs waiting themselves,
-with no proxy at all. So who measures goes before the backend, and the backend before who fetches (SCHED_FIFO)."""
+"""Whether bulk transfers of some sessions starve the small exchanges of others."""
 
 import contextlib
 import json
@@ -10,35 +7,26 @@ import subprocess
 
 from peers.catalogue import PEERS
 
+from .priority import load_command, measured_first, served_first
 from .rotation import say
 from .tables import replace_between
 
-MEASURING, SERVING = 2, 1  # real-time priorities; the bulk has none
 ROUNDS = 3
 SESSIONS, RATE = 100, 1000
 BULK_SESSIONS = 8
 FIGURES = ("noop_p50_us", "noop_p99_us")
 
 
-def command(bench, port, tls, *arguments):
-    return ["taskset", "-c", str(bench.other_core), str(bench.load_program), *arguments,
-            "--port", str(port), "--tls", tls, "--json"]
-
-
 def noops(bench, port, tls, seconds):
-    done = subprocess.run(
-        ["chrt", "--fifo", str(MEASURING),
-         *command(bench, port, tls, "rate", "--sessions", str(SESSIONS), "--rate", str(RATE),
-                  "--warm-up", "1", "--seconds", str(seconds))],
-        stdout=subprocess.PIPE, check=False, text=True)
-    return json.loads(done.stdout)
+    return measured_first(bench, port, tls, "rate", "--sessions", str(SESSIONS), "--rate", str(RATE),
+                          "--warm-up", "1", "--seconds", str(seconds))
 
 
 @contextlib.contextmanager
 def bulk(bench, port, tls, seconds):
     """While it is fetched; a list that has the result afterwards."""
     found = []
-    with subprocess.Popen(command(bench, port, tls, "fetch", "--sessions", str(BULK_SESSIONS), "--size-kb",
+    with subprocess.Popen(load_command(bench, port, tls, "fetch", "--sessions", str(BULK_SESSIONS), "--size-kb",
                                   "8192", "--warm-up", "0", "--seconds", str(seconds)),
                           stdout=subprocess.PIPE, text=True) as process:
         yield found
@@ -54,16 +42,6 @@ def one(bench, port, tls, seconds):
         raise RuntimeError("; ".join(failures))
     return {"quiet": [quiet[name] for name in FIGURES], "beside": [beside[name] for name in FIGURES],
             "bulk_mb_per_s": fetched[0]["bytes"] / 1e6 / (seconds + 3)}
-
-
-@contextlib.contextmanager
-def served_first(bench):
-    pid = str(bench.backend.pid)
-    subprocess.run(["chrt", "--fifo", "--pid", str(SERVING), pid], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["chrt", "--other", "--pid", "0", pid], check=True)
 
 
 def run(bench, peers, quick):
