@@ -161,12 +161,12 @@ class Peer {
 // A session as the server drives it, without the login.
 class Session {
  public:
-  Session(net::Loop& loop, net::IoScratch& scratch, net::BufferPool& pool, UniqueFd client_fd,
-          UniqueFd backend_fd, std::function<void(Session&)> again)
+  Session(net::Loop& loop, net::IoScratch& scratch, net::BufferPool& pool, net::SplicePipes& pipes,
+          UniqueFd client_fd, UniqueFd backend_fd, std::function<void(Session&)> again)
       : again_(std::move(again)),
         client(std::move(client_fd), scratch),
         backend(std::move(backend_fd), scratch),
-        relay_(client, backend, pool) {
+        relay_(client, backend, pool, pipes) {
     client_watch_.open(loop, client.fd(), this, [](void* self, unsigned ready) noexcept {
       static_cast<Session*>(self)->run(ready, 0);
     });
@@ -211,8 +211,9 @@ class Rig {
       SocketPair backend = tcp_pair();
       clients.push_back(std::make_unique<Peer>(std::move(client.theirs), context));
       backends.push_back(std::make_unique<Peer>(std::move(backend.theirs), nullptr));
-      sessions_.push_back(std::make_unique<Session>(loop_, scratch_, pool_, std::move(client.ours),
-                                                    std::move(backend.ours), [this](Session& s) {
+      sessions_.push_back(std::make_unique<Session>(loop_, scratch_, pool_, pipes_,
+                                                    std::move(client.ours), std::move(backend.ours),
+                                                    [this](Session& s) {
                                                       unfinished_.push_back(&s);
                                                       turn_end_->set_busy(true);
                                                     }));
@@ -265,6 +266,7 @@ class Rig {
   net::Loop loop_;
   net::IoScratch scratch_;
   net::BufferPool pool_;
+  net::SplicePipes pipes_;
   std::unique_ptr<net::ServerTls> tls_ = make_server_tls();
   std::vector<Session*> unfinished_;
   std::unique_ptr<net::Wakeup> wakeup_ =
