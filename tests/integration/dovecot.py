@@ -192,15 +192,26 @@ class Dovecot(ServerProcess):
     def words(self) -> str:
         return super().words() + self.log()[-4000:]
 
+    def logins(self, user: str) -> list[dict[str, str]]:
+        """rip, lport, session, … of each login of a user, in order, as far as Dovecot has logged them."""
+        return [login for login in self._logged() if login["user"] == user]
+
     def login_of(self, session: str) -> dict[str, str]:
-        """rip, lport, user, … of a session's login by Dovecot's own log, which it writes in its own time."""
+        """That of a session; waits until Dovecot, which writes its log in its own time, has written it."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            for line in self.log().splitlines():
-                if "imap-login: Info: Login:" in line and f"session=<{session}>" in line:
-                    return dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
+            for login in self._logged():
+                if login.get("session") == session:
+                    return login
             time.sleep(0.05)
         raise AssertionError(f"Dovecot knows no login of session {session}")
+
+    def _logged(self) -> list[dict[str, str]]:
+        return [
+            dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
+            for line in self.log().splitlines()
+            if "imap-login: Info: Login:" in line
+        ]
 
     def doveadm(self, *arguments: str) -> str:
         done = subprocess.run(
