@@ -167,12 +167,7 @@ void Relay::note_taken(Pump& pump, std::string_view bytes) {
             pump.tail.end() - static_cast<std::ptrdiff_t>(size));
 }
 
-// Only when nothing is in flight. Returns the bytes read.
-std::size_t Relay::read_in(Pump& pump) {
-  if (pump.bulk) {
-    pump.pipe = pipes_.take();
-  }
-  const net::IoResult got = pump.pipe != nullptr ? fill_pipe(pump) : fill_buffer(pump);
+inline std::size_t Relay::note_read(Pump& pump, const net::IoResult& got) {
   pump.may_read = got.want == Want::kNone;
   pump.read_wants_write = got.want == Want::kWrite;
   if (got.want == Want::kClosed || (got.want == Want::kFailed && pump.source.truncated())) {
@@ -185,7 +180,14 @@ std::size_t Relay::read_in(Pump& pump) {
   return got.bytes;
 }
 
-net::IoResult Relay::fill_buffer(Pump& pump) {
+// Only when nothing is in flight. Returns the bytes read.
+std::size_t Relay::read_in(Pump& pump) {
+  if (pump.bulk) {
+    pump.pipe = pipes_.take();
+    if (pump.pipe != nullptr) {
+      return note_read(pump, fill_pipe(pump));
+    }
+  }
   if (!pump.buffer) {
     pump.buffer = buffers_.take();
   }
@@ -195,8 +197,10 @@ net::IoResult Relay::fill_buffer(Pump& pump) {
   if (got.bytes == 0) {
     pump.buffer.reset();
   }
-  pump.bulk = pump.may_splice && got.bytes >= std::min(kBulk, buffers_.size());
-  return got;
+  if (pump.may_splice) {
+    pump.bulk = got.bytes >= std::min(kBulk, buffers_.size());
+  }
+  return note_read(pump, got);
 }
 
 net::IoResult Relay::fill_pipe(Pump& pump) {

@@ -110,8 +110,8 @@ class Relay {
   bool write_pipe(Pump& pump);
   static void note_taken(Pump& pump, std::string_view bytes);
   std::size_t read_in(Pump& pump);
-  net::IoResult fill_buffer(Pump& pump);
   net::IoResult fill_pipe(Pump& pump);
+  std::size_t note_read(Pump& pump, const net::IoResult& got);
   void pass_end(Pump& pump);
   void note_ready(Pump& pump, unsigned ready);
   void break_source(Pump& pump);
