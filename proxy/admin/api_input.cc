@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 
 namespace headgate::admin {
@@ -17,13 +17,6 @@ constexpr std::size_t kLongestPattern = 128;
 constexpr std::size_t kLongestUser = 512;
 constexpr unsigned kLargestWeight = 10'000;  // as in the configuration
 constexpr unsigned kHighestRate = 100'000;
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
-  });
-  return text;
-}
 
 std::unexpected<std::string> wrong(std::string_view name, std::string_view expected,
                                    std::string_view found) {

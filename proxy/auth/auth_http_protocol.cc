@@ -7,6 +7,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 
 namespace headgate::auth {
@@ -15,14 +16,6 @@ namespace {
 using dialogue::LoginFailure;
 
 constexpr std::size_t kLongestText = 512;
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool same_word(std::string_view one, std::string_view other) {
-  return std::ranges::equal(one, other, {}, lower, lower);
-}
 
 void append_escaped(std::string_view text, Secret& out) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -54,12 +47,7 @@ Secret escaped_line(std::string_view name, std::string_view value) {
 
 // nginx knows LOGIN, in both its forms, as plain.
 std::string method_of(std::string_view mechanism) {
-  if (mechanism == "LOGIN") {
-    return "plain";
-  }
-  std::string method(mechanism);
-  std::ranges::transform(method, method.begin(), lower);
-  return method;
+  return mechanism == "LOGIN" ? "plain" : lower_case(mechanism);
 }
 
 // One line of `head`, cut off it, without its end.
@@ -115,7 +103,7 @@ struct Headers {
          {"Auth-Pass", &password},
          {"Auth-Wait", &wait}}};
     for (const auto& [word, place] : known) {
-      if (same_word(word, name)) {
+      if (equals_ignoring_case(word, name)) {
         return place;
       }
     }
@@ -169,7 +157,7 @@ LoginFailure failure_of(std::string_view text) {
   if (text.starts_with('[')) {
     const std::string_view code = text.substr(1, text.find_first_of("] ", 1) - 1);
     for (const auto& [word, failure] : kCodes) {
-      if (same_word(word, code)) {
+      if (equals_ignoring_case(word, code)) {
         return failure;
       }
     }

@@ -1,22 +1,11 @@
 #include "auth/certificate_source.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/name_template.h"
 
 namespace headgate::auth {
-namespace {
-
-bool equal_but_for_case(std::string_view one, std::string_view other) {
-  const auto lower = [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  };
-  return std::ranges::equal(one, other, {}, lower, lower);
-}
-
-}  // namespace
-
 void CertificateSource::look_up(const LoginRequest& request, Callback done) {
   const auto user = request.certificate ? user_of(*request.certificate) : std::nullopt;
   if (!user) {
@@ -30,7 +19,7 @@ void CertificateSource::look_up(const LoginRequest& request, Callback done) {
     return;
   }
   const std::string& wanted = request.credentials.user;
-  if (!wanted.empty() && !equal_but_for_case(wanted, *user)) {
+  if (!wanted.empty() && !equals_ignoring_case(wanted, *user)) {
     Rejected refused{dialogue::LoginFailure::kAuthorizationRefused};
     refused.detail = "the certificate is that of " + *user;
     done(std::move(refused));

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/base64.h"
 #include "base/printable.h"
 
@@ -35,10 +36,7 @@ std::optional<Secret> bytes_of(const json& object, std::string_view name) {
 // What a token of another purpose says it is, so that it is not taken for one that lets in
 // (RFC 8725, 3.11).
 bool is_access_token(const json& header) {
-  std::string type = text_of(header, "typ");
-  std::ranges::transform(type, type.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
+  std::string type = lower_case(text_of(header, "typ"));
   if (type.starts_with("application/")) {
     type.erase(0, std::string_view("application/").size());
   }

@@ -3,20 +3,13 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/name_template.h"
 
 namespace headgate::auth {
 namespace {
 
 using Match = MapRules::Match;
-
-std::string lower_name(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  });
-  return lower;
-}
 
 std::string_view domain_of(std::string_view user) {
   const std::size_t at = user.rfind('@');
@@ -38,7 +31,7 @@ MapRules::MapRules(std::vector<MapRule> rules) : rules_(std::move(rules)) {
 }
 
 const MapRule* MapRules::find(std::string_view user, Match& match) const {
-  const std::string lower = lower_name(user);
+  const std::string lower = lower_case(user);
   std::size_t first = rules_.size();
   if (const auto known = users_.find(lower); known != users_.end()) {
     first = known->second;

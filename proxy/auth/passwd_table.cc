@@ -6,19 +6,12 @@
 #include <map>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 #include "base/utf8.h"
 
 namespace headgate::auth {
 namespace {
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  });
-  return lower;
-}
 
 // Takes the text up to `separator` off the front, and the separator with it.
 std::string_view take_until(std::string_view& text, char separator) {

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <string>
 
+#include "base/ascii.h"
+
 namespace headgate::auth {
 
 Secret ScramDecoys::bytes(std::string_view what, net::Digest digest, std::string_view user,
                           std::size_t count) const {
-  std::string name(user);
-  std::ranges::transform(name, name.begin(), [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  });
+  const std::string name = lower_case(user);
   Secret result;
   for (char part = '0'; result.size() < count; ++part) {
     const net::Key hash =

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/log.h"
 
 namespace headgate::auth {
@@ -89,13 +90,6 @@ int socket_of(soci::session& session, SqlDriver driver) {
   return -1;
 }
 
-std::string lower_column(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  });
-  return text;
-}
-
 std::expected<std::string, std::string> text_of(const soci::row& row, std::size_t column) {
   switch (row.get_properties(column).get_data_type()) {
     case soci::dt_string:
@@ -114,7 +108,7 @@ std::expected<std::string, std::string> text_of(const soci::row& row, std::size_
 std::expected<UserRecord, std::string> record_of(const soci::row& row) {
   UserRecord record;
   for (std::size_t column = 0; column < row.size(); ++column) {
-    const std::string name = lower_column(row.get_properties(column).get_name());
+    const std::string name = lower_case(row.get_properties(column).get_name());
     if (row.get_indicator(column) == soci::i_null) {
       continue;
     }

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 
 namespace headgate::auth {
@@ -110,13 +111,6 @@ class Members {
   std::optional<std::string> error_;
 };
 
-bool same_name(std::string_view one, std::string_view other) {
-  const auto lower = [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  };
-  return std::ranges::equal(one, other, {}, lower, lower);
-}
-
 bool is_user_name(std::string_view name) {
   return !name.empty() && name.size() <= kLongestUser && std::ranges::all_of(name, [](char c) {
     return static_cast<unsigned char>(c) >= 0x20 && c != '\x7f';
@@ -153,7 +147,7 @@ std::optional<TokenFault> fault_in_user(const TokenClaims& claims, const TokenRu
   if (!is_user_name(claims.user)) {
     return fault(fmt::format("the token names no user in {}", rules.user_claim));
   }
-  if (rules.match_user && !named.empty() && !same_name(named, claims.user)) {
+  if (rules.match_user && !named.empty() && !equals_ignoring_case(named, claims.user)) {
     return fault(fmt::format("the token is of {}", printable(claims.user)),
                  LoginFailure::kAuthorizationRefused);
   }

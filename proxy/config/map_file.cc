@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/name_template.h"
 #include "base/printable.h"
 #include "config/pattern.h"
@@ -18,14 +19,6 @@ constexpr std::size_t kLongestMapLine = 4096;
 constexpr std::size_t kLongestRuleName = 512;
 constexpr std::size_t kLongestRuleDomain = 253;
 constexpr std::string_view kBetweenWords = " \t\r";
-
-std::string lower_ascii(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
 
 // Takes the first word off; empty at the end.
 std::string_view next_word(std::string_view& line) {
@@ -105,7 +98,7 @@ class MapFileParser {
       return read_pattern(who, rule);
     }
     if (who.starts_with('@')) {
-      rule.domain = lower_ascii(who.substr(1));
+      rule.domain = lower_case(who.substr(1));
       if (rule.domain.empty() || rule.domain.size() > kLongestRuleDomain ||
           rule.domain.contains('@')) {
         wrong("a domain behind '@', for example @example.org");
@@ -117,7 +110,7 @@ class MapFileParser {
       wrong(fmt::format("a user name of at most {} bytes", kLongestRuleName));
       return false;
     }
-    rule.user = lower_ascii(who);
+    rule.user = lower_case(who);
     return once(users_, rule.user, "user name");
   }
 

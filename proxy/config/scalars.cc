@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "base/ascii.h"
 #include "config/pattern.h"
 
 namespace headgate::config {
@@ -241,11 +242,7 @@ Type<std::string> domain() {
             std::ranges::any_of(text, is_control)) {
           return std::unexpected(std::string());
         }
-        std::string lower(text);
-        std::ranges::transform(lower, lower.begin(), [](char c) {
-          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
-        return lower;
+        return lower_case(text);
       },
       [](const std::string& value) { return value.empty() ? "" : yaml_text(value); });
 }
@@ -394,10 +391,7 @@ Type<std::string> header_name() {
         constexpr std::array<std::string_view, 8> kTaken = {
             "host",   "connection",      "content-length", "transfer-encoding",
             "expect", "accept-encoding", "content-type",   "upgrade"};
-        std::string lower(text);
-        std::ranges::transform(lower, lower.begin(), [](char c) {
-          return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-        });
+        const std::string lower = lower_case(text);
         return !text.empty() && text.size() <= kMaxName &&
                std::ranges::all_of(
                    text,

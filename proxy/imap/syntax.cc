@@ -28,10 +28,6 @@ bool is(Class wanted, char byte) {
   return (kClasses[static_cast<std::uint8_t>(byte)] & wanted) != 0;
 }
 
-char lower(char byte) {
-  return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte - 'A' + 'a') : byte;
-}
-
 }  // namespace
 
 bool is_atom_char(char byte) {
@@ -51,11 +47,6 @@ bool is_atom(std::string_view text) {
 bool is_tag(std::string_view text) {
   return !text.empty() && text.size() <= kMaxTag &&
          std::all_of(text.begin(), text.end(), is_tag_char);
-}
-
-bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && std::equal(a.begin(), a.end(), b.begin(),
-                                            [](char x, char y) { return lower(x) == lower(y); });
 }
 
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix) {

@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "base/ascii.h"
+
 namespace headgate::imap {
 
 // Character classes of RFC 3501 section 9. All are 7-bit: a byte above 0x7f is in none of them.
@@ -15,8 +17,6 @@ bool is_atom(std::string_view text);
 inline constexpr std::size_t kMaxTag = 126;
 bool is_tag(std::string_view text);
 
-// Without regard to the case of ASCII letters, whatever the locale.
-bool equals_ignoring_case(std::string_view a, std::string_view b);
 bool starts_with_ignoring_case(std::string_view text, std::string_view prefix);
 
 }  // namespace headgate::imap

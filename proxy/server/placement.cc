@@ -4,15 +4,12 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/printable.h"
 #include "config/pattern.h"
 
 namespace headgate::server {
 namespace {
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
 
 balance::HashInput hash_input(config::HashInput input) {
   switch (input) {
@@ -30,7 +27,7 @@ balance::HashInput hash_input(config::HashInput input) {
 
 bool in_domain(std::string_view user, std::string_view domain) {
   const std::size_t at = user.rfind('@');
-  return at != user.npos && std::ranges::equal(user.substr(at + 1), domain, {}, lower);
+  return at != user.npos && std::ranges::equal(user.substr(at + 1), domain, {}, to_lower);
 }
 
 Placement::Placement(const config::Config& config) : config_(config) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "config/difference.h"
 #include "config/mechanisms.h"
 #include "config/pattern.h"
@@ -95,13 +96,6 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   options->backend_port = static_cast<std::uint16_t>(ldap.backend_port);
   options->connections = ldap.connections;
   return options;
-}
-
-std::string lower_case(std::string text) {
-  std::ranges::transform(text, text.begin(), [](char byte) {
-    return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-  });
-  return text;
 }
 
 void add_rules(const std::vector<config::MapRule>& rules, std::vector<auth::MapRule>& all) {
