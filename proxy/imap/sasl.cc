@@ -16,13 +16,6 @@ constexpr std::string_view kForbidden("\r\n\0", 3);
 
 class PlainExchange final : public SaslExchange {
  public:
-  SaslStep begin(const Secret* initial) override {
-    if (initial == nullptr) {
-      return SaslChallenge{};
-    }
-    return on_response(*initial);
-  }
-
   // [authzid] NUL authcid NUL passwd
   SaslStep on_response(const Secret& response) override {
     const std::string_view message = response.view();
@@ -42,13 +35,6 @@ class PlainExchange final : public SaslExchange {
 
 class LoginExchange final : public SaslExchange {
  public:
-  SaslStep begin(const Secret* initial) override {
-    if (initial == nullptr) {
-      return SaslChallenge{"Username:"};
-    }
-    return on_response(*initial);
-  }
-
   SaslStep on_response(const Secret& response) override {
     if (!user_) {
       user_.emplace(response.view());
@@ -58,6 +44,8 @@ class LoginExchange final : public SaslExchange {
   }
 
  private:
+  [[nodiscard]] std::string_view first_challenge() const override { return "Username:"; }
+
   std::optional<std::string> user_;
 };
 

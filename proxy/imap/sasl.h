@@ -38,13 +38,20 @@ class SaslExchange {
  public:
   virtual ~SaslExchange() = default;
   // Once, first: the client's initial response, or null when it sent none.
-  virtual SaslStep begin(const Secret* initial) = 0;
+  SaslStep begin(const Secret* initial) {
+    return initial == nullptr ? SaslChallenge{std::string(first_challenge())}
+                              : on_response(*initial);
+  }
   virtual SaslStep on_response(const Secret& response) = 0;
   // The credentials that it ended in were refused: what the client is told before the reply, not
   // yet base64. Its answer means nothing. Empty: no more than the reply.
   [[nodiscard]] virtual std::string last_challenge(dialogue::LoginFailure /*failure*/) const {
     return {};
   }
+
+ private:
+  // What a client is asked that says nothing at first.
+  [[nodiscard]] virtual std::string_view first_challenge() const { return {}; }
 };
 
 // A mechanism that a listener offers. Without a factory every message goes to the user source as a

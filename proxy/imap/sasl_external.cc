@@ -9,13 +9,6 @@ namespace {
 // is.
 class ExternalExchange final : public SaslExchange {
  public:
-  SaslStep begin(const Secret* initial) override {
-    if (initial == nullptr) {
-      return SaslChallenge{};
-    }
-    return on_response(*initial);
-  }
-
   SaslStep on_response(const Secret& response) override {
     if (!response.empty() && !acceptable_user(response.view())) {
       return SaslRefused{dialogue::LoginFailure::kAuthorizationRefused};

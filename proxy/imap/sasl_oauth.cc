@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "base/ascii.h"
 #include "imap/sasl.h"
 
 namespace headgate::imap {
@@ -15,15 +16,6 @@ using dialogue::LoginFailure;
 
 constexpr char kSeparator = '\x01';
 constexpr std::string_view kScheme = "Bearer ";
-
-bool is_scheme(std::string_view text) {
-  return std::ranges::equal(text, kScheme, [](char a, char b) {
-    const auto lower = [](char byte) {
-      return byte >= 'A' && byte <= 'Z' ? static_cast<char>(byte + ('a' - 'A')) : byte;
-    };
-    return lower(a) == lower(b);
-  });
-}
 
 // b64token of RFC 6750: what may stand in an Authorization header, and so in a request that checks
 // the token.
@@ -62,7 +54,7 @@ std::optional<std::string_view> find_token(std::string_view pairs) {
     if (pair->starts_with(kKey)) {
       const std::string_view value = pair->substr(kKey.size());
       const std::string_view scheme = value.substr(0, kScheme.size());
-      if (!is_scheme(scheme) || !is_token(value.substr(scheme.size()))) {
+      if (!equals_ignoring_case(scheme, kScheme) || !is_token(value.substr(scheme.size()))) {
         return std::nullopt;
       }
       token = value.substr(scheme.size());
@@ -115,9 +107,6 @@ std::optional<std::string> parse_gs2_header(std::string_view header) {
 // the client answers with next to nothing before it is told no (RFC 7628, 3.2.3).
 class TokenExchange : public SaslExchange {
  public:
-  SaslStep begin(const Secret* initial) final {
-    return initial == nullptr ? SaslStep(SaslChallenge{}) : on_response(*initial);
-  }
   SaslStep on_response(const Secret& response) final {
     return malformed_ ? SaslRefused{LoginFailure::kWrongCredentials} : read(response.view());
   }

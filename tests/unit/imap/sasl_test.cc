@@ -19,9 +19,6 @@ using dialogue::LoginFailure;
 // A mechanism of three rounds that the dialogue has never heard of.
 class RiddleExchange final : public SaslExchange {
  public:
-  SaslStep begin(const Secret* initial) override {
-    return initial == nullptr ? SaslChallenge{"name"} : on_response(*initial);
-  }
   SaslStep on_response(const Secret& response) override {
     switch (round_++) {
       case 0:
@@ -39,6 +36,8 @@ class RiddleExchange final : public SaslExchange {
   }
 
  private:
+  [[nodiscard]] std::string_view first_challenge() const override { return "name"; }
+
   int round_ = 0;
   std::string user_;
   std::string colour_;
