@@ -103,7 +103,7 @@ class UserSource {
   virtual void look_up(const LoginRequest& request, Callback done) = 0;
   // Whether it can judge such credentials; a chain does not ask one that cannot.
   [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
-    return !credentials.by_token() && !credentials.by_certificate() && !credentials.by_exchange();
+    return credentials.by_password();
   }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;

@@ -14,6 +14,10 @@ struct Credentials {
   std::string user;       // the authentication identity; empty: the token says who it is
   Secret secret;          // password or token; none where the client proves itself in an exchange
 
+  // In one of four ways: by a password that is there, …
+  [[nodiscard]] bool by_password() const {
+    return !by_token() && !by_exchange() && !by_certificate();
+  }
   [[nodiscard]] bool by_token() const {
     return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
   }

@@ -11,6 +11,23 @@ bool by_master(const config::Pool& pool, const auth::Route& route) {
   return pool.master && route.use_master && !route.password;
 }
 
+// The backends want to see what the client has shown.
+std::optional<std::string> why_nothing_to_show(const config::Pool& pool,
+                                               const dialogue::Credentials& credentials) {
+  if (credentials.by_certificate()) {
+    return "pool " + pool.name + " takes no certificates of clients: it needs a master user, or " +
+           "login secret or external";
+  }
+  if (credentials.by_exchange()) {
+    return "pool " + pool.name + " needs the client's password, which " + credentials.mechanism +
+           " does not tell";
+  }
+  if (credentials.by_token() && pool.login != BackendLogin::kToken) {
+    return "pool " + pool.name + " takes no tokens: its login is password";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
@@ -23,28 +40,8 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
                : std::optional("the user's name holds the separator of pool " + pool.name +
                                "'s master user");
   }
-  if (credentials.by_certificate() && !route.password &&
-      (pool.login == BackendLogin::kPassword || pool.login == BackendLogin::kToken)) {
-    return "pool " + pool.name + " takes no certificates of clients: it needs a master user, or " +
-           "login secret or external";
-  }
-  switch (pool.login) {
-    case BackendLogin::kToken:
-    case BackendLogin::kPassword:
-      if (credentials.by_exchange() && !route.password) {
-        return "pool " + pool.name + " needs the client's password, which " +
-               credentials.mechanism + " does not tell";
-      }
-      if (pool.login == BackendLogin::kToken) {
-        return std::nullopt;
-      }
-      if (credentials.by_token() && !route.password) {
-        return "pool " + pool.name + " takes no tokens: its login is password";
-      }
-      return std::nullopt;
-    case BackendLogin::kSecret:
-    case BackendLogin::kExternal:
-      break;
+  if (pool.login == BackendLogin::kPassword || pool.login == BackendLogin::kToken) {
+    return route.password ? std::nullopt : why_nothing_to_show(pool, credentials);
   }
   // Whom Headgate lets in the backends let in; a source may name the pool that checks nothing.
   if (!route.use_master) {

@@ -46,7 +46,7 @@ void Session::begin_policy() {
   const dialogue::Credentials& given = login.credentials;
   auth::PolicyLogin& about = login.policy.emplace();
   about.user = given.user;
-  if (!given.by_token() && !given.by_certificate() && !given.by_exchange()) {
+  if (given.by_password()) {
     about.password_hash =
         auth::policy_hash(policy->nonce, given.user, given.secret, policy->hash_bits);
   }
