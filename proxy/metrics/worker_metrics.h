@@ -94,6 +94,7 @@ class alignas(64) WorkerMetrics {
 
   std::array<Counter, kDirectionNames.size()> relayed;
   Gauge buffers_in_use;
+  Gauge bulk_sessions;
   Gauge ready_connections;
   std::array<Counter, kReadyConnectionNames.size()> ready_connections_total;
   Histogram loop_lag{kLagBounds};

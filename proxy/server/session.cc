@@ -129,6 +129,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
     pool_->backends[backend_index_].state->sessions.fetch_sub(1, std::memory_order_relaxed);
   }
   listener_metrics().leave(phase_);
+  worker_.metrics().bulk_sessions.subtract(bulk_ ? 1 : 0);
   const bool ended_by_itself = relay_ && relay_->first_end() != relay::End::kNot;
   const bool nobody_there =
       reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed;

@@ -60,6 +60,7 @@ void Session::note_bulk(std::uint64_t moved) {
   const bool bulk = moved >= (bulk_ ? kSmall : kBulk);
   if (bulk != bulk_) {
     bulk_ = bulk;
+    worker_.metrics().bulk_sessions.add(bulk ? 1 : -1);
     const net::Urgency urgency = bulk ? net::Urgency::kCanWait : net::Urgency::kNow;
     client_->set_urgency(urgency);
     backend_->set_urgency(urgency);

@@ -26,6 +26,7 @@ METRICS = {
     "headgate_limit_hits_total": "counter",
     "headgate_bad_commands_total": "counter",
     "headgate_buffers_in_use": "gauge",
+    "headgate_bulk_sessions": "gauge",
     "headgate_loop_lag_seconds": "histogram",
     "headgate_build_info": "gauge",
     "headgate_config_info": "gauge",

@@ -368,6 +368,38 @@ def test_a_bye_of_headgate_never_lands_inside_a_line_of_the_backend(proxied):
     assert client.rest_until_gone() == b"* 1 FETCH (BODY[] {1000}\r\nhalf a li"
 
 
+@any_mode
+def test_who_moves_much_waits_for_others_until_he_moves_little_again(proxied, mode):
+    backend, door = start(proxied, mode)
+    client, connection = proxied.pair(backend, "alice", door)
+    mail = os.urandom(1 << 20) * 16
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sent = pool.submit(connection.stream.send, mail)
+        # Nobody reads it, but what the kernel takes of it has gone through, and that is much.
+        proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 1)
+        got = bytearray()
+        while len(got) < len(mail):
+            got += client.stream.receive()
+        assert got == mail
+        sent.result()
+    client.send(b"a NOOP\r\n")
+    assert connection.stream.receive() == b"a NOOP\r\n"
+    connection.stream.send(b"a OK\r\n")
+    assert client.line() == b"a OK"
+    proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 0)
+
+
+def test_a_session_that_ends_in_the_middle_of_bulk_is_not_counted_for_ever(proxied):
+    backend, door = start(proxied, "plain to plain")
+    client, connection = proxied.pair(backend, "alice", door)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        sent = pool.submit(connection.stream.send, bytes(1 << 24))
+        proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 1)
+        client.close()
+        assert isinstance(sent.exception(), OSError)
+    proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 0)
+
+
 def test_a_login_under_way_at_sigterm_is_not_left_hanging(proxied):
     backend = proxied.backend(Script(login=[End.HANG]))
     proxied.start(backend)
