@@ -2,12 +2,14 @@
 
 import ctypes
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
 
 from fake_backend import Script
+from server_process import wait_until_frozen
 
 MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
 
@@ -124,6 +126,20 @@ def test_a_helper_that_dies_is_replaced(proxied, services):
     for pid in helpers(proxied):
         os.kill(pid, 9)
     assert login(proxied, "alice").startswith(b"OK")
+
+
+def test_a_question_that_a_dying_helper_has_not_read_goes_to_the_next_one(proxied, services):
+    services.write("mail", f"auth {services.pwdfile}", "account required pam_permit.so")
+    start(proxied, services, "mail", processes=1)
+    assert login(proxied, "alice").startswith(b"OK")
+    (pid,) = helpers(proxied)
+    os.kill(pid, signal.SIGSTOP)
+    wait_until_frozen(pid)
+    client = proxied.enter()
+    client.send(b"a LOGIN alice sesame\r\n")
+    proxied.gate.wait_for_metrics(lambda m: m.value("headgate_source_under_way", source="pam") == 1)
+    os.kill(pid, signal.SIGKILL)
+    assert client.reply("a")[1].startswith(b"a OK")
 
 
 def test_no_helper_outlives_headgate(proxied, services):
