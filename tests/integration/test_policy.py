@@ -2,72 +2,17 @@
 
 import contextlib
 import hashlib
-import http.server
-import json
-import threading
 import time
 
 import pytest
 
 from fake_backend import Script
+from policy_server import PolicyServer
+from scram_client import PASSWORD, Scram, stored
 from unreachable import Refusing
 
 NONCE = "between us alone"
 KEY = "Basic d2ZvcmNlOnN1cGVy"
-
-
-class PolicyServer:
-    """Answers by `verdict`, a dict or None for none at all, and keeps what it was asked."""
-
-    def __init__(self):
-        self.verdict = {"status": 0, "msg": "", "r_attrs": {}}
-        self.status = 200
-        self.asked = []
-        self.release = threading.Event()
-        outer = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                entry = (self.path, dict(self.headers), json.loads(body))
-                outer.asked.append(entry)
-                if outer.verdict is None:
-                    outer.release.wait(20)
-                report = self.path.endswith("report")
-                answer = json.dumps({"status": "ok"} if report else outer.verdict).encode()
-                self.send_response(outer.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/"
-        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
-        self.thread.start()
-
-    def stop(self):
-        self.release.set()
-        self.server.shutdown()
-        self.server.server_close()
-        self.thread.join()
-
-    def commands(self, command):
-        return [body for path, _, body in self.asked if path == f"/?command={command}"]
-
-    def wait_for(self, command, count=1):
-        deadline = time.monotonic() + 10
-        while len(self.commands(command)) < count and time.monotonic() < deadline:
-            time.sleep(0.01)
-        found = self.commands(command)
-        assert len(found) == count
-        return found
 
 
 @pytest.fixture
@@ -192,6 +137,27 @@ def test_without_an_answer_logins_go_on_or_not_as_the_operator_says(
         began = time.monotonic()
         assert proxied.enter().login("alice", "wonderland").startswith(wanted)
         assert fault == "says nothing" or time.monotonic() - began < 0.2
+
+
+def test_an_exchange_is_asked_about_once_and_without_a_hash(proxied, server, tmp_path):
+    users = tmp_path / "users.passwd"
+    users.write_text(f"alice:{stored('SCRAM-SHA-256')}\n")
+    proxied.secrets += [PASSWORD, "mastersecret"]
+    proxied.start(
+        proxied.backend(Script(passwords={b"headgate-master": b"mastersecret"})),
+        pool={"master": {"user": "headgate-master", "password": "mastersecret"}},
+        users=[{"source": "passwd_file", "path": str(users), "pool": "main"}],
+        listeners=[{"name": "imaps", "address": "127.0.0.1:0", "tls": "implicit",
+                    "sasl": ["SCRAM-SHA-256"]}],
+        login={"policy": {"url": server.url, "nonce": NONCE, "exempt": []}},
+    )
+    assert Scram(proxied.enter()).run().startswith(b"s OK")
+    (asked,) = server.commands("allow")
+    assert (asked["login"], asked["pwhash"]) == ("alice", "")
+    (told,) = server.wait_for("report")
+    assert told["success"] is True
+    server.verdict = {"status": -1, "msg": "no"}
+    assert Scram(proxied.enter()).run().startswith(b"s NO [AUTHENTICATIONFAILED]")
 
 
 def test_the_exempt_are_neither_asked_about_nor_told(proxied, server):
