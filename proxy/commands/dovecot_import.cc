@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/address.h"
+#include "base/ascii.h"
 #include "commands/dovecot_users.h"
 #include "config/scalars.h"
 
@@ -310,13 +311,15 @@ void DovecotImporter::take_login() {
     state_.note(*plain, "logins before STARTTLS are refused");
   }
   if (const DovecotSetting* mechanisms = state_.view.last("auth_mechanisms")) {
-    for (std::string word : dovecot_words(mechanisms->value)) {
-      std::ranges::transform(word, word.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-      });
+    for (const std::string& found : dovecot_words(mechanisms->value)) {
+      const std::string word = lower_case(found);
       if (word == "xoauth2" || word == "oauthbearer") {
         state_.note(*mechanisms, fmt::format("{} is offered where a source or the backends can "
                                              "check tokens; see docs/sasl.md",
+                                             word));
+      } else if (word.starts_with("scram-") || word == "cram-md5") {
+        state_.note(*mechanisms, fmt::format("{} is offered where listeners[].sasl names it; see "
+                                             "docs/users/scram.md",
                                              word));
       } else if (word != "plain" && word != "login") {
         state_.note(*mechanisms, fmt::format("{} is not taken over; see docs/sasl.md", word));

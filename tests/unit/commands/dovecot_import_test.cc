@@ -170,7 +170,7 @@ whatever = 1
   EXPECT_EQ(config.guessing.exempt.size(), 4U);
   EXPECT_EQ(config.limits.sessions_per_user_and_network, 20U);
   EXPECT_THAT(notes_, Contains(HasSubstr("line 7: ssl_dh: no key exchange over finite fields")));
-  EXPECT_THAT(notes_, Contains(HasSubstr("line 10: auth_mechanisms: cram-md5 is not taken over")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("line 10: auth_mechanisms: cram-md5 is offered where")));
   EXPECT_THAT(notes_, Contains(HasSubstr("line 11: disable_plaintext_auth: logins before")));
   EXPECT_THAT(notes_, Contains("line 15: mail_location: for the mail store: it stays with the "
                                "backends"));
