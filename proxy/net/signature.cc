@@ -145,16 +145,17 @@ std::expected<VerificationKey, std::string> VerificationKey::ec(std::string_view
   struct Curve {
     std::string_view name;
     Kind kind;
-    std::size_t size;  // of a coordinate; never shortened (RFC 7518, 6.2.1.2)
+    std::size_t size;  // of a coordinate
   };
   constexpr std::array<Curve, 3> kCurves = {
       {{"P-256", Kind::kP256, 32}, {"P-384", Kind::kP384, 48}, {"P-521", Kind::kP521, 66}}};
   const auto known = std::ranges::find(kCurves, curve, &Curve::name);
-  if (known == kCurves.end() || x.size() != known->size || y.size() != known->size) {
-    return std::unexpected("expected an EC key of P-256, P-384 or P-521 with whole coordinates");
+  if (known == kCurves.end() || x.size() > known->size || y.size() > known->size) {
+    return std::unexpected("expected an EC key of P-256, P-384 or P-521 with its coordinates");
   }
   std::string point = "\x04";  // uncompressed
-  point.append(x).append(y);
+  point.append(known->size - x.size(), '\0').append(x);
+  point.append(known->size - y.size(), '\0').append(y);
   const Builder builder(OSSL_PARAM_BLD_new());
   if (!builder ||
       OSSL_PARAM_BLD_push_utf8_string(builder.get(), OSSL_PKEY_PARAM_GROUP_NAME, known->name.data(),

@@ -37,7 +37,8 @@ class VerificationKey {
   // RSA: 2048 to 8192 bits.
   static std::expected<VerificationKey, std::string> rsa(std::string_view modulus,
                                                          std::string_view exponent);
-  // `curve` is "P-256", "P-384" or "P-521".
+  // `curve` is "P-256", "P-384" or "P-521". Coordinates may lack their leading zeros: RFC 7518
+  // (6.2.1.2) forbids that, issuers do it all the same, with one key of 128.
   static std::expected<VerificationKey, std::string> ec(std::string_view curve, std::string_view x,
                                                         std::string_view y);
   static std::expected<VerificationKey, std::string> ed25519(std::string_view key);

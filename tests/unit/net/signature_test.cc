@@ -85,6 +85,22 @@ TEST(Signature, EcOnEveryCurve) {
   }
 }
 
+// One key of 128 has such a coordinate, and the libraries of some issuers shorten it.
+TEST(Signature, EcWithCoordinatesThatLackTheirLeadingZeros) {
+  SigningKey signer = SigningKey::ec("P-256");
+  for (int tries = 0; tries < 20'000 && signer.x()[0] != '\0'; ++tries) {
+    signer = SigningKey::ec("P-256");
+  }
+  ASSERT_EQ(signer.x()[0], '\0');
+  const std::string signature = signer.sign("SHA256", false, "a message");
+  for (const std::string& x : {signer.x(), signer.x().substr(1)}) {
+    const auto key = VerificationKey::ec("P-256", x, signer.y());
+    ASSERT_TRUE(key.has_value()) << key.error();
+    EXPECT_TRUE(key->verify(kEs256, "a message", signature));
+  }
+  EXPECT_FALSE(VerificationKey::ec("P-256", '\0' + signer.x(), signer.y()).has_value());
+}
+
 TEST(Signature, Ed25519) {
   const SigningKey signer = SigningKey::ed25519();
   const auto key = VerificationKey::ed25519(signer.raw());
@@ -123,7 +139,8 @@ TEST(Signature, KeysThatAreWeakOrWrongAreRefused) {
   EXPECT_FALSE(VerificationKey::rsa(rsa_key().modulus(), std::string(9, '\x03')).has_value());
   const SigningKey ec = SigningKey::ec("P-256");
   EXPECT_FALSE(VerificationKey::ec("P-256", ec.y(), ec.x()).has_value()) << "not on the curve";
-  EXPECT_FALSE(VerificationKey::ec("P-256", ec.x().substr(1), ec.y()).has_value());
+  EXPECT_FALSE(VerificationKey::ec("P-256", "", "").has_value());
+  EXPECT_FALSE(VerificationKey::ec("P-256", ec.x().substr(0, 31), ec.y()).has_value());
   EXPECT_FALSE(VerificationKey::ec("P-384", ec.x(), ec.y()).has_value());
   EXPECT_FALSE(VerificationKey::ec("secp256k1", ec.x(), ec.y()).has_value());
   EXPECT_FALSE(VerificationKey::ed25519(std::string(31, 'x')).has_value());
