@@ -328,6 +328,7 @@ class Headgate:
         log.join()
         self.process = None
         text = log.text()
+        print("The last of Headgate's log:", text[-4000:], sep="\n")  # seen where a test failed
         for report in SANITIZER_REPORTS:
             assert report not in text, f"a sanitizer reported:\n{text[-20000:]}"
         assert code == 0, f"Headgate ended with {code}:\n{text[-4000:]}"
