@@ -5,6 +5,7 @@ import os
 import random
 import re
 import signal
+import threading
 import time
 
 import pytest
@@ -368,20 +369,47 @@ def test_a_bye_of_headgate_never_lands_inside_a_line_of_the_backend(proxied):
     assert client.rest_until_gone() == b"* 1 FETCH (BODY[] {1000}\r\nhalf a li"
 
 
+def mail_without_end(connection, enough):
+    """Sends until it is enough, then a line that says so."""
+    while not enough.is_set():
+        connection.stream.send(exchange.BLOB[:65536])
+    connection.stream.send(b"end of mail\r\n")
+
+
+def read_mail(client):
+    tail = b""
+    while not tail.endswith(b"end of mail\r\n"):
+        tail = (tail + client.stream.receive())[-100:]
+
+
+def wait_for_bulk(gate):
+    """Lets mail pile up before the process until it has been seen to move much at a time."""
+
+    def is_bulk(metrics):
+        if metrics.value("headgate_bulk_sessions") == 1:
+            return True
+        gate.process.send_signal(signal.SIGSTOP)
+        time.sleep(0.05)
+        gate.process.send_signal(signal.SIGCONT)
+        return False
+
+    gate.wait_for_metrics(is_bulk)
+
+
 @any_mode
 def test_who_moves_much_waits_for_others_until_he_moves_little_again(proxied, mode):
     backend, door = start(proxied, mode)
     client, connection = proxied.pair(backend, "alice", door)
-    mail = os.urandom(1 << 20) * 16
+    enough = threading.Event()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        sent = pool.submit(connection.stream.send, mail)
-        # Nobody reads it, but what the kernel takes of it has gone through, and that is much.
-        proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 1)
-        got = bytearray()
-        while len(got) < len(mail):
-            got += client.stream.receive()
-        assert got == mail
+        sent = pool.submit(mail_without_end, connection, enough)
+        read = pool.submit(read_mail, client)
+        try:
+            wait_for_bulk(proxied.gate)
+        finally:
+            enough.set()
         sent.result()
+        read.result()
     client.send(b"a NOOP\r\n")
     assert connection.stream.receive() == b"a NOOP\r\n"
     connection.stream.send(b"a OK\r\n")
@@ -389,13 +417,24 @@ def test_who_moves_much_waits_for_others_until_he_moves_little_again(proxied, mo
     proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 0)
 
 
+def reset_while_reading(client, enough):
+    while not enough.is_set():
+        client.stream.receive()
+    client.reset()
+
+
 def test_a_session_that_ends_in_the_middle_of_bulk_is_not_counted_for_ever(proxied):
     backend, door = start(proxied, "plain to plain")
     client, connection = proxied.pair(backend, "alice", door)
+    enough = threading.Event()
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        sent = pool.submit(connection.stream.send, bytes(1 << 24))
-        proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 1)
-        client.close()
+        sent = pool.submit(mail_without_end, connection, threading.Event())  # never enough
+        ended = pool.submit(reset_while_reading, client, enough)
+        try:
+            wait_for_bulk(proxied.gate)
+        finally:
+            enough.set()
+        ended.result()
         assert isinstance(sent.exception(), OSError)
     proxied.gate.wait_for_metrics(lambda m: m.value("headgate_bulk_sessions") == 0)
 
