@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "base/one_line.h"
 #include "base/utf8.h"
 
 namespace headgate::auth {
@@ -32,8 +33,7 @@ void StoredRounds::answer(const LoginRequest& request, Exchange::Callback done) 
 }
 
 void StoredRounds::set_user(std::string_view user, std::string_view authorization) {
-  constexpr std::string_view kForbidden("\r\n\0", 3);
-  if (user.empty() || user.find_first_of(kForbidden) != user.npos || !is_utf8(user)) {
+  if (user.empty() || !is_one_line(user) || !is_utf8(user)) {
     refuse(LoginFailure::kWrongCredentials, "the message is not understood");
     return;
   }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/one_line.h"
 #include "imap/literal.h"
 #include "imap/syntax.h"
 
@@ -55,13 +56,16 @@ Parse Arguments::string(Secret& out) {
 }
 
 Parse Arguments::quoted(Secret& out) {
-  constexpr std::string_view kSpecial("\"\\\r\n\0", 5);
+  constexpr auto kSpecial = [](char byte) {
+    return byte == '"' || byte == '\\' || is_line_break(byte);
+  };
   rest_.remove_prefix(1);
   while (true) {
-    const std::size_t plain = rest_.find_first_of(kSpecial);
-    if (plain == rest_.npos) {
+    const auto special_at = std::ranges::find_if(rest_, kSpecial);
+    if (special_at == rest_.end()) {
       return Parse::kBad;
     }
+    const auto plain = static_cast<std::size_t>(special_at - rest_.begin());
     out.append(rest_.substr(0, plain));
     const char special = rest_[plain];
     rest_.remove_prefix(plain + 1);

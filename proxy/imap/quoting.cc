@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/one_line.h"
+
 namespace headgate::imap {
 
 namespace {
@@ -26,12 +28,9 @@ std::string quotable(std::string_view text, std::size_t limit) {
 }
 
 void append_line_text(std::string_view text, std::string& out) {
-  constexpr std::string_view kForbidden("\r\n\0", 3);
   const std::size_t start = out.size();
   out += text;
-  std::replace_if(
-      out.begin() + static_cast<std::ptrdiff_t>(start), out.end(),
-      [&](char byte) { return kForbidden.contains(byte); }, ' ');
+  std::replace_if(out.begin() + static_cast<std::ptrdiff_t>(start), out.end(), is_line_break, ' ');
 }
 
 }  // namespace headgate::imap

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/one_line.h"
 #include "base/utf8.h"
 
 namespace headgate::imap {
@@ -10,9 +11,6 @@ namespace headgate::imap {
 namespace {
 
 using dialogue::LoginFailure;
-
-// Bytes that could end a line or cut a string on some way that the credentials go.
-constexpr std::string_view kForbidden("\r\n\0", 3);
 
 class PlainExchange final : public SaslExchange {
  public:
@@ -52,11 +50,11 @@ class LoginExchange final : public SaslExchange {
 }  // namespace
 
 bool acceptable_user(std::string_view user) {
-  return !user.empty() && user.find_first_of(kForbidden) == user.npos && is_utf8(user);
+  return !user.empty() && is_one_line(user) && is_utf8(user);
 }
 
 bool acceptable_secret(std::string_view secret) {
-  return secret.find_first_of(kForbidden) == secret.npos;
+  return is_one_line(secret);
 }
 
 SaslStep make_credentials(std::string_view mechanism, std::string_view user,
