@@ -242,8 +242,9 @@ void Session::start_attempt(Connections which) {
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
   worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
+  const config::TlsMode tls = tls_at_backend(pool, login.route);
   auto ready =
-      which == Connections::kAny
+      which == Connections::kAny && tls == pool.tls
           ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
           : nullptr;
   if (ready) {
@@ -254,7 +255,7 @@ void Session::start_attempt(Connections which) {
   }
   enter(Phase::kConnect);
   login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
-                                          this, &Session::on_backend_ready);
+                                          tls, this, &Session::on_backend_ready);
   after_backend(login.backend->start(backend_request()));
 }
 
