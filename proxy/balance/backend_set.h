@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "balance/admission.h"
 #include "balance/latency.h"
 #include "base/address.h"
 
@@ -26,6 +27,7 @@ struct alignas(64) BackendState {
   // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
   // line that decisions read.
   alignas(64) LatencyCounter login_times;
+  alignas(64) Admission admission;
 };
 inline constexpr std::uint32_t kWholeTenths = 10;
 
@@ -94,6 +96,7 @@ struct BackendSet {
   unsigned load_bound = 0;
   // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
   std::shared_ptr<std::atomic<std::uint64_t>> turns;
+  AdmissionRules admission;
   std::shared_ptr<const PinTable> pins;  // by operators, before those of the configuration; or null
 
   // What follows from the backends; see prepare().

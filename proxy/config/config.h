@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "base/url.h"
+#include "config/admission.h"
 #include "config/mechanism.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
@@ -163,6 +164,7 @@ struct Pool {
   milliseconds ready_for{45000};      // how long one of them waits for a user
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
   std::optional<Health> health;
+  Admission admission;
 
   // Whether the backends let in anybody whom Headgate lets in.
   [[nodiscard]] bool trusts_headgate() const {

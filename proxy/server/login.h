@@ -18,6 +18,7 @@
 #include "server/client_leg.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/login_queue.h"
 
 namespace headgate::server {
 
@@ -33,13 +34,16 @@ struct Login {
     kAskAgain,
     kGuessDelay,
     kPolicyDelay,
+    kQueue,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
-        std::shared_ptr<Generation> in_force, void* session, net::Timer::Callback on_pause_over)
+        std::shared_ptr<Generation> in_force, LoginQueue& queue, void* session,
+        net::Timer::Callback on_pause_over, LoginQueue::OnCall on_call)
       : context(std::move(leg_context)),
         client(transport, context),
         generation(std::move(in_force)),
+        place(queue, session, on_call),
         pause(session, on_pause_over) {}
 
   ClientLegContext context;
@@ -60,7 +64,9 @@ struct Login {
   auth::Route route;
   std::size_t pool = 0;  // index, once routed
   BackendSearch search;
-  Endpoint endpoint;  // of the current attempt
+  Endpoint endpoint;                     // of the current attempt
+  LoginQueue::Place place;               // at its backend
+  std::optional<LoginQueue::Call> call;  // has come, to be answered at the end of the turn
   std::unique_ptr<BackendLeg> backend;
   std::uint64_t deadline_ms = 0;  // of this try, by the loop's clock
   // Of the last attempt, then of the login as a whole; what the log says about it.

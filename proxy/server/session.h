@@ -26,6 +26,7 @@
 #include "server/client_leg.h"
 #include "server/connection.h"
 #include "server/generation.h"
+#include "server/login_queue.h"
 #include "server/routing.h"
 #include "server/session_limits.h"
 #include "server/session_survey.h"
@@ -37,7 +38,8 @@ struct Login;
 
 // One client from accept to close, and the one place that decides what comes next:
 //
-//   tls_accept → client_login → look_up → connect → backend_tls → backend_login → relay → closed
+//   tls_accept → client_login → look_up → queue → connect → backend_tls → backend_login → relay
+//   → closed
 //
 // session.cc has the callbacks and the close, session_login.cc the way from the client's
 // credentials to the hand-over, session_relay.cc what comes after, session_report.cc log lines and
@@ -76,6 +78,7 @@ class Session final : public ListNode {
   static void on_backend_ready(void* self, unsigned mask) noexcept;
   static void on_deadline(void* self) noexcept;
   static void on_pause_over(void* self) noexcept;
+  static void on_call(void* self, LoginQueue::Call call) noexcept;
 
   [[nodiscard]] const Snapshot& snapshot() const { return *terms_->snapshot; }
   [[nodiscard]] metrics::ListenerMetrics& listener_metrics() const {
@@ -134,6 +137,13 @@ class Session final : public ListNode {
   bool establish();
   void give_up_backend();
   void end_left_behind();
+
+  // session_queue.cc
+  void take_turn();
+  void answer_call();
+  void waited_in_vain();
+  void end_turn(balance::Admission::Outcome outcome);
+  [[nodiscard]] std::string queue_detail() const;
 
   // session_relay.cc
   void begin_relay();

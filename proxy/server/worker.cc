@@ -27,6 +27,7 @@ Worker::Worker(Options options)
       buffers_(options.first.snapshot->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
+  login_queue_.emplace(*timers_, *metrics_, options.count);
   wakeup_.emplace(loop_, [this] { on_mail(); });
   turn_end_.emplace(loop_, [this] { on_turn_end(); });
   take_up(std::move(options.first));
@@ -38,6 +39,7 @@ Worker::~Worker() {
   listeners_.clear();
   ready_.stop();
   closing_listeners_.clear();
+  login_queue_.reset();
   timers_.reset();
   loop_.drain();
 }

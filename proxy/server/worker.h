@@ -23,6 +23,7 @@
 #include "server/generation.h"
 #include "server/guess_guard.h"
 #include "server/listener.h"
+#include "server/login_queue.h"
 #include "server/ready_connections.h"
 #include "server/session.h"
 #include "server/session_survey.h"
@@ -58,6 +59,7 @@ class Worker {
  public:
   struct Options {
     std::size_t index = 0;
+    std::size_t count = 1;  // of all workers
     NewGeneration first;
     std::shared_ptr<metrics::WorkerMetrics> metrics;
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
@@ -90,6 +92,7 @@ class Worker {
   const std::shared_ptr<Generation>& generation() const { return generation_; }
   std::uint64_t random() { return random_(); }
   ReadyConnections& ready_connections() { return ready_; }
+  LoginQueue& login_queue() { return *login_queue_; }
   // A connection to the backend in the way of its pool, not begun.
   std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
                                               const balance::Backend& backend,
@@ -144,6 +147,7 @@ class Worker {
   std::mt19937_64 random_;
 
   ReadyConnections ready_{*this};
+  std::optional<LoginQueue> login_queue_;
   static constexpr std::size_t kFewWaiting = 16;
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   std::size_t waiting_count_ = 0;
