@@ -35,6 +35,8 @@ enum class Policy : std::uint8_t {
 };
 enum class HashInput : std::uint8_t { kUser, kWithoutDetail, kDomain };
 enum class Failback : std::uint8_t { kWhenIdle, kAtOnce };
+// What becomes of a login of a user who has sessions_per_user sessions.
+enum class OverUserLimit : std::uint8_t { kRefuse, kEndOldestIdle };
 enum class ForwardClient : std::uint8_t { kNone, kId };
 
 // How users are logged in at a pool's backends.
@@ -406,6 +408,8 @@ struct Guessing {
 // the prefix.
 struct Limits {
   unsigned sessions_per_user = 0;
+  OverUserLimit over_user_limit = OverUserLimit::kRefuse;
+  milliseconds idle_for{60000};  // from when on kEndOldestIdle may end a session
   unsigned sessions_per_user_and_network = 0;
   unsigned sessions_per_network = 0;
   unsigned ipv4_prefix = 32;

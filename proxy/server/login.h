@@ -18,6 +18,7 @@
 #include "server/client_leg.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/idle_search.h"
 #include "server/login_queue.h"
 
 namespace headgate::server {
@@ -35,6 +36,7 @@ struct Login {
     kGuessDelay,
     kPolicyDelay,
     kQueue,
+    kRoom,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
@@ -72,9 +74,11 @@ struct Login {
   // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
-  std::string refusal;    // what the client is told; empty: the failure's own words
-  bool last = false;      // the session ends with that
-  unsigned attempts = 0;  // logins that the client has tried
+  std::string refusal;               // what the client is told; empty: the failure's own words
+  std::shared_ptr<IdleSearch> room;  // under way, for a session that can give way to this one
+  unsigned rooms_asked = 0;          // for this backend
+  bool last = false;                 // the session ends with that
+  unsigned attempts = 0;             // logins that the client has tried
   bool answer_due =
       false;  // the failure's reply, or the challenge, goes out at the end of the turn
 

@@ -121,6 +121,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
   if (login_) {
     login_->pause.cancel();
     give_up_policy();
+    give_up_room();
     login_->client.farewell(reason);
     worker_.guesses().end(login_->guess);
   }

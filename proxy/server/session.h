@@ -60,6 +60,7 @@ class Session final : public ListNode {
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] bool logged_in() const { return phase_ == metrics::Phase::kRelay; }
   [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
+  [[nodiscard]] std::uint64_t number() const { return id_; }
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
   [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
   [[nodiscard]] SessionGlance glance() const;
@@ -68,6 +69,10 @@ class Session final : public ListNode {
   // The same: ends at a random moment within that time if its backend is still taken out then, so
   // that the clients of a backend do not all come back in one second.
   void leave_within(std::chrono::milliseconds time);
+  // When it last moved a byte, or began; by the loop's clock.
+  [[nodiscard]] std::uint64_t last_moved_ms() const;
+  // Of a login that has asked for room: a session of the user has ended, or none could.
+  void on_room(bool made);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -144,6 +149,11 @@ class Session final : public ListNode {
   void waited_in_vain();
   void end_turn(balance::Admission::Outcome outcome);
   [[nodiscard]] std::string queue_detail() const;
+
+  // session_room.cc
+  bool ask_for_room();
+  void give_up_room();
+  void refuse_for_user_limit(std::string_view detail);
 
   // session_relay.cc
   void begin_relay();

@@ -187,6 +187,7 @@ void Session::route(auth::Route route, std::size_t source) {
     return;
   }
   login.deadline_ms = worker_.loop().now_ms() + net::to_ms(pool.login_timeout);
+  login.rooms_asked = 0;
   login.failure = LoginFailure::kNoBackend;
   login.detail = "no backend of the pool may be used";
   next_attempt();
@@ -341,6 +342,10 @@ void Session::pause_over() {
       return;
     case Login::Pause::kQueue:
       waited_in_vain();
+      return;
+    case Login::Pause::kRoom:
+      give_up_room();
+      refuse_for_user_limit("no answer from all workers in time");
       return;
     case Login::Pause::kAskAgain:
       ask_sources();

@@ -22,6 +22,7 @@
 #include "net/transport.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/idle_search.h"
 #include "server/listener.h"
 #include "server/login_queue.h"
 #include "server/ready_connections.h"
@@ -49,9 +50,22 @@ struct EndSessionsAt {
   std::shared_ptr<const balance::BackendState> backend;
   std::chrono::milliseconds over{};
 };
+// Which session of a user has been idle for longest: answered by EndIdle to the worker that has it,
+// and by RoomMade to the one that asked.
+struct FindIdle {
+  std::shared_ptr<IdleSearch> search;
+};
+struct EndIdle {
+  std::shared_ptr<IdleSearch> search;
+  std::uint64_t session = 0;
+};
+struct RoomMade {
+  std::shared_ptr<IdleSearch> search;
+  bool made = false;
+};
 struct Stop {};  // no new sessions; those there are end now
 using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
-                             EndSessionsAt, Stop>;
+                             EndSessionsAt, FindIdle, EndIdle, RoomMade, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -102,6 +116,10 @@ class Worker {
   GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
+  // Asks all workers for the session of the user that has been idle for longest, and at least since
+  // `before_ms`, and ends it; then the login gets on_room().
+  std::shared_ptr<IdleSearch> find_idle(std::uint64_t user, std::uint64_t before_ms,
+                                        Session& login);
   // On its way out: memory goes at the end of the turn.
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
@@ -124,6 +142,8 @@ class Worker {
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
   void on_end_sessions(const EndSessionsAt& end);
+  void on_find_idle(const std::shared_ptr<IdleSearch>& search);
+  void on_end_idle(const EndIdle& end);
   void note_oldest();
   void stop();
   void close_loop();
