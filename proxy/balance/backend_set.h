@@ -79,6 +79,15 @@ struct Slot {
   bool resolved = false;
 };
 
+// Slots of the same kind and weight: in BackendSet::packed_hashes and packed_slots from `begin` up
+// to `end`.
+struct Run {
+  Slot::Kind kind = Slot::Kind::kNobody;
+  std::uint32_t weight = 0;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
 // Sets with more different weights than these are decided more slowly.
 inline constexpr std::size_t kWeightClasses = 16;
 
@@ -101,6 +110,10 @@ struct BackendSet {
 
   // What follows from the backends; see prepare().
   std::vector<Slot> slots;
+  // The same by runs, for walks that need nothing but hashes, or compare within equal weights.
+  std::vector<Run> runs;
+  std::vector<std::uint64_t> packed_hashes;
+  std::vector<std::uint32_t> packed_slots;  // indices
   // A divisor of all weights, so that equal weights take strict turns.
   std::uint32_t weight_step = 1;
   bool few_weights = true;  // at most kWeightClasses
