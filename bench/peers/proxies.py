@@ -25,6 +25,10 @@ class Headgate(Peer):
         """More lines of the pool."""
         return ""
 
+    def users(self):
+        """Lines of the user sources, and of whole sections behind them."""
+        return "  - {source: backend, pool: main}\n"
+
     def command(self):
         bench = self.bench
         self.admin_port = free_port()
@@ -45,8 +49,7 @@ pools:
     ready_connections: {self.ready_connections}
 {self.pool()}    backends:
 {backends}users:
-  - {{source: backend, pool: main}}
-admin:
+{self.users()}admin:
   address: "127.0.0.1:{self.admin_port}"
 """)
         return [str(bench.headgate), "run", "--config", config]

@@ -7,7 +7,7 @@ import sys
 
 from peers.catalogue import PEERS
 
-from . import (churn, growth, latency, micro_check, mixed, profile, reliability, simulation, syscalls,
+from . import (churn, growth, guessing, latency, micro_check, mixed, profile, reliability, simulation, syscalls,
                tables)
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
@@ -28,7 +28,7 @@ def parse():
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
                         choices=["table", "latency", "mixed", "growth", "syscalls", "profile",
-                                 "simulation", "all", "churn", "reliability", "micro-check"])
+                                 "simulation", "all", "churn", "reliability", "guessing", "micro-check"])
     parser.add_argument("--minutes", type=float, default=60, help="of churn")
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
     parser.add_argument("--only", metavar="WORK,…", help=f"{', '.join(BY_NAME)}; of reliability: "
@@ -80,13 +80,18 @@ def main():
         return micro_check.run(arguments.build.resolve(), arguments.record)
     if arguments.dry:
         tables.replace_between = lambda name, text, *_: print(f"{name}:\n{text}")
-        for module in (latency, mixed, growth, syscalls, profile, churn, simulation, reliability):
+        for module in (latency, mixed, growth, syscalls, profile, churn, simulation, reliability,
+                       guessing):
             module.replace_between = tables.replace_between
     if arguments.what in ("simulation", "all"):
         arguments.output.mkdir(parents=True, exist_ok=True)
         save(arguments.output, "simulation", simulation.run(arguments.build.resolve(), arguments.quick))
         if arguments.what == "simulation":
             return 0
+    if arguments.what == "guessing":
+        with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
+            save(bench.directory, "guessing", guessing.run(bench, arguments.quick))
+        return 0
     if arguments.what == "reliability":  # minutes that `all` does not take
         only = chosen(arguments.only, reliability.NAMES, "failure") if arguments.only else []
         with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:

@@ -9,9 +9,9 @@
 
 #include "base/printable.h"
 #include "commands/commands.h"
-#include "commands/dovecot_import.h"
-#include "commands/nginx_import.h"
-#include "commands/perdition_import.h"
+#include "migration/dovecot_import.h"
+#include "migration/nginx_import.h"
+#include "migration/perdition_import.h"
 
 namespace headgate::commands {
 namespace {
@@ -37,13 +37,14 @@ std::optional<std::string> read_import(const std::string& file) {
   return in.bad() ? std::nullopt : std::optional(std::move(text));
 }
 
-std::expected<Import, std::string> import_text(std::string_view from, const std::string& text,
-                                               const std::string& folder) {
+std::expected<migration::Import, std::string> import_text(std::string_view from,
+                                                          const std::string& text,
+                                                          const std::string& folder) {
   if (from == "nginx") {
-    return import_nginx(text, folder);
+    return migration::import_nginx(text, folder);
   }
-  return from == "perdition" ? import_perdition(text, folder, read_import)
-                             : import_dovecot(text, folder, read_import);
+  return from == "perdition" ? migration::import_perdition(text, folder, read_import)
+                             : migration::import_dovecot(text, folder, read_import);
 }
 
 }  // namespace

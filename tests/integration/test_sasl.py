@@ -10,6 +10,7 @@ import pytest
 
 from fake_backend import PASSWORD, Script
 from raw_client import plain_response
+from scenarios.other_clients import imapflow_is_let_in
 
 TOKEN = "ya29.A0_token-with.every~kind+of/letter=="
 TOKENS = {"login": "token"}
@@ -161,6 +162,21 @@ def test_curl_logs_in_with_a_bearer_token(proxied, authority, mechanism, extra):
         )
         assert done.returncode == code, done.stderr
     assert backend.connections[0].mechanism == mechanism.encode()
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"])
+def test_imapflow_logs_in_by_every_mechanism_it_has(proxied, authority, mechanism):
+    by_token = mechanism.encode() in BOTH
+    backend = tokens_backend(proxied) if by_token else proxied.backend(Script())
+    listeners = [{"name": "imaps", "address": "127.0.0.1:0", "sasl": [mechanism]}]
+    proxied.start(backend, pool=TOKENS if by_token else None, listeners=listeners)
+    for secret, accepted in ((TOKEN if by_token else PASSWORD.decode(), True), ("stale", False)):
+        auth = {"user": "alice", "accessToken": secret}
+        if not by_token:
+            auth = {"user": "alice", "pass": secret, "loginMethod": f"AUTH={mechanism}"}
+        assert imapflow_is_let_in(*proxied.gate.address("imaps"), authority.ca, auth) == accepted
+    [refused] = proxied.gate.log.wait_for("login failed")
+    assert refused["mechanism"] == mechanism
 
 
 def test_only_what_a_source_can_serve_is_offered(proxied, tmp_path):

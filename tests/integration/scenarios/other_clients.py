@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,6 @@ from server_process import Endpoint
 
 PACKAGES = REPOSITORY / "tests/integration/npm"
 INSTALLED = REPOSITORY / "build/npm"
-
-_installation = threading.Lock()
 
 
 def _run(command: list[Any], **options: Any) -> str:
@@ -147,15 +145,15 @@ def _without_synchronisation_mark(content: bytes) -> bytes:
 
 
 def install_npm_packages() -> Path:
-    """Installs what package-lock.json names, once; returns where, with the scenario beside it."""
-    with _installation:
+    """Installs what package-lock.json names, once; returns where, with our programs beside it."""
+    INSTALLED.parent.mkdir(exist_ok=True)
+    with (INSTALLED.parent / "npm.lock").open("w") as lock:  # other workers of the test run
+        fcntl.flock(lock, fcntl.LOCK_EX)
         return _install_npm_packages()
 
 
 def _install_npm_packages() -> Path:
-    files = [
-        PACKAGES / name for name in ("package.json", "package-lock.json", "imapflow_scenario.mjs")
-    ]
+    files = sorted(PACKAGES.glob("package*.json")) + sorted(PACKAGES.glob("*.mjs"))
     mark = INSTALLED / ".installed"
     digest = hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
     if not mark.exists() or mark.read_text() != digest:
@@ -169,6 +167,16 @@ def _install_npm_packages() -> Path:
         )
         mark.write_text(digest)
     return INSTALLED
+
+
+def imapflow_is_let_in(host: str, port: int, ca: Path, auth: dict[str, str]) -> bool:
+    """Runs npm/imapflow_login.mjs; `auth` as imapflow's documentation has it."""
+    said = _run(
+        ["node", install_npm_packages() / "imapflow_login.mjs"],
+        input=json.dumps({"host": host, "port": port, "auth": auth}),
+        env={**os.environ, "NODE_EXTRA_CA_CERTS": str(ca)},
+    )
+    return bool(json.loads(said)["accepted"])
 
 
 def imapflow(endpoint: Endpoint, user: str, directory: Path) -> dict[str, Any]:

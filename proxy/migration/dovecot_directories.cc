@@ -1,0 +1,279 @@
+#include "migration/dovecot_directories.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "config/scalars.h"
+
+namespace headgate::migration {
+namespace {
+
+using config::json_text;
+
+// A file beside dovecot.conf, *.conf.ext, which has settings alone.
+class ExternalFile {
+ public:
+  ExternalFile(DovecotImportState& state, const DovecotSetting& args) : state_(state), args_(args) {
+    const std::string path = state.path(args.value);
+    const auto text = state.read_file(path);
+    auto parsed = text ? parse_dovecot_config(*text)
+                       : std::unexpected(std::string("expected a file that can be read"));
+    if (parsed) {
+      settings_ = *std::move(parsed);
+    } else {
+      note(fmt::format("{}: {}; what stands here for it is an example", path, parsed.error()));
+    }
+  }
+
+  // Notes go with the line of the passdb's args, since the file is another one.
+  void note(std::string_view text) { state_.note(args_, text); }
+  std::string value(std::string_view key) {
+    asked_.emplace(key);
+    std::string value;
+    for (const DovecotSetting& setting : settings_) {
+      if (setting.key == key) {
+        value = setting.value;
+      }
+    }
+    return value;
+  }
+  void note_the_rest() {
+    for (const DovecotSetting& setting : settings_) {
+      if (!asked_.contains(setting.key)) {
+        note(fmt::format("{} of that file is left out", setting.key));
+      }
+    }
+  }
+  [[nodiscard]] bool empty() const { return settings_.empty(); }
+
+ private:
+  DovecotImportState& state_;
+  const DovecotSetting& args_;
+  std::vector<DovecotSetting> settings_;
+  std::set<std::string, std::less<>> asked_;
+};
+
+// The placeholders are values, not text, so the quotes around them go.
+std::string without_quotes_around_placeholders(std::string query) {
+  for (const std::string name : {":user", ":local_part", ":domain"}) {
+    for (const char quote : {'\'', '"'}) {
+      const std::string quoted = quote + name + quote;
+      for (std::size_t at = query.find(quoted); at != std::string::npos; at = query.find(quoted)) {
+        query.replace(at, quoted.size(), name);
+      }
+    }
+  }
+  return query;
+}
+
+void take_query(ExternalFile& file, ImportedSource& source) {
+  constexpr std::string_view kExample = "SELECT password FROM users WHERE name = :user";
+  std::string query = file.value("password_query");
+  for (const std::string_view whole : {"'%n@%d'", "'%Ln@%Ld'"}) {
+    for (std::size_t at = query.find(whole); at != std::string::npos; at = query.find(whole)) {
+      query.replace(at, whole.size(), "'%u'");
+    }
+  }
+  const auto translated = translate_dovecot_variables(query, {":user", ":local_part", ":domain"});
+  std::string text = translated ? without_quotes_around_placeholders(*translated) : "";
+  for (const std::string_view name : {":user", ":local_part", ":domain"}) {
+    // Within a longer literal it would be text, not a placeholder.
+    const std::size_t at = text.find(name);
+    if (at != std::string::npos && std::ranges::count(text.substr(0, at), '\'') % 2 == 1) {
+      text.clear();
+    }
+  }
+  if (text.empty()) {
+    file.note(
+        "password_query is left out, write it anew: its placeholders are :user, :local_part, "
+        ":domain, :ip and :listener, outside of quotes");
+    text = kExample;
+  } else {
+    file.note(
+        "password_query may give the columns password, user, pool and backend alone: write "
+        "host as backend (HOST:PORT), and take the others out");
+  }
+  source.values["sql.query"] = json_text(text);
+}
+
+void take_connect(ExternalFile& file, ImportedSource& source, bool sqlite) {
+  const std::string connect = file.value("connect");
+  if (sqlite) {
+    source.values["sql.path"] = json_text(connect);
+    return;
+  }
+  source.values["sql.host"] = "\"db.example.org\"";
+  source.values["sql.database"] = "\"mail\"";
+  for (const auto& [key, value] : dovecot_fields(connect)) {
+    if (key == "host") {
+      source.values["sql.host"] = json_text(value);
+    } else if (key == "dbname") {
+      source.values["sql.database"] = json_text(value);
+    } else if (key == "user" || key == "password" || key == "port") {
+      source.values["sql." + key] = key == "port" ? value : json_text(value);
+    } else {
+      file.note(fmt::format("{} of connect is left out; see users[].sql.options", key));
+    }
+  }
+}
+
+void take_scheme(ExternalFile& file, std::string_view key) {
+  if (const std::string scheme = file.value(key); !scheme.empty() && scheme != "CRYPT") {
+    file.note(
+        fmt::format("{}: hashes need their scheme in front ({{SSHA256}}…) or are those of "
+                    "crypt(3)",
+                    key));
+  }
+}
+
+std::string server_list(ExternalFile& file, bool tls) {
+  std::string list;
+  const auto add = [&](const std::string& url) {
+    list += fmt::format("{}{}", list.empty() ? "" : ", ", json_text(url));
+  };
+  for (const std::string& uri : dovecot_words(file.value("uris"))) {
+    add(uri);
+  }
+  for (const std::string& host : dovecot_words(file.value("hosts"))) {
+    add("ldap://" + host);
+  }
+  if (list.empty()) {
+    add("ldap://ldap.example.org");
+    file.note("hosts and uris: not found, put your server in the place of ldap.example.org");
+  }
+  if (!tls && list.contains("ldap://")) {
+    file.note("tls is off: names and passwords travel in the clear to ldap:// servers, as before");
+  }
+  return fmt::format("[{}]", list);
+}
+
+// "attribute=field, attribute=field": which attribute has this field?
+std::string attribute_for(std::string_view list, std::string_view field) {
+  std::string text(list);
+  std::ranges::replace(text, ',', ' ');
+  for (const auto& [attribute, meaning] : dovecot_fields(text)) {
+    if (meaning == field) {
+      return attribute;
+    }
+  }
+  return "";
+}
+
+void take_attributes(ExternalFile& file, ImportedSource& source) {
+  const std::string attributes = file.value("pass_attrs");
+  const bool binds = dovecot_yes(file.value("auth_bind"));
+  source.values["ldap.passwords"] = binds ? "bind" : "fetch";
+  const auto take = [&](std::string_view field, const std::string& key) {
+    if (const std::string name = attribute_for(attributes, field); !name.empty()) {
+      source.values[key] = json_text(name);
+    }
+  };
+  if (!binds) {
+    take("password", "ldap.password_attribute");
+  }
+  take("user", "ldap.user_attribute");
+  take("destuser", "ldap.user_attribute");
+  take("host", "ldap.backend_attribute");
+  take("director_tag", "ldap.pool_attribute");
+  if (!attributes.empty()) {
+    file.note("of pass_attrs, password, user, destuser, host and director_tag are taken over");
+  }
+  if (!file.value("auth_bind_userdn").empty()) {
+    file.note("auth_bind_userdn is left out: the entry is searched for, then bound as");
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> translate_dovecot_variables(std::string_view text,
+                                                       const NamePlaceholders& placeholders) {
+  const std::pair<std::string_view, std::string_view> kNames[] = {
+      {"u", placeholders.user},
+      {"n", placeholders.local_part},
+      {"d", placeholders.domain},
+      {"{user}", placeholders.user},
+      {"{username}", placeholders.local_part},
+      {"{domain}", placeholders.domain},
+      {"{user|username}", placeholders.local_part},
+      {"{user|domain}", placeholders.domain},
+      {"%", "%"}};
+  std::string out;
+  while (!text.empty()) {
+    const std::size_t percent = std::min(text.find('%'), text.size());
+    out += text.substr(0, percent);
+    text.remove_prefix(percent);
+    if (text.empty()) {
+      break;
+    }
+    text.remove_prefix(1);
+    text.remove_prefix(text.starts_with('L') ? 1 : 0);  // lower case
+    const auto* known = std::ranges::find_if(
+        kNames, [text](const auto& name) { return text.starts_with(name.first); });
+    if (known == std::end(kNames)) {
+      return std::nullopt;
+    }
+    out += known->second;
+    text.remove_prefix(known->first.size());
+  }
+  return out;
+}
+
+ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args) {
+  ExternalFile file(state, args);
+  ImportedSource source{"sql", "main", {}, {}};
+  const std::string driver = file.value("driver");
+  const bool sqlite = driver == "sqlite";
+  source.values["sql.driver"] = sqlite ? "sqlite" : driver == "mysql" ? "mysql" : "postgresql";
+  if (!file.empty() && !sqlite && driver != "mysql" && driver != "pgsql") {
+    file.note("driver is not one of mysql, pgsql and sqlite; postgresql stands there for it");
+  }
+  take_connect(file, source, sqlite);
+  take_query(file, source);
+  take_scheme(file, "default_pass_scheme");
+  file.note_the_rest();
+  return source;
+}
+
+ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& args) {
+  ExternalFile file(state, args);
+  ImportedSource source{"ldap", "main", {}, {}};
+  const bool starttls = dovecot_yes(file.value("tls"));
+  source.values["ldap.servers"] = server_list(file, starttls);
+  if (starttls) {
+    source.values["ldap.starttls"] = "true";
+  }
+  if (const std::string ca = file.value("tls_ca_cert_file"); !ca.empty()) {
+    source.values["ldap.ca"] = json_text(state.path(ca));
+  }
+  if (const std::string check = file.value("tls_require_cert");
+      check == "never" || check == "allow") {
+    source.values["ldap.verify"] = "false";
+    file.note("tls_require_cert: certificates of the LDAP servers are not verified, as before");
+  }
+  for (const auto& [from, to] :
+       {std::pair("dn", "ldap.bind_dn"), std::pair("dnpass", "ldap.bind_password"),
+        std::pair("base", "ldap.base")}) {
+    if (const std::string text = file.value(from); !text.empty()) {
+      source.values[to] = json_text(text);
+    }
+  }
+  source.values.emplace("ldap.base", "\"dc=example,dc=org\"");
+  const std::string scope = file.value("scope");
+  source.values["ldap.scope"] = scope == "base" ? "base" : scope == "onelevel" ? "one" : "subtree";
+  const std::string filter = file.value("pass_filter");
+  const auto translated =
+      translate_dovecot_variables(filter, {"{user}", "{local_part}", "{domain}"});
+  if (!translated || filter.empty()) {
+    file.note("pass_filter is left out, write it anew with {user}, {local_part} and {domain}");
+  }
+  source.values["ldap.filter"] =
+      json_text(translated && !filter.empty() ? *translated : "(mail={user})");
+  take_attributes(file, source);
+  take_scheme(file, "default_pass_scheme");
+  file.note_the_rest();
+  return source;
+}
+
+}  // namespace headgate::migration

@@ -1,0 +1,28 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "migration/dovecot_view.h"
+
+namespace headgate::migration {
+
+// How a placeholder for names looks in Headgate.
+struct NamePlaceholders {
+  std::string_view user;
+  std::string_view local_part;
+  std::string_view domain;
+};
+
+// `text` with %u, %n and %d (and %Lu, %{user} and so on) as these placeholders; nullopt where it
+// has other variables.
+std::optional<std::string> translate_dovecot_variables(std::string_view text,
+                                                       const NamePlaceholders& placeholders);
+
+// The source for a passdb with driver sql or ldap, whose settings stand in the file that `args`
+// names; what cannot be known stands there as an example, with a note.
+ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args);
+ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& args);
+
+}  // namespace headgate::migration

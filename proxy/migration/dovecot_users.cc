@@ -1,0 +1,388 @@
+#include "migration/dovecot_users.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <utility>
+
+#include "base/address.h"
+#include "config/scalars.h"
+#include "migration/dovecot_director.h"
+#include "migration/dovecot_directories.h"
+
+namespace headgate::migration {
+namespace {
+
+using namespace std::chrono_literals;
+using config::json_text;
+
+struct Field {
+  std::string value;
+  const DovecotSetting* setting = nullptr;  // where it stands
+};
+
+// Drivers that Headgate has no source for, and what there is.
+constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kOtherDrivers = {{
+    {"pam",
+     "source pam asks the same modules: docs/users/pam.md; source backend leaves the check to the "
+     "backends"},
+    {"passwd", "make a passwd file of it for source passwd_file"},
+    {"shadow", "make a passwd file of it for source passwd_file"},
+    {"bsdauth", "source backend leaves the check to the backends"},
+    {"checkpassword", "a small HTTP script for source auth_http does what it did"},
+    {"lua", "a small HTTP script for source auth_http does what it did"},
+    {"dict", "source sql, or a small HTTP script for source auth_http"},
+    {"oauth2",
+     "source oauth checks tokens, docs/users/oauth.md; docs/sasl.md says how they are passed on"},
+}};
+
+class UsersImporter {
+ public:
+  explicit UsersImporter(DovecotImportState& state) : state_(state) {}
+  void run();
+
+ private:
+  void take_passdb(const DovecotSetting& passdb);
+  void take_settings(const DovecotSetting& passdb);
+  void take_fields(const DovecotSetting& setting, std::string_view text);
+  void take_static(const DovecotSetting& passdb);
+  void take_passwd_file(const DovecotSetting& args);
+  void add_pools();
+  void take_tls(ImportedPool& pool);
+  void take_login(ImportedPool& pool);
+  void take_pool(ImportedPool& pool);
+  void take_destuser();
+  void note_other_fields();
+
+  bool has(std::string_view name) {
+    asked_.emplace(name);
+    return fields_.contains(name);
+  }
+  std::string field(std::string_view name) {
+    return has(name) ? fields_.find(name)->second.value : "";
+  }
+  void note_field(std::string_view name, std::string_view text) {
+    state_.notes.add(fields_.find(name)->second.setting->line, fmt::format("{}: {}", name, text));
+  }
+  [[nodiscard]] bool checks() const {
+    return std::ranges::none_of(state_.config.sources, [](const ImportedSource& source) {
+      return source.source == "backend" || source.source == "map";
+    });
+  }
+  // Where nothing is said about the port.
+  std::uint16_t port();
+
+  DovecotImportState& state_;
+  std::map<std::string, Field, std::less<>> fields_;  // of all passdbs: where users are sent
+  std::set<std::string, std::less<>> asked_;
+  bool continues_ = false;  // a passdb before has checked the password, and the next is asked too
+};
+
+const DovecotSetting* inner(const DovecotSetting& block, std::string_view key) {
+  const DovecotSetting* found = nullptr;
+  for (const DovecotSetting& setting : block.block) {
+    if (!setting.is_block && setting.key == key) {
+      found = &setting;
+    }
+  }
+  return found;
+}
+
+void UsersImporter::run() {
+  for (const DovecotSetting* passdb : state_.view.blocks("passdb")) {
+    take_passdb(*passdb);
+  }
+  if (state_.config.sources.empty()) {
+    state_.notes.add(0, "passdb: none that could be taken over, so the backend checks passwords");
+    state_.config.sources.push_back({"backend", "main", {}, {}});
+  }
+  add_pools();
+  take_destuser();
+  note_other_fields();
+}
+
+void UsersImporter::take_passdb(const DovecotSetting& passdb) {
+  const DovecotSetting* driver_setting = inner(passdb, "driver");
+  const std::string driver = driver_setting != nullptr ? driver_setting->value : passdb.value;
+  for (const char* kind : {"deny", "master"}) {
+    const DovecotSetting* setting = inner(passdb, kind);
+    if (setting != nullptr && dovecot_yes(setting->value)) {
+      state_.note(*setting, kind == std::string_view("deny")
+                                ? "this passdb is left out: nobody is denied here; let the sources "
+                                  "not know whom you do not want"
+                                : "this passdb is left out: master users do not log in through "
+                                  "Headgate");
+      return;
+    }
+  }
+  take_settings(passdb);
+  const DovecotSetting* args = inner(passdb, "args");
+  const DovecotSetting& at = args != nullptr ? *args : passdb;
+  if (driver == "static") {
+    take_static(passdb);
+  } else if (driver == "sql" || driver == "ldap") {
+    state_.config.sources.push_back(driver == "sql" ? import_dovecot_sql(state_, at)
+                                                    : import_dovecot_ldap(state_, at));
+  } else if (driver == "passwd-file") {
+    take_passwd_file(at);
+  } else if (driver == "imap") {
+    take_fields(at, at.is_block ? "" : at.value);
+    state_.note(at, "the IMAP server that checked passwords is the backend now, which checks them");
+    state_.config.sources.push_back({"backend", "main", {}, {}});
+  } else {
+    const auto* known = std::ranges::find(kOtherDrivers, driver,
+                                          &std::pair<std::string_view, std::string_view>::first);
+    state_.notes.add(passdb.line,
+                     fmt::format("passdb {}: left out: {}", driver,
+                                 known != kOtherDrivers.end() ? known->second : "unknown"));
+  }
+  const DovecotSetting* success = inner(passdb, "result_success");
+  continues_ = continues_ ||
+               (driver != "static" && success != nullptr && success->value.starts_with("continue"));
+}
+
+void UsersImporter::take_settings(const DovecotSetting& passdb) {
+  for (const DovecotSetting& setting : passdb.block) {
+    const std::string_view key = setting.key;
+    if (key == "default_fields" || key == "override_fields") {
+      take_fields(setting, setting.value);
+    } else if (key == "fields" && setting.is_block) {
+      for (const DovecotSetting& each : setting.block) {
+        fields_[each.key] = {each.value, &each};
+      }
+    } else if (key != "driver" && key != "args" && key != "deny" && key != "master" &&
+               !(key == "result_success" && setting.value.starts_with("continue"))) {
+      state_.note(setting, "left out: sources are asked in turn until one knows the user");
+    }
+  }
+}
+
+void UsersImporter::take_fields(const DovecotSetting& setting, std::string_view text) {
+  for (auto& [name, value] : dovecot_fields(text)) {
+    fields_[name] = {std::move(value), &setting};
+  }
+}
+
+void UsersImporter::take_static(const DovecotSetting& passdb) {
+  if (const DovecotSetting* args = inner(passdb, "args")) {
+    take_fields(*args, args->value);
+  }
+  if (has("password")) {
+    note_field("password", "one password for all users is left out: the backend checks passwords");
+  }
+  if (!continues_) {
+    state_.config.sources.push_back({"backend", "main", {}, {}});
+  }
+}
+
+// "[scheme=NAME] [username_format=FORMAT] PATH"
+void UsersImporter::take_passwd_file(const DovecotSetting& args) {
+  ImportedSource source{"passwd_file", "main", {}, {}};
+  for (const std::string& word : dovecot_words(args.is_block ? "" : args.value)) {
+    if (word.starts_with("scheme=")) {
+      state_.note(args,
+                  "scheme: hashes need their scheme in front ({SSHA256}…) or are those of "
+                  "crypt(3)");
+    } else if (word.starts_with("username_format=")) {
+      state_.note(args, "username_format is left out: names are looked up as clients give them");
+    } else if (!word.contains('=')) {
+      source.values["path"] = json_text(state_.path(word));
+    }
+  }
+  if (source.values.empty()) {
+    state_.note(args, "left out: expected the path of a passwd file");
+    return;
+  }
+  state_.note(args,
+              "of the extra fields of its lines Headgate reads pool=, backend= and "
+              "backend_user=; write host= as backend=HOST:PORT, and take proxy= out");
+  state_.config.sources.push_back(std::move(source));
+}
+
+std::uint16_t UsersImporter::port() {
+  const bool tls = has("ssl") && !has("starttls");
+  const std::uint16_t usual = tls ? 993 : 143;
+  if (!has("port")) {
+    return usual;
+  }
+  unsigned number = 0;
+  const std::string text = field("port");
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number == 0 || number > 65535) {
+    note_field("port", fmt::format("expected a port; {} stands there for it", usual));
+    return usual;
+  }
+  return static_cast<std::uint16_t>(number);
+}
+
+void UsersImporter::add_pools() {
+  state_.config.pools = import_director(state_, port());
+  const std::string host = field("host");
+  const bool director = !state_.config.pools.empty();
+  if (!host.empty()) {
+    const auto ip = IpAddress::parse(host);
+    const std::string text =
+        ip ? Endpoint{.ip = *ip, .port = port()}.to_string() : fmt::format("{}:{}", host, port());
+    if (!HostPort::parse(text) || host.contains('%')) {
+      note_field("host",
+                 "left out: expected a host; a map or another source names a backend by "
+                 "user");
+    } else {
+      if (director) {
+        note_field("host",
+                   "everybody went to this host, not to director_mail_servers, which is "
+                   "left out");
+      }
+      state_.config.pools = {{"main", {}, {text}}};
+    }
+  }
+  if (state_.config.pools.empty()) {
+    state_.notes.add(0,
+                     "host: not found: put the addresses of your mail servers in the place of "
+                     "127.0.0.1:10143");
+    state_.config.pools = {{"main", {}, {"127.0.0.1:10143"}}};
+  }
+  const std::string tag = field("director_tag");
+  const bool tagged =
+      std::ranges::find(state_.config.pools, tag, &ImportedPool::name) != state_.config.pools.end();
+  const std::string pool = tagged ? tag : state_.config.pools.front().name;
+  for (ImportedSource& source : state_.config.sources) {
+    source.pool = pool;
+  }
+  for (ImportedPool& each : state_.config.pools) {
+    take_pool(each);
+  }
+}
+
+void UsersImporter::take_pool(ImportedPool& pool) {
+  take_tls(pool);
+  take_login(pool);
+  if (has("proxy_not_trusted")) {
+    pool.values["forward_client"] = "none";
+  }
+  const bool own = has("proxy_timeout");
+  const DovecotSetting* general = state_.view.last("login_proxy_timeout");
+  if (!own && general == nullptr) {
+    return;
+  }
+  const auto time = parse_dovecot_time(own ? field("proxy_timeout") : general->value);
+  const int line = own ? fields_.find("proxy_timeout")->second.setting->line : general->line;
+  ImportNotes ignored;  // all pools alike: the first one's notes are enough
+  ImportNotes& notes = &pool == state_.config.pools.data() ? state_.notes : ignored;
+  if (time) {
+    pool.values["login_timeout"] =
+        bounded_duration(notes, line, own ? "proxy_timeout" : "login_proxy_timeout",
+                         "login_timeout", *time, 100ms, 10min);
+  } else {
+    notes.add(line, "proxy_timeout: left out: expected a time");
+  }
+}
+
+void UsersImporter::take_tls(ImportedPool& pool) {
+  const bool starttls = has("starttls") && field("starttls") != "no";
+  const bool implicit = has("ssl") && field("ssl") != "no";
+  pool.values["tls"] = starttls ? "starttls" : implicit ? "implicit" : "none";
+  const DovecotSetting* ca = state_.view.last("ssl_client_ca_file");
+  const DovecotSetting* valid = state_.view.last("ssl_client_require_valid_cert");
+  const DovecotSetting* certificate = state_.view.last("ssl_client_cert");
+  const DovecotSetting* key = state_.view.last("ssl_client_key");
+  if (!starttls && !implicit) {
+    return;
+  }
+  const bool any = field(starttls ? "starttls" : "ssl") == "any-cert";
+  if (any || (valid != nullptr && !dovecot_yes(valid->value))) {
+    pool.values["verify"] = "false";
+  }
+  if (ca != nullptr) {
+    pool.values["ca"] = json_text(state_.path(ca->value));
+  }
+  if (certificate != nullptr && key != nullptr) {
+    pool.values["client_certificate.certificate"] = json_text(state_.file_of(*certificate));
+    pool.values["client_certificate.key"] = json_text(state_.file_of(*key));
+  }
+}
+
+// Master user and passwords for backends, where a source checks the user's own.
+void UsersImporter::take_login(ImportedPool& pool) {
+  const bool first = &pool == state_.config.pools.data();
+  const std::string destuser = field("destuser");
+  const std::size_t star = destuser.find('*');
+  std::string master = field("master");
+  if (master.empty() && star != std::string::npos && destuser.starts_with('%')) {
+    master = destuser.substr(star + 1);
+  }
+  const std::string pass = field("pass");
+  if (pass.empty()) {
+    if (!master.empty() && first) {
+      state_.notes.add(0, "master: left out, since no pass is there with it");
+    }
+    return;
+  }
+  if (!checks()) {
+    if (first) {
+      note_field("pass",
+                 "left out, and so is master: with nobody but the backends checking "
+                 "passwords anyone would get in; add a source that checks them, then "
+                 "pools.main.master");
+    }
+    return;
+  }
+  if (master.empty()) {
+    pool.values["login"] = "secret";
+    pool.values["secret"] = json_text(pass);
+  } else {
+    pool.values["master.user"] = json_text(master);
+    pool.values["master.password"] = json_text(pass);
+  }
+}
+
+void UsersImporter::take_destuser() {
+  const std::string destuser = field("destuser");
+  if (destuser.empty() || destuser.contains('*')) {
+    return;
+  }
+  const auto rewrite =
+      translate_dovecot_variables(destuser, {"{user}", "{local_part}", "{domain}"});
+  if (rewrite && *rewrite == "{user}") {
+    return;
+  }
+  const bool alone = state_.config.sources.size() == 1 && !checks();
+  if (!rewrite || !alone) {
+    note_field("destuser", "left out: let the user source name the user at the backend");
+    return;
+  }
+  ImportedSource& source = state_.config.sources.front();
+  source.source = "map";
+  source.rules = {fmt::format("{{pattern: \".+\", rewrite: {}}}", json_text(*rewrite))};
+}
+
+void UsersImporter::note_other_fields() {
+  for (const char* known : {"proxy", "proxy_maybe", "nopassword", "hostip"}) {
+    has(known);
+  }
+  if (has("proxy_maybe")) {
+    note_field("proxy_maybe", "Headgate holds no mailboxes: everybody is proxied");
+  }
+  if (has("hostip")) {
+    note_field("hostip", "left out: host is resolved by the system");
+  }
+  if (has("source_ip")) {
+    note_field("source_ip", "left out: connections to backends leave from the system's address");
+  }
+  for (const auto& [name, found] : fields_) {
+    if (!asked_.contains(name)) {
+      note_field(name, "this field is left out");
+    }
+  }
+}
+
+}  // namespace
+
+void import_dovecot_users(DovecotImportState& state) {
+  UsersImporter(state).run();
+}
+
+}  // namespace headgate::migration
