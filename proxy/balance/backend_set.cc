@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <utility>
 
 #include "balance/fixed_log.h"
 #include "balance/siphash.h"
@@ -24,6 +25,27 @@ std::uint32_t counted_weight(const Backend& backend, bool in_tenths) {
   static_assert(10'000 * kWholeTenths <= kWeightLimit, "the largest weight of a configuration");
   const std::uint64_t times = in_tenths ? tenths_of(backend) : 1;
   return static_cast<std::uint32_t>(std::min<std::uint64_t>(backend.weight * times, kWeightLimit));
+}
+
+void pack(BackendSet& set) {
+  const auto& slots = set.slots;
+  set.packed_slots.resize(slots.size());
+  std::iota(set.packed_slots.begin(), set.packed_slots.end(), 0U);
+  std::ranges::stable_sort(set.packed_slots, {}, [&](std::uint32_t at) {
+    return std::pair(slots[at].kind, slots[at].weight);
+  });
+  set.packed_hashes.clear();
+  set.runs.clear();
+  for (const std::uint32_t at : set.packed_slots) {
+    const Slot& slot = slots[at];
+    const auto place = static_cast<std::uint32_t>(set.packed_hashes.size());
+    if (set.runs.empty() || set.runs.back().kind != slot.kind ||
+        set.runs.back().weight != slot.weight) {
+      set.runs.push_back({slot.kind, slot.weight, place, place});
+    }
+    set.packed_hashes.push_back(slot.hash);
+    ++set.runs.back().end;
+  }
 }
 
 }  // namespace
@@ -88,6 +110,7 @@ void prepare(BackendSet& set) {
   }
   set.weight_step = std::max(step, 1U);
   set.few_weights = weights.size() <= kWeightClasses;
+  pack(set);
 }
 
 bool is_up(const Backend& backend, std::int64_t now_ms) {

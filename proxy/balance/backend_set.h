@@ -9,6 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "balance/admission.h"
 #include "balance/latency.h"
 #include "base/address.h"
 
@@ -26,6 +27,7 @@ struct alignas(64) BackendState {
   // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
   // line that decisions read.
   alignas(64) LatencyCounter login_times;
+  alignas(64) Admission admission;
 };
 inline constexpr std::uint32_t kWholeTenths = 10;
 
@@ -77,6 +79,15 @@ struct Slot {
   bool resolved = false;
 };
 
+// Slots of the same kind and weight: in BackendSet::packed_hashes and packed_slots from `begin` up
+// to `end`.
+struct Run {
+  Slot::Kind kind = Slot::Kind::kNobody;
+  std::uint32_t weight = 0;
+  std::uint32_t begin = 0;
+  std::uint32_t end = 0;
+};
+
 // Sets with more different weights than these are decided more slowly.
 inline constexpr std::size_t kWeightClasses = 16;
 
@@ -94,10 +105,15 @@ struct BackendSet {
   unsigned load_bound = 0;
   // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
   std::shared_ptr<std::atomic<std::uint64_t>> turns;
+  AdmissionRules admission;
   std::shared_ptr<const PinTable> pins;  // by operators, before those of the configuration; or null
 
   // What follows from the backends; see prepare().
   std::vector<Slot> slots;
+  // The same by runs, for walks that need nothing but hashes, or compare within equal weights.
+  std::vector<Run> runs;
+  std::vector<std::uint64_t> packed_hashes;
+  std::vector<std::uint32_t> packed_slots;  // indices
   // A divisor of all weights, so that equal weights take strict turns.
   std::uint32_t weight_step = 1;
   bool few_weights = true;  // at most kWeightClasses

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <numeric>
 #include <utility>
 
 #include "balance/bid.h"
+#include "balance/lowest_bids.h"
 
 namespace headgate::balance {
 namespace {
@@ -58,64 +60,6 @@ std::size_t tier_of(const Slot& slot, std::int64_t now_ms) {
   return kTiers.size();
 }
 
-// The lowest bid among the backends that `may` lets in, with a logarithm for each that might win.
-std::optional<std::uint32_t> lowest_of_many_weights(const std::vector<Slot>& slots,
-                                                    std::uint64_t key, auto may) {
-  std::optional<std::uint32_t> best;
-  Bid lowest;
-  for (std::uint32_t at = 0; at < slots.size(); ++at) {
-    if (!may(slots[at])) {
-      continue;
-    }
-    const std::uint64_t drawn = draw(slots[at], key);
-    // It never rises with what was drawn.
-    if (drawn <= lowest.drawn && slots[at].weight <= lowest.weight) {
-      continue;
-    }
-    const Bid bid = make_bid(drawn, slots[at].weight);
-    if (!best || bid < lowest) {
-      lowest = bid;
-      best = at;
-    }
-  }
-  return best;
-}
-
-// The same with a logarithm for each weight: of equal weights, the highest drawn is the lowest bid.
-std::optional<std::uint32_t> lowest_bid(const BackendSet& set, std::uint64_t key, auto may) {
-  if (!set.few_weights) {
-    return lowest_of_many_weights(set.slots, key, may);
-  }
-  struct Highest {
-    std::uint64_t drawn = 0;  // which nobody draws
-    std::uint32_t at = 0;
-  };
-  std::array<Highest, kWeightClasses> highest;
-  for (std::uint32_t at = 0; at < set.slots.size(); ++at) {
-    const Slot& slot = set.slots[at];
-    if (!may(slot)) {
-      continue;
-    }
-    const std::uint64_t drawn = draw(slot, key);
-    if (Highest& best = highest[slot.weight_class]; drawn > best.drawn) {
-      best = {drawn, at};
-    }
-  }
-  std::optional<std::uint32_t> best;
-  Bid lowest;
-  for (const Highest& one : highest) {
-    if (one.drawn == 0) {
-      continue;
-    }
-    const Bid bid = make_bid(one.drawn, set.slots[one.at].weight);
-    if (!best || bid < lowest) {
-      lowest = bid;
-      best = one.at;
-    }
-  }
-  return best;
-}
-
 // Sessions by weight as they would be with one more. Read once: they change while one looks.
 struct Load {
   std::uint64_t sessions;  // below 2^40, so that it can be multiplied by a weight
@@ -165,8 +109,7 @@ class Bound {
 // needed only when that one is down or full.
 std::optional<std::uint32_t> by_hash(const BackendSet& set, std::uint64_t key, Tier tier,
                                      std::int64_t now_ms) {
-  const auto best =
-      lowest_bid(set, key, [tier](const Slot& slot) { return slot.kind == tier.kind; });
+  const auto best = lowest_of_kind(set, key, tier.kind);
   if (!best || allowed(set.slots[*best], tier, now_ms)) {
     return best;
   }
@@ -186,47 +129,43 @@ std::optional<std::uint32_t> by_bounded_hash(const BackendSet& set, std::uint64_
   });
 }
 
-// Begins somewhere else each time, so that ties (all of them, in an empty pool) do not go to one.
-std::optional<std::uint32_t> by_load(const BackendSet& set, std::uint64_t random, Tier tier,
-                                     std::int64_t now_ms) {
-  const auto count = static_cast<std::uint32_t>(set.slots.size());
-  auto at = static_cast<std::uint32_t>(scaled(random, count));
+// Of the slots of a run that the tier allows, the one with the fewest sessions, from a place on
+// that `random` says, so that ties (all of them, in an empty pool) do not go to one.
+std::optional<std::uint32_t> fewest_sessions(const BackendSet& set, const Run& run,
+                                             std::uint64_t random, Tier tier, std::int64_t now_ms) {
   std::optional<std::uint32_t> best;
-  Load least{};
-  for (std::uint32_t looked = 0; looked < count; ++looked, at = at + 1 == count ? 0 : at + 1) {
-    const Slot& slot = set.slots[at];
-    if (!allowed(slot, tier, now_ms)) {
-      continue;
+  std::uint64_t fewest = std::numeric_limits<std::uint64_t>::max();
+  const std::uint32_t count = run.end - run.begin;
+  const std::uint32_t first = run.begin + static_cast<std::uint32_t>(scaled(random, count));
+  const auto look = [&](std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t place = from; place < to; ++place) {
+      const Slot& slot = set.slots[set.packed_slots[place]];
+      if (const auto sessions = sessions_at(slot);
+          sessions < fewest && allowed(slot, tier, now_ms)) {
+        fewest = sessions;
+        best = set.packed_slots[place];
+      }
     }
-    const Load load = load_of(slot);
-    if (!best || load < least) {
-      least = load;
-      best = at;
-    }
-  }
+  };
+  look(first, run.end);
+  look(run.begin, first);
   return best;
 }
 
-// The two lowest bids, in one walk; less than two: as often as there are any.
-std::array<std::optional<std::uint32_t>, 2> two_lowest_bids(const std::vector<Slot>& slots,
-                                                            std::uint64_t key, auto may) {
-  std::array<std::optional<std::uint32_t>, 2> best;
-  std::array<Bid, 2> lowest;
-  for (std::uint32_t at = 0; at < slots.size(); ++at) {
-    if (!may(slots[at])) {
+std::optional<std::uint32_t> by_load(const BackendSet& set, std::uint64_t random, Tier tier,
+                                     std::int64_t now_ms) {
+  std::optional<std::uint32_t> best;
+  Load least{};
+  for (const Run& run : set.runs) {
+    const auto found =
+        run.kind == tier.kind ? fewest_sessions(set, run, random, tier, now_ms) : std::nullopt;
+    if (!found) {
       continue;
     }
-    const std::uint64_t drawn = draw(slots[at], key);
-    if (drawn <= lowest[1].drawn && slots[at].weight <= lowest[1].weight) {
-      continue;
-    }
-    const Bid bid = make_bid(drawn, slots[at].weight);
-    if (!best[0] || bid < lowest[0]) {
-      best = {at, best[0]};
-      lowest = {bid, lowest[0]};
-    } else if (!best[1] || bid < lowest[1]) {
-      best[1] = at;
-      lowest[1] = bid;
+    const Load load = load_of(set.slots[*found]);
+    if (!best || load < least) {
+      least = load;
+      best = found;
     }
   }
   return best;
@@ -235,8 +174,7 @@ std::array<std::optional<std::uint32_t>, 2> two_lowest_bids(const std::vector<Sl
 std::optional<std::uint32_t> by_two(const BackendSet& set, std::uint64_t random, Tier tier,
                                     std::int64_t now_ms) {
   const auto may = [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); };
-  auto two = two_lowest_bids(set.slots, random,
-                             [tier](const Slot& slot) { return slot.kind == tier.kind; });
+  auto two = two_lowest_of_kind(set, random, tier.kind);
   const auto good = [&](std::optional<std::uint32_t> at) { return !at || may(set.slots[*at]); };
   if (!good(two[0]) || !good(two[1])) {
     two = two_lowest_bids(set.slots, random, may);

@@ -7,6 +7,24 @@ namespace headgate::config {
 
 using namespace std::chrono_literals;
 
+namespace {
+
+const Choices<OverUserLimit> kOverUserLimits = {{"refuse", OverUserLimit::kRefuse},
+                                                {"end_oldest_idle", OverUserLimit::kEndOldestIdle}};
+
+// Conditions between the keys of `limits`.
+void check_limits(Reader& reader, const std::string& path, const Limits& limits) {
+  if (limits.over_user_limit == OverUserLimit::kEndOldestIdle && limits.sessions_per_user == 0) {
+    reader.refuse(path + ".over_user_limit",
+                  "sessions_per_user beside end_oldest_idle, found none");
+  }
+  if (reader.has(path + ".idle_for") && limits.over_user_limit == OverUserLimit::kRefuse) {
+    reader.refuse(path + ".idle_for", "no time with over_user_limit refuse, which ends nothing");
+  }
+}
+
+}  // namespace
+
 Type<Login> login_type() {
   return section<Login>({
       key("timeout", &Login::timeout, duration(1s, 1h),
@@ -46,23 +64,34 @@ Type<Login> login_type() {
 }
 
 Type<Limits> limits_type() {
-  return section<Limits>({
-      key("sessions_per_user", &Limits::sessions_per_user, number(0U, kMostSessions),
-          "Sessions that one user may have. 0: no limit."),
-      key("sessions_per_user_and_network", &Limits::sessions_per_user_and_network,
-          number(0U, kMostSessions),
-          "Sessions that one user may have from one network, which is the client's address cut to "
-          "the prefix below; behind a load balancer the address of the PROXY header. 0: no limit."),
-      key("sessions_per_network", &Limits::sessions_per_network, number(0U, kMostSessions),
-          "Sessions from one network, all users together. 0: no limit."),
-      key("ipv4_prefix", &Limits::ipv4_prefix, number(8U, 32U),
-          "Bits of an IPv4 address that make a network; 32: each address by itself."),
-      key("ipv6_prefix", &Limits::ipv6_prefix, number(16U, 128U),
-          "Bits of an IPv6 address that make a network; 64: what a household has."),
-      key("exempt", &Limits::exempt, list_of(network(), "a list of networks in CIDR form"),
-          "Networks that the limits by network do not count: webmail, large NATs.",
-          {.example = R"(["192.0.2.0/24"])"}),
-  });
+  return section<Limits>(
+      {
+          key("sessions_per_user", &Limits::sessions_per_user, number(0U, kMostSessions),
+              "Sessions that one user may have. 0: no limit."),
+          key("over_user_limit", &Limits::over_user_limit, choice(kOverUserLimits),
+              "What becomes of a login of a user who has as many. refuse: it is refused. "
+              "end_oldest_idle: once the backend has let it in, the user's session that has been "
+              "idle "
+              "for longest ends; without one it is refused."),
+          key("idle_for", &Limits::idle_for, duration(1000ms, 24h),
+              "end_oldest_idle: how long no byte must have moved in a session that may be ended."),
+          key("sessions_per_user_and_network", &Limits::sessions_per_user_and_network,
+              number(0U, kMostSessions),
+              "Sessions that one user may have from one network, which is the client's address cut "
+              "to "
+              "the prefix below; behind a load balancer the address of the PROXY header. 0: no "
+              "limit."),
+          key("sessions_per_network", &Limits::sessions_per_network, number(0U, kMostSessions),
+              "Sessions from one network, all users together. 0: no limit."),
+          key("ipv4_prefix", &Limits::ipv4_prefix, number(8U, 32U),
+              "Bits of an IPv4 address that make a network; 32: each address by itself."),
+          key("ipv6_prefix", &Limits::ipv6_prefix, number(16U, 128U),
+              "Bits of an IPv6 address that make a network; 64: what a household has."),
+          key("exempt", &Limits::exempt, list_of(network(), "a list of networks in CIDR form"),
+              "Networks that the limits by network do not count: webmail, large NATs.",
+              {.example = R"(["192.0.2.0/24"])"}),
+      },
+      check_limits);
 }
 
 }  // namespace headgate::config

@@ -6,6 +6,7 @@
 #include "config/guessing.h"
 #include "config/login.h"
 #include "config/mechanisms.h"
+#include "config/pool_admission.h"
 #include "config/pool_health.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
@@ -205,6 +206,7 @@ void check_pool(Reader& reader, const std::string& path, const Pool& pool) {
   if (pool.master && (pool.login == BackendLogin::kSecret || external)) {
     refuse("login", "login password or token beside a master user");
   }
+  check_admission(reader, path, pool);
 }
 
 Type<Pool> pool_type() {
@@ -313,6 +315,9 @@ Type<Pool> pool_type() {
               "to 30s."),
           key("health", &Pool::health, health_type(),
               "Active health checks of the backends. Not set: none; failed logins alone decide."),
+          key("admission", &Pool::admission, admission_type(),
+              "How many logins a backend gets at once, found out by how long they take; the others "
+              "wait for their turn."),
       },
       check_pool);
 }

@@ -30,6 +30,7 @@ constexpr CloseInfo kReasons[] = {
     {kBackendReset,      "backend_reset",      kBackend,  Level::kWarning, ""},
     {kMoved,             "moved",              kBackend,  Level::kInfo,    "Your mailbox is served elsewhere now."},
     {kBackendDown,       "backend_down",       kBackend,  Level::kInfo,    "Your mail server is out of order, please reconnect."},
+    {kGaveWay,           "gave_way",           kClient,   Level::kInfo,    "A newer session has taken this one's place."},
     {kKicked,            "kicked",             kOperator, Level::kInfo,    "Disconnected by the administrator."},
     {kShutdown,          "shutdown",           kNobody,   Level::kInfo,    "Server is shutting down."},
     {kInternal,          "internal",           kHeadgate, Level::kError,   "Internal error."},

@@ -28,11 +28,12 @@ enum class CloseReason : std::uint8_t {
   kBackendReset,     // the backend's connection broke
   kMoved,            // the user's sessions are at another backend now
   kBackendDown,      // health checks took the backend out, and its sessions are to end then
+  kGaveWay,          // idle, and its user has a newer session in its place
   kKicked,           // by an operator
   kShutdown,         // Headgate is stopping
   kInternal,         // a fault of Headgate's own
 };
-inline constexpr std::size_t kCloseReasonCount = 20;
+inline constexpr std::size_t kCloseReasonCount = 21;
 
 struct CloseInfo {
   CloseReason reason;

@@ -172,12 +172,12 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
                  info(MetricId::kLookupDuration).name, info(MetricId::kGuessDelay).name,
-                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
-                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
-                 bounds_line(kLagBounds));
+                 info(MetricId::kAdmissionWait).name, bounds_line(kLoginBounds),
+                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
+                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
   return text;
 }
 

@@ -66,6 +66,16 @@ namespace headgate::metrics {
     "1: an operator has disabled the backend: no logins go there, and its sessions are ended.")   \
   X(kBackendFailures, "headgate_backend_failures_total", kCounter, "pool,backend",                \
     "Connects and logins that failed by the backend's fault.")                                    \
+  X(kAdmissionLimit, "headgate_admission_limit", kGauge, "pool,backend",                          \
+    "Logins that the backend gets at once, by how long they take; for pools with admission.")     \
+  X(kAdmissionUnderWay, "headgate_admission_under_way", kGauge, "pool,backend",                   \
+    "Logins under way at the backend.")                                                           \
+  X(kAdmissionWaiting, "headgate_admission_waiting", kGauge, "pool,backend",                      \
+    "Logins that wait for their turn at the backend.")                                            \
+  X(kAdmissionRefused, "headgate_admission_refused_total", kCounter, "pool,backend",              \
+    "Logins that were refused because too many waited, or because they had waited too long.")     \
+  X(kAdmissionWait, "headgate_admission_wait_seconds", kHistogram, "",                            \
+    "Time that logins waited for their turn at a backend; those that did not wait do not count.") \
   X(kReadyConnections, "headgate_ready_connections", kGauge, "worker",                            \
     "Connections to backends that wait for a user behind the greeting.")                          \
   X(kReadyConnectionsTotal, "headgate_ready_connections_total", kCounter, "result",               \

@@ -200,6 +200,11 @@ void add_logins(Page& page, const Workers& workers) {
     }
     page.add(MetricId::kLoginDuration, {kStageNames[stage]}, durations);
   }
+  HistogramSum waits(kLoginBounds);
+  for (const auto& worker : workers) {
+    waits.add(worker->admission_wait);
+  }
+  page.add(MetricId::kAdmissionWait, {}, waits);
   page.add(MetricId::kBadCommands, {},
            sum(workers, [](const auto& worker) -> auto& { return worker.bad_commands; }));
   for (const dialogue::Limit limit : dialogue::all_limits()) {
@@ -273,6 +278,12 @@ void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
     page.add(MetricId::kBackendDraining, labels, one.draining ? 1 : 0);
     page.add(MetricId::kBackendDisabled, labels, one.disabled ? 1 : 0);
     page.add(MetricId::kBackendFailures, labels, one.failures);
+    if (one.admission) {
+      page.add(MetricId::kAdmissionLimit, labels, one.admission->limit);
+      page.add(MetricId::kAdmissionUnderWay, labels, one.admission->under_way);
+      page.add(MetricId::kAdmissionWaiting, labels, one.admission->waiting);
+      page.add(MetricId::kAdmissionRefused, labels, one.admission->refused);
+    }
   }
 }
 

@@ -18,6 +18,14 @@
 
 namespace headgate::metrics {
 
+// Logins at one backend, where their number is bounded.
+struct AdmissionFigures {
+  std::uint32_t limit = 0;
+  std::uint32_t under_way = 0;
+  std::uint32_t waiting = 0;
+  std::uint64_t refused = 0;
+};
+
 // One backend at one moment, as the balance room knows it.
 struct BackendFigures {
   std::string pool;
@@ -28,6 +36,7 @@ struct BackendFigures {
   bool up = true;
   bool draining = false;
   bool disabled = false;
+  std::optional<AdmissionFigures> admission = std::nullopt;
 };
 
 // Users with sessions, as the user table knows them.

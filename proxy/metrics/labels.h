@@ -13,13 +13,15 @@ enum class Phase : std::uint8_t {
   kTlsAccept,
   kClientLogin,
   kLookUp,
+  kQueue,  // waits for its turn at a backend
   kConnect,
   kBackendTls,
   kBackendLogin,
   kRelay,
 };
-inline constexpr std::array<std::string_view, 7> kPhaseNames = {
-    "tls_accept", "client_login", "look_up", "connect", "backend_tls", "backend_login", "relay"};
+inline constexpr std::array<std::string_view, 8> kPhaseNames = {
+    "tls_accept", "client_login", "look_up",       "queue",
+    "connect",    "backend_tls",  "backend_login", "relay"};
 
 // Part of a login that is timed.
 enum class Stage : std::uint8_t {

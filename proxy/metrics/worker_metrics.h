@@ -106,6 +106,7 @@ class alignas(64) WorkerMetrics {
   std::array<Counter, kGuessLimitNames.size()> guesses_refused;
   std::array<Counter, 2> failures_counted;  // [0: seen before, 1: counted]
   Histogram guess_delay{kLoginBounds};
+  Histogram admission_wait{kLoginBounds};
   std::array<Counter, kFactorNames.size()> factors;
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;

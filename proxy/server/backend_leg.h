@@ -48,6 +48,9 @@ class BackendLeg {
   Status start(std::optional<dialogue::BackendLoginRequest> request);
   // Once, of one that is ready; `owner` gets the callbacks from here on.
   Status log_in(dialogue::BackendLoginRequest request, void* owner, Connection::Callback callback);
+  // Of one that is logged in and waits: the backend is not listened to until its connection is
+  // taken.
+  void rest() { connection_->want(0); }
   Status on_ready();
   // The attempt's time is over: what that means depends on how far it came.
   void time_out();

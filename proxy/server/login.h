@@ -18,6 +18,8 @@
 #include "server/client_leg.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/idle_search.h"
+#include "server/login_queue.h"
 
 namespace headgate::server {
 
@@ -33,13 +35,17 @@ struct Login {
     kAskAgain,
     kGuessDelay,
     kPolicyDelay,
+    kQueue,
+    kRoom,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
-        std::shared_ptr<Generation> in_force, void* session, net::Timer::Callback on_pause_over)
+        std::shared_ptr<Generation> in_force, LoginQueue& queue, void* session,
+        net::Timer::Callback on_pause_over, LoginQueue::OnCall on_call)
       : context(std::move(leg_context)),
         client(transport, context),
         generation(std::move(in_force)),
+        place(queue, session, on_call),
         pause(session, on_pause_over) {}
 
   ClientLegContext context;
@@ -60,15 +66,19 @@ struct Login {
   auth::Route route;
   std::size_t pool = 0;  // index, once routed
   BackendSearch search;
-  Endpoint endpoint;  // of the current attempt
+  Endpoint endpoint;                     // of the current attempt
+  LoginQueue::Place place;               // at its backend
+  std::optional<LoginQueue::Call> call;  // has come, to be answered at the end of the turn
   std::unique_ptr<BackendLeg> backend;
   std::uint64_t deadline_ms = 0;  // of this try, by the loop's clock
   // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
-  std::string refusal;    // what the client is told; empty: the failure's own words
-  bool last = false;      // the session ends with that
-  unsigned attempts = 0;  // logins that the client has tried
+  std::string refusal;               // what the client is told; empty: the failure's own words
+  std::shared_ptr<IdleSearch> room;  // under way, for a session that can give way to this one
+  unsigned rooms_asked = 0;          // for this backend
+  bool last = false;                 // the session ends with that
+  unsigned attempts = 0;             // logins that the client has tried
   bool answer_due =
       false;  // the failure's reply, or the challenge, goes out at the end of the turn
 

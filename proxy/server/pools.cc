@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -52,6 +53,18 @@ const balance::Backend* find_backend(const Pools& pools, const std::string& pool
   return nullptr;
 }
 
+std::optional<metrics::AdmissionFigures> admission_of(const balance::BackendSet& set,
+                                                      const balance::BackendState& state) {
+  if (!set.admission.on) {
+    return std::nullopt;
+  }
+  const balance::Admission& admission = state.admission;
+  return metrics::AdmissionFigures{.limit = admission.limit(set.admission),
+                                   .under_way = admission.under_way(),
+                                   .waiting = admission.waiting(),
+                                   .refused = admission.refused()};
+}
+
 }  // namespace
 
 Pools make_pools(const config::Config& config, const Pools& before) {
@@ -62,6 +75,10 @@ Pools make_pools(const config::Config& config, const Pools& before) {
     set->policy = policy_of(pool.policy);
     set->load_bound = pool.load_bound;
     set->turns = turns_of(before, pool.name);
+    set->admission = {.on = pool.admission.enabled,
+                      .least = pool.admission.least,
+                      .most = pool.admission.most,
+                      .queue = pool.admission.queue};
     for (const config::Backend& configured : pool.backends) {
       balance::Backend backend;
       backend.address = configured.address;
@@ -131,7 +148,8 @@ std::vector<metrics::BackendFigures> figures(const Pools& pools, std::int64_t no
                      .up = !backend.endpoints.empty() &&
                            state.retry_at_ms.load(std::memory_order_relaxed) <= now_ms,
                      .draining = backend.weight == 0 || backend.service != balance::Service::kIn,
-                     .disabled = backend.service == balance::Service::kDisabled});
+                     .disabled = backend.service == balance::Service::kDisabled,
+                     .admission = admission_of(*set, state)});
     }
   }
   return all;

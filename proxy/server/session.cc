@@ -32,7 +32,7 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
       ClientLegContext{terms_, snapshot().config.listeners[listener],
                        *snapshot().protocols[listener], terms_->server_tls[listener].get(),
                        accepted.peer, accepted.local},
-      worker.generation(), this, &Session::on_pause_over);
+      worker.generation(), worker.login_queue(), this, &Session::on_pause_over, &Session::on_call);
   listener_metrics().enter(phase_);
 }
 
@@ -101,6 +101,8 @@ void Session::resume() {
   }
   if (relay_) {
     run_relay(0, 0);
+  } else if (login_->call) {
+    answer_call();
   } else if (std::exchange(login_->answer_due, false)) {
     if (login_->challenge) {
       send_challenge();
@@ -119,6 +121,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
   if (login_) {
     login_->pause.cancel();
     give_up_policy();
+    give_up_room();
     login_->client.farewell(reason);
     worker_.guesses().end(login_->guess);
   }

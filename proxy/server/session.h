@@ -26,6 +26,7 @@
 #include "server/client_leg.h"
 #include "server/connection.h"
 #include "server/generation.h"
+#include "server/login_queue.h"
 #include "server/routing.h"
 #include "server/session_limits.h"
 #include "server/session_survey.h"
@@ -37,7 +38,8 @@ struct Login;
 
 // One client from accept to close, and the one place that decides what comes next:
 //
-//   tls_accept → client_login → look_up → connect → backend_tls → backend_login → relay → closed
+//   tls_accept → client_login → look_up → queue → connect → backend_tls → backend_login → relay
+//   → closed
 //
 // session.cc has the callbacks and the close, session_login.cc the way from the client's
 // credentials to the hand-over, session_relay.cc what comes after, session_report.cc log lines and
@@ -58,6 +60,7 @@ class Session final : public ListNode {
   [[nodiscard]] bool closed() const { return closed_; }
   [[nodiscard]] bool logged_in() const { return phase_ == metrics::Phase::kRelay; }
   [[nodiscard]] std::uint64_t started_ms() const { return started_ms_; }
+  [[nodiscard]] std::uint64_t number() const { return id_; }
   [[nodiscard]] std::string id() const;  // 16 hexadecimal digits
   [[nodiscard]] const balance::UserLease& lease() const { return lease_; }
   [[nodiscard]] SessionGlance glance() const;
@@ -66,6 +69,10 @@ class Session final : public ListNode {
   // The same: ends at a random moment within that time if its backend is still taken out then, so
   // that the clients of a backend do not all come back in one second.
   void leave_within(std::chrono::milliseconds time);
+  // When it last moved a byte, or began; by the loop's clock.
+  [[nodiscard]] std::uint64_t last_moved_ms() const;
+  // Of a login that has asked for room: a session of the user has ended, or none could.
+  void on_room(bool made);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -76,6 +83,7 @@ class Session final : public ListNode {
   static void on_backend_ready(void* self, unsigned mask) noexcept;
   static void on_deadline(void* self) noexcept;
   static void on_pause_over(void* self) noexcept;
+  static void on_call(void* self, LoginQueue::Call call) noexcept;
 
   [[nodiscard]] const Snapshot& snapshot() const { return *terms_->snapshot; }
   [[nodiscard]] metrics::ListenerMetrics& listener_metrics() const {
@@ -134,6 +142,18 @@ class Session final : public ListNode {
   bool establish();
   void give_up_backend();
   void end_left_behind();
+
+  // session_queue.cc
+  void take_turn();
+  void answer_call();
+  void waited_in_vain();
+  void end_turn(balance::Admission::Outcome outcome);
+  [[nodiscard]] std::string queue_detail() const;
+
+  // session_room.cc
+  bool ask_for_room();
+  void give_up_room();
+  void refuse_for_user_limit(std::string_view detail);
 
   // session_relay.cc
   void begin_relay();

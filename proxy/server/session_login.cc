@@ -24,7 +24,7 @@ constexpr std::uint64_t kRoundPauseMs = 1000;
 bool worth_another_round(LoginFailure failure) {
   return failure == LoginFailure::kConnectRefused || failure == LoginFailure::kConnectTimeout ||
          failure == LoginFailure::kConnectFailed || failure == LoginFailure::kBackendGreeting ||
-         failure == LoginFailure::kBackendUnavailable;
+         failure == LoginFailure::kBackendUnavailable || failure == LoginFailure::kBackendBusy;
 }
 
 }  // namespace
@@ -191,17 +191,18 @@ void Session::route(auth::Route route, std::size_t source) {
   }
   login.deadline_ms =
       worker_.loop().now_ms() + net::to_ms(login.route.login_timeout.value_or(pool.login_timeout));
+  login.rooms_asked = 0;
+  login.failure = LoginFailure::kNoBackend;
+  login.detail = "no backend of the pool may be used";
   next_attempt();
 }
 
 void Session::next_attempt() {
   Login& login = *login_;
-  const bool first = login.backend == nullptr;
   const std::uint64_t now = worker_.loop().now_ms();
   auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
   if (!attempt || (attempt->new_round && !worth_another_round(login.failure))) {
-    fail_login(first ? LoginFailure::kNoBackend : login.failure,
-               first ? std::string("no backend of the pool may be used") : login.detail);
+    fail_login(login.failure, login.detail);
     return;
   }
   attempt = follow_user(*attempt);
@@ -215,7 +216,7 @@ void Session::next_attempt() {
     worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
     return;
   }
-  start_attempt(Connections::kAny);
+  take_turn();
 }
 
 dialogue::BackendLoginRequest Session::backend_request() {
@@ -312,6 +313,9 @@ void Session::attempt_failed() {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
                           pool.retry_after.count(), worker_.random());
   }
+  end_turn(dialogue::blames_backend(info) || login.failure == LoginFailure::kBackendTimeout
+               ? balance::Admission::Outcome::kFailed
+               : balance::Admission::Outcome::kNothing);
   if (!info.retry_elsewhere || keeps_user(login.failure)) {
     pool_ = nullptr;
     fail_login(info.failure, login.detail);
@@ -339,7 +343,14 @@ void Session::pause_over() {
       answer_failure();
       return;
     case Login::Pause::kRetry:
-      start_attempt(Connections::kAny);
+      take_turn();
+      return;
+    case Login::Pause::kQueue:
+      waited_in_vain();
+      return;
+    case Login::Pause::kRoom:
+      give_up_room();
+      refuse_for_user_limit("no answer from all workers in time");
       return;
     case Login::Pause::kAskAgain:
       ask_sources();
@@ -423,6 +434,7 @@ void Session::answer_failure() {
 // The one place where a dialogue becomes a relay. What the client sees first, what it has sent
 // since, and what the backend said behind its OK go in; everything else of the login goes away.
 void Session::hand_over() {
+  end_turn(balance::Admission::Outcome::kIn);
   if (!establish()) {
     return;
   }

@@ -80,7 +80,10 @@ std::optional<LoginFailure> Session::find_place(const Routed& routed) {
                                        ? named(*set, *routed.backend)
                                        : placement.choose(login.pool, *set, user, request);
   const bool home_at_once = config.pools[login.pool].failback == config::Failback::kAtOnce;
-  const std::uint32_t limit = config.limits.sessions_per_user;
+  // Where a session may give way the limit is looked at when the backend has let the user in.
+  const std::uint32_t limit = config.limits.over_user_limit == config::OverUserLimit::kRefuse
+                                  ? config.limits.sessions_per_user
+                                  : 0;
   std::optional<LoginFailure> refused;
   const auto joined = worker_.users().join(
       placement.identity(login.pool, user), [&](const UserTable::Place* place) {
@@ -160,8 +163,9 @@ bool Session::establish() {
       return false;
     }
     case UserTable::Establish::kOverLimit:
-      give_up_backend();
-      fail_login(LoginFailure::kUserLimit, {});
+      if (!ask_for_room()) {
+        refuse_for_user_limit({});
+      }
       return false;
     case UserTable::Establish::kElsewhere:
       break;

@@ -112,6 +112,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
     metrics_.push_back(std::make_shared<metrics::WorkerMetrics>(listeners));
     workers_.push_back(
         std::make_unique<Worker>(Worker::Options{.index = i,
+                                                 .count = worker_count_,
                                                  .first = part_of_worker(*candidate, i),
                                                  .metrics = metrics_.back(),
                                                  .workers = &workers_,

@@ -27,6 +27,7 @@ Worker::Worker(Options options)
       buffers_(options.first.snapshot->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
+  login_queue_.emplace(*timers_, *metrics_, options.count);
   wakeup_.emplace(loop_, [this] { on_mail(); });
   turn_end_.emplace(loop_, [this] { on_turn_end(); });
   take_up(std::move(options.first));
@@ -38,6 +39,7 @@ Worker::~Worker() {
   listeners_.clear();
   ready_.stop();
   closing_listeners_.clear();
+  login_queue_.reset();
   timers_.reset();
   loop_.drain();
 }
@@ -167,6 +169,13 @@ void Worker::on_mail() {
                      turn_end_->set_busy(true);
                    },
                    [this](const EndSessionsAt& end) { on_end_sessions(end); },
+                   [this](const FindIdle& find) { on_find_idle(find.search); },
+                   [this](const EndIdle& end) { on_end_idle(end); },
+                   [](const RoomMade& room) {
+                     if (Session* login = room.search->login()) {
+                       login->on_room(room.made);
+                     }
+                   },
                    [this](Stop) { stop(); },
                },
                message);
@@ -227,6 +236,43 @@ void Worker::on_left_behind(const EndLeftBehind& left) {
   for (Session* session : ending) {
     session->close(dialogue::CloseReason::kMoved);
   }
+}
+
+std::shared_ptr<IdleSearch> Worker::find_idle(std::uint64_t user, std::uint64_t before_ms,
+                                              Session& login) {
+  auto search = std::make_shared<IdleSearch>(user, before_ms, index_, workers_.size(), login);
+  for (const auto& worker : workers_) {
+    worker->post(FindIdle{search});
+  }
+  return search;
+}
+
+void Worker::on_find_idle(const std::shared_ptr<IdleSearch>& search) {
+  std::optional<IdleSearch::Found> oldest;
+  const auto [first, last] = by_user_.equal_range(search->user());
+  for (auto at = first; at != last; ++at) {
+    const std::uint64_t moved = at->second->last_moved_ms();
+    if (moved <= search->before_ms() && (!oldest || moved < oldest->moved_ms)) {
+      oldest = {.worker = index_, .session = at->second->number(), .moved_ms = moved};
+    }
+  }
+  const auto outcome = search->answer(oldest);
+  if (outcome && outcome->oldest) {
+    workers_[outcome->oldest->worker]->post(EndIdle{search, outcome->oldest->session});
+  } else if (outcome) {
+    workers_[search->home()]->post(RoomMade{search, false});
+  }
+}
+
+// One that has ended by itself meanwhile has made room, too.
+void Worker::on_end_idle(const EndIdle& end) {
+  const auto [first, last] = by_user_.equal_range(end.search->user());
+  const auto found = std::find_if(
+      first, last, [&](const auto& one) { return one.second->number() == end.session; });
+  if (found != last) {
+    found->second->close(dialogue::CloseReason::kGaveWay, "to a newer session of the user");
+  }
+  workers_[end.search->home()]->post(RoomMade{end.search, true});
 }
 
 void Worker::on_end_sessions(const EndSessionsAt& end) {

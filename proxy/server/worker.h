@@ -22,7 +22,9 @@
 #include "net/transport.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/idle_search.h"
 #include "server/listener.h"
+#include "server/login_queue.h"
 #include "server/ready_connections.h"
 #include "server/session.h"
 #include "server/session_survey.h"
@@ -48,9 +50,22 @@ struct EndSessionsAt {
   std::shared_ptr<const balance::BackendState> backend;
   std::chrono::milliseconds over{};
 };
+// Which session of a user has been idle for longest: answered by EndIdle to the worker that has it,
+// and by RoomMade to the one that asked.
+struct FindIdle {
+  std::shared_ptr<IdleSearch> search;
+};
+struct EndIdle {
+  std::shared_ptr<IdleSearch> search;
+  std::uint64_t session = 0;
+};
+struct RoomMade {
+  std::shared_ptr<IdleSearch> search;
+  bool made = false;
+};
 struct Stop {};  // no new sessions; those there are end now
 using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
-                             EndSessionsAt, Stop>;
+                             EndSessionsAt, FindIdle, EndIdle, RoomMade, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -58,6 +73,7 @@ class Worker {
  public:
   struct Options {
     std::size_t index = 0;
+    std::size_t count = 1;  // of all workers
     NewGeneration first;
     std::shared_ptr<metrics::WorkerMetrics> metrics;
     std::vector<std::unique_ptr<Worker>>* workers = nullptr;  // all of them, this one too
@@ -90,6 +106,7 @@ class Worker {
   const std::shared_ptr<Generation>& generation() const { return generation_; }
   std::uint64_t random() { return random_(); }
   ReadyConnections& ready_connections() { return ready_; }
+  LoginQueue& login_queue() { return *login_queue_; }
   // A connection to the backend in the way of its pool, but with TLS of this mode, not begun.
   std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
                                               const balance::Backend& backend,
@@ -99,6 +116,10 @@ class Worker {
   GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.
   void end_left_behind(std::uint64_t user, std::uint32_t epoch);
+  // Asks all workers for the session of the user that has been idle for longest, and at least since
+  // `before_ms`, and ends it; then the login gets on_room().
+  std::shared_ptr<IdleSearch> find_idle(std::uint64_t user, std::uint64_t before_ms,
+                                        Session& login);
   // On its way out: memory goes at the end of the turn.
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
@@ -121,6 +142,8 @@ class Worker {
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
   void on_end_sessions(const EndSessionsAt& end);
+  void on_find_idle(const std::shared_ptr<IdleSearch>& search);
+  void on_end_idle(const EndIdle& end);
   void note_oldest();
   void stop();
   void close_loop();
@@ -144,6 +167,7 @@ class Worker {
   std::mt19937_64 random_;
 
   ReadyConnections ready_{*this};
+  std::optional<LoginQueue> login_queue_;
   static constexpr std::size_t kFewWaiting = 16;
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   std::size_t waiting_count_ = 0;

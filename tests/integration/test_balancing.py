@@ -160,3 +160,49 @@ def test_a_full_pool_and_full_backends_refuse_further_sessions(proxied):
     proxied.start(first, pool={"max_sessions": 1})
     proxied.logged_in("alice")
     assert refusal(proxied, "bob").startswith(b"NO [LIMIT] Too many sessions on this server")
+
+
+GIVING_WAY = {"sessions_per_user": 2, "over_user_limit": "end_oldest_idle", "idle_for": "1s"}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_oldest_idle_session_of_a_user_gives_way_to_a_new_one(proxied, workers):
+    proxied.start(limits=GIVING_WAY, workers=workers)
+    idle, busy = proxied.logged_in("alice"), proxied.logged_in("alice")
+    stranger = proxied.logged_in("bob")
+    newcomer = proxied.enter()
+    assert newcomer.login("alice").startswith(b"NO [LIMIT]"), "nobody has been idle for long"
+    end = time.monotonic() + 1.2
+    while time.monotonic() < end:
+        assert busy.command("NOOP")[1].startswith(b"OK")
+        time.sleep(0.1)
+    assert newcomer.login("alice").startswith(b"OK")
+    assert newcomer.command("NOOP")[1].startswith(b"OK")
+    assert idle.rest_until_gone() == b""
+    assert proxied.end("gave_way")["user"] == "alice"
+    for client in (busy, stranger):
+        assert client.command("NOOP")[1].startswith(b"OK")
+    metrics = proxied.gate.metrics()
+    assert metrics.value("headgate_session_ends_total", reason="gave_way") == 1
+    assert metrics.value("headgate_session_limit_most", scope="user") == 2
+
+
+def test_who_only_knows_the_name_ends_no_session(proxied):
+    proxied.start(limits=GIVING_WAY)
+    clients = [proxied.logged_in("alice") for _ in range(2)]
+    time.sleep(1.2)  # both are idle by then
+    assert proxied.enter().login("alice", "guess").startswith(b"NO [AUTHENTICATIONFAILED]")
+    for client in clients:
+        assert client.command("NOOP")[1].startswith(b"OK")
+
+
+def test_a_client_that_leaves_while_room_is_made_for_it_does_no_harm(proxied):
+    proxied.start(limits=GIVING_WAY, workers=2)
+    clients = [proxied.logged_in("alice") for _ in range(2)]
+    time.sleep(1.2)
+    for _ in range(10):
+        hasty = proxied.enter("plain")
+        hasty.send(b"a LOGIN alice wonderland\r\n")
+        hasty.reset()
+    assert proxied.logged_in("bob").command("NOOP")[1].startswith(b"OK")
+    del clients

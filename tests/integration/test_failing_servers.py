@@ -60,20 +60,23 @@ async def live_through_a_crash(users, gate, dovecots):
     return users.since(died)
 
 
+@pytest.mark.parametrize("admission", [{}, {"least": 1, "most": 1}], ids=["", "one at once"])
 def test_two_servers_of_three_die_at_once_and_nobody_is_lost_or_split(
-    dovecots, start_headgate, authority, certificate
+    dovecots, start_headgate, authority, certificate, admission
 ):
     health = {"interval": "200ms", "failed_interval": "100ms", "timeout": "1s", "fall": 2, "rise": 2,
               "slow_start": "0ms", "panic_below": "0%", "level": "login", "user": "probe",
               "password": PASSWORD}
     gate = start_headgate(configuration(
-        certificate, [str(one.endpoint()) for one in dovecots], pool={"health": health}))
+        certificate, [str(one.endpoint()) for one in dovecots], pool={"health": health, "admission": admission}))
     users = MailUsers([gate.address("imaps")], authority.client_context(), PASSWORD,
                       devices(USERS), habits=BUSY)
     logins = asyncio.run(live_through_a_crash(users, gate, dovecots))
     assert users.broken, "sessions at the dead servers have ended"
     assert [login for login in logins if login.lost] == []
     assert users.splits == []
+    if admission:
+        assert gate.metrics().value("headgate_admission_wait_seconds_count") > 0
 
 
 def test_users_whose_clients_get_to_two_servers_are_counted_as_split(dovecots, authority):

@@ -44,22 +44,25 @@ class CollectorTest : public testing::Test {
       .workers = {workers_.begin(), workers_.end()},
       .backends =
           [] {
-            return std::vector<BackendFigures>{{.pool = "main",
-                                                .backend = "127.0.1.1:10143",
-                                                .sessions = 7,
-                                                .failures = 3,
-                                                .weight = 100,
-                                                .up = false,
-                                                .draining = false,
-                                                .disabled = false},
-                                               {.pool = "main",
-                                                .backend = "127.0.1.2:10143",
-                                                .sessions = 0,
-                                                .failures = 0,
-                                                .weight = 0,
-                                                .up = true,
-                                                .draining = true,
-                                                .disabled = true}};
+            return std::vector<BackendFigures>{
+                {.pool = "main",
+                 .backend = "127.0.1.1:10143",
+                 .sessions = 7,
+                 .failures = 3,
+                 .weight = 100,
+                 .up = false,
+                 .draining = false,
+                 .disabled = false,
+                 .admission =
+                     AdmissionFigures{.limit = 40, .under_way = 12, .waiting = 3, .refused = 9}},
+                {.pool = "main",
+                 .backend = "127.0.1.2:10143",
+                 .sessions = 0,
+                 .failures = 0,
+                 .weight = 0,
+                 .up = true,
+                 .draining = true,
+                 .disabled = true}};
           },
       .health =
           [] {
@@ -155,6 +158,20 @@ TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
         "headgate_backend_check_seconds" + labels + ",stage=\"connect\"} 0.00025\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+}
+
+TEST_F(CollectorTest, BackendsWithABoundOnLoginsShowIt) {
+  workers_[0]->admission_wait.observe(30ms);
+  const std::string text = page();
+  const std::string labels = "{pool=\"main\",backend=\"127.0.1.1:10143\"}";
+  for (const std::string& line : {"headgate_admission_limit" + labels + " 40\n",
+                                  "headgate_admission_under_way" + labels + " 12\n",
+                                  "headgate_admission_waiting" + labels + " 3\n",
+                                  "headgate_admission_refused_total" + labels + " 9\n",
+                                  std::string("headgate_admission_wait_seconds_count 1\n")}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, Not(HasSubstr("headgate_admission_limit{pool=\"main\",backend=\"127.0.1.2")));
 }
 
 TEST_F(CollectorTest, WorkersAreAddedUp) {
