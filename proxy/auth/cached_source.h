@@ -20,6 +20,7 @@ class CachedSource : public UserSource {
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
     return source_->takes(credentials);
   }
+  [[nodiscard]] bool judges_rounds() const override { return source_->judges_rounds(); }
   LookupResult explain(std::string_view user) override { return source_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return source_->name(); }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace headgate::auth {
@@ -79,6 +80,12 @@ Chain::Ticket Chain::look_up(const LoginRequest& request, Callback done) {
   auto search = std::make_shared<Ticket::Search>(*this, request, std::move(done));
   search->ask();
   return Ticket(std::move(search));
+}
+
+bool Chain::judges_rounds(const dialogue::Credentials& credentials) const {
+  const auto asked = std::ranges::find_if(
+      sources_, [&](const auto& source) { return source->takes(credentials); });
+  return asked != sources_.end() && (*asked)->judges_rounds();
 }
 
 }  // namespace headgate::auth

@@ -50,6 +50,8 @@ class Chain {
   [[nodiscard]] Ticket look_up(const LoginRequest& request, Callback done);
 
   [[nodiscard]] const UserSource& source(std::size_t at) const { return *sources_[at]; }
+  // Whether the source that is asked about such an exchange judges it itself.
+  [[nodiscard]] bool judges_rounds(const dialogue::Credentials& credentials) const;
 
  private:
   net::TimerWheel& timers_;

@@ -15,10 +15,6 @@
 
 namespace headgate::auth {
 
-// What the client is told next; it answers with another message. Not yet base64.
-struct Challenge {
-  std::string bytes;
-};
 using ExchangeAnswer = std::variant<Challenge, ChainResult>;
 
 // One exchange of a mechanism that takes several rounds and is judged here or by a user source

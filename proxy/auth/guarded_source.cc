@@ -20,6 +20,7 @@ SourceResult result_of(const LookupResult& result) {
     SourceResult operator()(const UnknownHere&) const { return SourceResult::kUnknown; }
     SourceResult operator()(const AskAgain&) const { return SourceResult::kWait; }
     SourceResult operator()(const Known&) const { return SourceResult::kAccepted; }
+    SourceResult operator()(const Challenge&) const { return SourceResult::kChallenged; }
   };
   return std::visit(Visitor{}, result);
 }

@@ -42,6 +42,7 @@ class GuardedSource : public UserSource {
     return source_->takes(credentials) ||
            (options_.passes_tokens && credentials.by_token() && !credentials.user.empty());
   }
+  [[nodiscard]] bool judges_rounds() const override { return source_->judges_rounds(); }
   LookupResult explain(std::string_view user) override { return source_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return source_->name(); }
 

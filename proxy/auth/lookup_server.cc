@@ -24,14 +24,27 @@ void SharedHistogram::observe(std::chrono::microseconds duration) {
   sum_us_.fetch_add(static_cast<std::uint64_t>(duration.count()), std::memory_order_relaxed);
 }
 
-LookupServer::LookupServer(Url url) : url_(std::move(url)), name_(name_of(url_)) {
-  if (auto literal = Endpoint::parse(url_.address.to_string())) {
+LookupServer::LookupServer(Url url)
+    : url_(std::move(url)), address_{.path = {}, .host = url_.address}, name_(name_of(url_)) {
+  take_literal();
+}
+
+LookupServer::LookupServer(SocketAddress address)
+    : address_(std::move(address)), name_(address_.to_string()) {
+  take_literal();
+}
+
+void LookupServer::take_literal() {
+  if (auto literal = Endpoint::parse(address_.to_string())) {
     addresses_.push_back(*literal);
   }
 }
 
 void LookupServer::resolve() {
-  auto found = net::resolve(url_.address);
+  if (!address_.path.empty()) {
+    return;
+  }
+  auto found = net::resolve(address_.host);
   if (!found) {
     log::warning("lookup server's name does not resolve",
                  {{"server", name_}, {"error", found.error()}});

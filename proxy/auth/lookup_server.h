@@ -44,7 +44,7 @@ class SharedHistogram {
   std::atomic<std::uint64_t> sum_us_{0};
 };
 
-// One server that user sources ask over HTTP: where it is, whether it is worth asking, and what it
+// One server that user sources ask: where it is, whether it is worth asking, and what it
 // did. Shared by all workers; everything but the constructor may be called on any thread.
 class LookupServer {
  public:
@@ -53,11 +53,15 @@ class LookupServer {
   static constexpr std::chrono::milliseconds kLongestRest{30000};
 
   explicit LookupServer(Url url);
+  // One that is not asked over HTTP; url() means nothing.
+  explicit LookupServer(SocketAddress address);
 
   [[nodiscard]] const Url& url() const { return url_; }
+  [[nodiscard]] const SocketAddress& address() const { return address_; }
   [[nodiscard]] const std::string& name() const { return name_; }  // for logs and metrics
 
-  // Asks the resolver; blocks. What it knew before stays where the resolver fails.
+  // Asks the resolver; blocks. What it knew before stays where the resolver fails. A Unix socket
+  // has no name to resolve, and no addresses.
   void resolve();
   // The one to try first comes first.
   [[nodiscard]] std::vector<Endpoint> addresses() const;
@@ -93,7 +97,10 @@ class LookupServer {
   [[nodiscard]] metrics::LookupServerFigures figures(const std::string& source) const;
 
  private:
+  void take_literal();
+
   const Url url_;
+  const SocketAddress address_;
   const std::string name_;
   mutable std::mutex mutex_;  // guards addresses_
   std::vector<Endpoint> addresses_;

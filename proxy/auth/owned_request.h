@@ -23,7 +23,9 @@ class OwnedRequest {
         protocol_(request.protocol),
         proxied_(request.proxied),
         certificate_(request.certificate),
-        attempt_(request.attempt) {}
+        attempt_(request.attempt),
+        server_name_(request.server_name),
+        round_(request.round) {}
 
   // Refers to this object.
   [[nodiscard]] LoginRequest view() const {
@@ -38,7 +40,9 @@ class OwnedRequest {
             .protocol = protocol_,
             .proxied = proxied_,
             .certificate = certificate_,
-            .attempt = attempt_};
+            .attempt = attempt_,
+            .server_name = server_name_,
+            .round = round_};
   }
 
  private:
@@ -54,6 +58,8 @@ class OwnedRequest {
   bool proxied_;
   std::shared_ptr<const net::CertificateNames> certificate_;
   unsigned attempt_;
+  std::string server_name_;
+  std::shared_ptr<const Round> round_;
 };
 
 }  // namespace headgate::auth

@@ -210,6 +210,12 @@ void SharedSources::take_over(Source& source) const {
         source.auth_http = known.auth_http;
       }
       source.oauth = known.oauth;
+      if (known.dovecot_auth &&
+          known.dovecot_auth->options->known_backends ==
+              source.options.dovecot_auth->known_backends &&
+          known.dovecot_auth->options->mechanisms == source.options.dovecot_auth->mechanisms) {
+        source.dovecot_auth = known.dovecot_auth;
+      }
     }
   }
 }
@@ -234,6 +240,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
     return check_map(source.options);
   } else if (source.options.kind == SourceKind::kAuthHttp && !source.auth_http) {
     source.auth_http = std::make_shared<AuthHttpServers>(source.options.auth_http);
+  } else if (source.options.kind == SourceKind::kDovecotAuth && !source.dovecot_auth) {
+    source.dovecot_auth = std::make_shared<DovecotAuthServers>(source.options.dovecot_auth);
   } else if (source.options.kind == SourceKind::kOauth) {
     if (!source.oauth) {
       source.oauth = std::make_shared<OauthServers>(source.options.name, source.options.oauth);
@@ -266,6 +274,8 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
       return std::make_unique<OauthSource>(loop, timers, source.oauth, source.last);
     case SourceKind::kCertificate:
       return std::make_unique<CertificateSource>(source.options.certificate, source.last);
+    case SourceKind::kDovecotAuth:
+      return std::make_unique<DovecotAuthSource>(loop, timers, source.dovecot_auth);
   }
   return nullptr;
 }
@@ -302,6 +312,9 @@ void SharedSources::resolve() const {
     if (source.oauth) {
       source.oauth->resolve();
     }
+    if (source.dovecot_auth) {
+      source.dovecot_auth->resolve();
+    }
   }
 }
 
@@ -323,6 +336,8 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
       return OauthSource::explain(user, last);
     case SourceKind::kCertificate:
       return CertificateSource(options.certificate, last).explain(user);
+    case SourceKind::kDovecotAuth:
+      return explain_dovecot_auth();
   }
   return BackendSource().explain(user);
 }
@@ -365,6 +380,11 @@ std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures()
     if (source.auth_http) {
       for (const auto& server : source.auth_http->servers) {
         all.push_back(server->figures(source.options.name));
+      }
+    }
+    if (source.dovecot_auth) {
+      for (const auto& server : source.dovecot_auth->servers) {
+        all.push_back(server->state.figures(source.options.name));
       }
     }
     if (source.oauth) {

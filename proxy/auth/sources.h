@@ -11,6 +11,7 @@
 #include "auth/auth_http_source.h"
 #include "auth/certificate_source.h"
 #include "auth/chain.h"
+#include "auth/dovecot_auth_source.h"
 #include "auth/guarded_source.h"
 #include "auth/ldap_directory.h"
 #include "auth/lookup_cache.h"
@@ -36,7 +37,8 @@ enum class SourceKind : std::uint8_t {
   kAuthHttp,
   kOauth,
   kPam,
-  kCertificate
+  kCertificate,
+  kDovecotAuth
 };
 
 // One entry of `users:` in the configuration, as far as this room is concerned.
@@ -46,11 +48,12 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
-  std::shared_ptr<const MapRules> map;                    // kMap
-  std::shared_ptr<const AuthHttpOptions> auth_http;       // kAuthHttp
-  std::shared_ptr<const OauthOptions> oauth;              // kOauth
-  std::shared_ptr<const PamOptions> pam;                  // kPam
-  std::shared_ptr<const CertificateOptions> certificate;  // kCertificate
+  std::shared_ptr<const MapRules> map;                     // kMap
+  std::shared_ptr<const AuthHttpOptions> auth_http;        // kAuthHttp
+  std::shared_ptr<const OauthOptions> oauth;               // kOauth
+  std::shared_ptr<const DovecotAuthOptions> dovecot_auth;  // kDovecotAuth
+  std::shared_ptr<const PamOptions> pam;                   // kPam
+  std::shared_ptr<const CertificateOptions> certificate;   // kCertificate
   // What they hold goes to those who connect.
   std::shared_ptr<SqlOptions> sql;    // kSql
   std::shared_ptr<LdapOptions> ldap;  // kLdap
@@ -110,6 +113,7 @@ class SharedSources {
     std::shared_ptr<DirectoryPool> pool;
     std::shared_ptr<AuthHttpServers> auth_http;
     std::shared_ptr<OauthServers> oauth;
+    std::shared_ptr<DovecotAuthServers> dovecot_auth;
     std::shared_ptr<Breaker> breaker;
     std::shared_ptr<LookupCache> cache;
 

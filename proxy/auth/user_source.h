@@ -18,6 +18,22 @@
 
 namespace headgate::auth {
 
+// What a source keeps between two rounds of an exchange that it judges itself. Its end gives the
+// exchange up.
+class Conversation {
+ public:
+  Conversation() = default;
+  virtual ~Conversation() = default;
+  Conversation(const Conversation&) = delete;
+  Conversation& operator=(const Conversation&) = delete;
+};
+
+// One round of such an exchange.
+struct Round {
+  std::optional<Secret> message;               // of the client; nullopt: the server speaks first
+  std::shared_ptr<Conversation> conversation;  // of the last Challenge; null: the first round
+};
+
 // Borrowed by a source for the call of look_up() alone: one that answers later copies what it
 // needs.
 struct LoginRequest {
@@ -33,13 +49,19 @@ struct LoginRequest {
   bool proxied = false;  // the addresses are those of a PROXY header
   // Of the client's verified certificate; null: none, or none is asked for by the mechanism.
   std::shared_ptr<const net::CertificateNames> certificate = {};
-  unsigned attempt = 1;  // which login of this connection, from 1
+  unsigned attempt = 1;               // which login of this connection, from 1
+  std::string_view server_name = {};  // SNI; empty: none
+  // Null: all that there is to judge by is in the credentials.
+  std::shared_ptr<const Round> round = {};
 
   // What this login is called, in all questions about it.
   [[nodiscard]] std::string login() const {
     return std::string(session_id) + "/" + std::to_string(attempt);
   }
 };
+
+// TLS at a backend: asked for by STARTTLS, or from the first byte.
+enum class BackendTls : std::uint8_t { kStartTls, kImplicit };
 
 // Who the user is for the backend, and where the mailbox lives.
 struct Route {
@@ -58,6 +80,11 @@ struct Route {
   std::size_t code_length = 0;
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
+  // `password` is this master user's, who logs in on behalf of `user`.
+  std::optional<std::string> master = {};
+  // Instead of the pool's mode, in a pool that has TLS; certificates are verified as the pool says.
+  std::optional<BackendTls> tls = {};
+  std::optional<std::chrono::milliseconds> login_timeout = {};  // instead of the pool's
 };
 
 struct Accepted {
@@ -91,7 +118,14 @@ struct Unavailable {
   std::string why;  // for the log
 };
 struct UnknownHere {};  // ask the next source
-using LookupResult = std::variant<Accepted, Rejected, Unavailable, UnknownHere, AskAgain, Known>;
+// The answer to a Round that is not the last: what the client is told; it answers with another
+// message. Not yet base64.
+struct Challenge {
+  std::string bytes;
+  std::shared_ptr<Conversation> conversation = {};
+};
+using LookupResult =
+    std::variant<Accepted, Rejected, Unavailable, UnknownHere, AskAgain, Known, Challenge>;
 
 // Answers "who is this, and where does the mailbox live". One object per worker.
 class UserSource {
@@ -105,6 +139,9 @@ class UserSource {
   [[nodiscard]] virtual bool takes(const dialogue::Credentials& credentials) const {
     return credentials.by_password();
   }
+  // Of a source that takes credentials which go by_exchange(): it judges each Round itself, and
+  // knows nothing of what is stored.
+  [[nodiscard]] virtual bool judges_rounds() const { return false; }
   // Where would this user go? Without a password; for `headgate explain`. Blocks.
   virtual LookupResult explain(std::string_view user) = 0;
   [[nodiscard]] virtual std::string_view name() const = 0;  // "passwd_file"

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/un.h>
 
 #include <algorithm>
 #include <charconv>
@@ -223,6 +224,23 @@ std::expected<HostPort, std::string> HostPort::parse(std::string_view text) {
 
 std::string HostPort::to_string() const {
   return join(host, host.contains(':'), port);
+}
+
+std::expected<SocketAddress, std::string> SocketAddress::parse(std::string_view text) {
+  const auto wrong = std::unexpected<std::string>(
+      "expected the absolute path of a Unix socket, at most 107 bytes, or HOST:PORT, for example "
+      "/run/dovecot/auth-headgate or 192.0.2.1:4143");
+  if (text.starts_with('/')) {
+    if (text.size() >= sizeof(sockaddr_un::sun_path) || text.contains('\0')) {
+      return wrong;
+    }
+    return SocketAddress{.path = std::string(text), .host = {}};
+  }
+  const auto host = HostPort::parse(text);
+  if (!host || host->port == 0) {
+    return wrong;
+  }
+  return SocketAddress{.path = {}, .host = *host};
 }
 
 std::expected<Network, std::string> Network::parse(std::string_view text) {

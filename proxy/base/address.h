@@ -56,6 +56,17 @@ struct HostPort {
   friend bool operator==(const HostPort&, const HostPort&) = default;
 };
 
+// Where a server of the machine or of the network listens: the absolute path of a Unix socket, or
+// a host and its port.
+struct SocketAddress {
+  std::string path;  // empty: by host
+  HostPort host;
+
+  static std::expected<SocketAddress, std::string> parse(std::string_view text);
+  [[nodiscard]] std::string to_string() const { return path.empty() ? host.to_string() : path; }
+  friend bool operator==(const SocketAddress&, const SocketAddress&) = default;
+};
+
 // A network in CIDR form; a bare address is a network of one.
 class Network {
  public:

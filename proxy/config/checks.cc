@@ -98,7 +98,7 @@ void check_empty_pool(Reader& reader, const Config& config, const Pool& pool) {
     const UserSource& source = config.users[i];
     const bool leads_here =
         source.pool.empty() ? &pool == &config.pools.front() : source.pool == pool.name;
-    if (leads_here && source.kind == SourceKind::kAuthHttp) {
+    if (leads_here && (source.kind == SourceKind::kAuthHttp || source.dovecot_auth)) {
       named = true;
     } else if (leads_here) {
       needed_by = fmt::format("users[{}]", i);
@@ -191,13 +191,20 @@ void check_map_file(Reader& reader, const Config& config, const MapFile& file,
   }
 }
 
+// Whether users come by tokens and nothing else for the backend.
+bool brings_tokens(const UserSource& source) {
+  return source.kind == SourceKind::kOauth || (source.dovecot_auth && source.dovecot_auth->tokens &&
+                                               !source.dovecot_auth->brings_passwords);
+}
+
 // With source `backend`, and with sources told not to check, nobody but the backend checks the
 // password, and a master login is one that it lets pass with any: whoever knows a user name would
 // be in.
 void check_users(Reader& reader, const Config& config) {
   constexpr std::string_view kNeedsCheck =
-      "another pool: with source backend or map, or without check_password, only the backend "
-      "checks the user's password, and a master user, a secret or Headgate's certificate lets "
+      "another pool: with source backend or map, or without check_password or "
+      "dovecot_auth.checks_passwords, only the backend checks the user's password, and a master "
+      "user, a secret or Headgate's certificate lets "
       "anyone pass there; a pool with a master user needs a source that checks passwords, and so "
       "does one with login secret or external";
   Once names(reader, "name");
@@ -228,7 +235,7 @@ void check_users(Reader& reader, const Config& config) {
       reader.refuse(fmt::format("users[{}].source", i),
                     "a listener with client_certificates for source certificate, found none");
     }
-    if (config.users[i].kind == SourceKind::kOauth && pool != nullptr && !pool->trusts_headgate() &&
+    if (brings_tokens(config.users[i]) && pool != nullptr && !pool->trusts_headgate() &&
         pool->login == BackendLogin::kPassword) {
       reader.refuse(path, fmt::format("a pool with a master user, or with login token, secret or "
                                       "external, since a token is no password, found '{}'",

@@ -13,6 +13,7 @@
 #include "base/secret.h"
 #include "base/url.h"
 #include "config/admission.h"
+#include "config/dovecot_auth.h"
 #include "config/mechanism.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
@@ -183,7 +184,8 @@ enum class SourceKind : std::uint8_t {
   kAuthHttp,
   kOauth,
   kPam,
-  kCertificate
+  kCertificate,
+  kDovecotAuth
 };
 
 // When a source that fails is left alone.
@@ -332,12 +334,14 @@ struct UserSource {
   HttpLookup http;
   std::optional<Oauth> oauth;
   std::optional<Pam> pam;
+  std::optional<DovecotAuth> dovecot_auth;
   CertificateRule certificate;
 
   // Whether only the backend checks the password.
   [[nodiscard]] bool trusts_backend() const {
     return kind == SourceKind::kBackend || kind == SourceKind::kMap ||
-           (sql && !sql->check_password) || (ldap && ldap->passwords == LdapPasswords::kBackend);
+           (dovecot_auth && !dovecot_auth->checks_passwords) || (sql && !sql->check_password) ||
+           (ldap && ldap->passwords == LdapPasswords::kBackend);
   }
 };
 

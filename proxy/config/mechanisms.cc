@@ -24,13 +24,15 @@ std::vector<Mechanism> served(const Config& config) {
     all = {.password = all.password || some.password,
            .token = all.token || some.token,
            .stored = all.stored || some.stored,
+           .rounds = all.rounds || some.rounds,
            .certificate = all.certificate || some.certificate};
   }
   std::vector<Mechanism> mechanisms;
   std::ranges::copy_if(kAll, std::back_inserter(mechanisms), [&](Mechanism mechanism) {
     return mechanism == Mechanism::kExternal ? all.certificate
            : by_token(mechanism)             ? all.token
-           : by_exchange(mechanism)          ? all.stored
+           : ties_to_tls(mechanism)          ? all.stored
+           : by_exchange(mechanism)          ? all.stored || all.rounds
                                              : all.password;
   });
   return mechanisms;
@@ -41,16 +43,39 @@ std::string_view what_it_takes(Mechanism mechanism) {
     return ", which takes a source that checks tokens or a pool with login token";
   }
   return by_exchange(mechanism) ? ", which takes a source that knows what is stored of passwords: "
-                                  "passwd_file, sql, or ldap with passwords fetch"
+                                  "passwd_file, sql, or ldap with passwords fetch; but for -PLUS "
+                                  "dovecot_auth does as well"
                                 : "";
+}
+
+bool judges_exchanges(const Config& config, const UserSource& source) {
+  const Proofs some = proofs(config, source);
+  return some.stored || some.rounds;
 }
 
 // The first source that serves exchanges and whose pool logs users in with their passwords.
 std::vector<UserSource>::const_iterator first_that_needs_password(const Config& config) {
   return std::ranges::find_if(config.users, [&](const UserSource& source) {
     const auto pool = std::ranges::find(config.pools, source.pool, &Pool::name);
-    return proofs(config, source).stored && pool != config.pools.end() && !pool->trusts_headgate();
+    const bool brings_password = source.dovecot_auth && source.dovecot_auth->brings_passwords;
+    return judges_exchanges(config, source) && !brings_password && pool != config.pools.end() &&
+           !pool->trusts_headgate();
   });
+}
+
+// The second source that serves exchanges, where one of both judges each round itself: nobody could
+// ask the other one in the middle of an exchange.
+std::vector<UserSource>::const_iterator first_that_is_not_asked(const Config& config) {
+  const auto serves = [&](const UserSource& source) { return judges_exchanges(config, source); };
+  const auto first = std::ranges::find_if(config.users, serves);
+  if (first == config.users.end()) {
+    return first;
+  }
+  const auto second = std::find_if(first + 1, config.users.end(), serves);
+  return second != config.users.end() &&
+                 (proofs(config, *first).rounds || proofs(config, *second).rounds)
+             ? second
+             : config.users.end();
 }
 
 std::string words(const std::vector<Mechanism>& mechanisms) {
@@ -83,6 +108,13 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
         "master user nor login secret or external, found {}",
         source - config.users.begin(), source->pool, name(wanted));
   }
+  const auto idle = first_that_is_not_asked(config);
+  if (by_exchange(wanted) && idle != config.users.end()) {
+    return fmt::format(
+        "mechanisms that tell the password, since users[{}] would never be asked: of two sources "
+        "that judge such logins, one of them dovecot_auth, only the first can be; found {}",
+        idle - config.users.begin(), name(wanted));
+  }
   if (ties_to_tls(wanted) &&
       (listener.tls == TlsMode::kNone || config.tls.minimum_version != "1.3")) {
     return fmt::format(
@@ -114,6 +146,9 @@ Proofs proofs(const Config& config, const UserSource& source) {
   }
   if (source.kind == SourceKind::kCertificate) {
     return {.certificate = true};
+  }
+  if (source.dovecot_auth) {
+    return {.password = true, .token = source.dovecot_auth->tokens, .rounds = true};
   }
   if (!source.trusts_backend()) {
     const bool stored = source.kind == SourceKind::kPasswdFile || source.sql ||

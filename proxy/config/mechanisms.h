@@ -13,6 +13,7 @@ struct Proofs {
   bool password = false;
   bool token = false;        // XOAUTH2, OAUTHBEARER
   bool stored = false;       // SCRAM, CRAM-MD5: the source knows what is stored of a password
+  bool rounds = false;       // the same: the source judges each round itself
   bool certificate = false;  // EXTERNAL
 };
 // A source that leaves the judging to the backend can serve tokens where some pool passes them on.

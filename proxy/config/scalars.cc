@@ -378,6 +378,12 @@ Type<HostPort> host_port() {
       [](const HostPort& value) { return yaml_text(value.to_string()); });
 }
 
+Type<SocketAddress> socket_address() {
+  return from_base<SocketAddress>(
+      "the absolute path of a Unix socket, at most 107 bytes, or HOST:PORT, for example "
+      "/run/dovecot/auth-headgate or 192.0.2.1:4143");
+}
+
 Type<Url> url() {
   return from_base<Url>(
       "http://HOST:PORT/PATH or the same with https, for example http://127.0.0.1:8080/auth");

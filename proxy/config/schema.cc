@@ -288,7 +288,8 @@ Type<Pool> pool_type() {
               "identity). "
               "Needs a source that checks passwords."),
           key("backends", &Pool::backends, list_of(backend_type(), "a list of backends"),
-              "The mail servers of the pool. May be left out where only source auth_http leads, "
+              "The mail servers of the pool. May be left out where only source auth_http or "
+              "dovecot_auth leads, "
               "which "
               "names the backend.",
               {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),

@@ -22,7 +22,8 @@ const Choices<SourceKind> kKinds = {{"backend", SourceKind::kBackend},
                                     {"auth_http", SourceKind::kAuthHttp},
                                     {"oauth", SourceKind::kOauth},
                                     {"pam", SourceKind::kPam},
-                                    {"certificate", SourceKind::kCertificate}};
+                                    {"certificate", SourceKind::kCertificate},
+                                    {"dovecot_auth", SourceKind::kDovecotAuth}};
 
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
@@ -201,7 +202,7 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 10> kOwn = {
+constexpr std::array<Own, 11> kOwn = {
     {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
@@ -211,7 +212,17 @@ constexpr std::array<Own, 10> kOwn = {
      {"http", SourceKind::kAuthHttp, ""},
      {"oauth", SourceKind::kOauth, "a section oauth with source oauth, found nothing"},
      {"pam", SourceKind::kPam, "a section pam with source pam, found nothing"},
-     {"certificate", SourceKind::kCertificate, ""}}};
+     {"certificate", SourceKind::kCertificate, ""},
+     {"dovecot_auth", SourceKind::kDovecotAuth,
+      "a section dovecot_auth with source dovecot_auth, found nothing"}}};
+
+void check_timeout(Reader& reader, const std::string& key, milliseconds timeout,
+                   milliseconds deadline) {
+  if (reader.has(key) && timeout > deadline) {
+    reader.refuse(key, fmt::format("at most the source's deadline ({}ms), found {}ms",
+                                   deadline.count(), timeout.count()));
+  }
+}
 
 void check_http(Reader& reader, const std::string& path, const UserSource& source) {
   const HttpLookup& http = source.http;
@@ -222,11 +233,7 @@ void check_http(Reader& reader, const std::string& path, const UserSource& sourc
                     fmt::format("another URL, found '{}' again", http.more[i].to_string()));
     }
   }
-  if (reader.has(path + ".http.timeout") && http.timeout > source.deadline) {
-    reader.refuse(path + ".http.timeout",
-                  fmt::format("at most the source's deadline ({}ms), found {}ms",
-                              source.deadline.count(), http.timeout.count()));
-  }
+  check_timeout(reader, path + ".http.timeout", http.timeout, source.deadline);
 }
 
 void check_source_cache(Reader& reader, const std::string& path, const UserSource& source) {
@@ -274,11 +281,12 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
                               name(source.kind)));
   }
   check_http(reader, path, source);
-  if (source.oauth && reader.has(path + ".oauth.timeout") &&
-      source.oauth->timeout > source.deadline) {
-    reader.refuse(path + ".oauth.timeout",
-                  fmt::format("at most the source's deadline ({}ms), found {}ms",
-                              source.deadline.count(), source.oauth->timeout.count()));
+  if (source.oauth) {
+    check_timeout(reader, path + ".oauth.timeout", source.oauth->timeout, source.deadline);
+  }
+  if (source.dovecot_auth) {
+    check_timeout(reader, path + ".dovecot_auth.timeout", source.dovecot_auth->timeout,
+                  source.deadline);
   }
   check_source_cache(reader, path, source);
 }
@@ -326,7 +334,7 @@ Type<UserSource> source_type() {
               "directory. map: rules, here or in a file. auth_http: a server that speaks the "
               "protocol of nginx mail's auth_http. oauth: tokens, by XOAUTH2 and OAUTHBEARER. pam: "
               "the system's authentication modules. certificate: certificates of clients, by "
-              "EXTERNAL.",
+              "EXTERNAL. dovecot_auth: Dovecot's auth service.",
               {.required = true, .example = "backend"}),
           key("pool", &UserSource::pool, name_text(),
               "Where users of this source go, unless the source itself or a route says otherwise. "
@@ -353,6 +361,8 @@ Type<UserSource> source_type() {
           key("http", &UserSource::http, http_type(), "auth_http: how the server is asked."),
           key("oauth", &UserSource::oauth, oauth_type(), "oauth: how tokens are checked."),
           key("pam", &UserSource::pam, pam_type(), "pam: which modules are asked."),
+          key("dovecot_auth", &UserSource::dovecot_auth, dovecot_auth_type(),
+              "dovecot_auth: where Dovecot's auth service is and how it is asked."),
           key("certificate", &UserSource::certificate, certificate_rule_type(),
               "certificate: whose a certificate is."),
           key("app_passwords_need_code", &UserSource::app_passwords_need_code, boolean(),

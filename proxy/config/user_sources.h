@@ -9,6 +9,7 @@ namespace headgate::config {
 Type<UserSource> source_type();
 Type<Ldap> ldap_type();
 Type<Oauth> oauth_type();
+Type<DovecotAuth> dovecot_auth_type();
 Type<HttpHeader> http_header_type();
 Type<CertificateRule> certificate_rule_type();
 // Of a listener.

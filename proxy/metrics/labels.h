@@ -64,10 +64,11 @@ enum class SourceResult : std::uint8_t {
   kTimeout,
   kQueueFull,
   kBreakerOpen,
+  kChallenged,  // a round of an exchange, not the last
 };
-inline constexpr std::array<std::string_view, 8> kSourceResultNames = {
-    "accepted",    "rejected", "unknown",    "wait",
-    "unavailable", "timeout",  "queue_full", "breaker_open"};
+inline constexpr std::array<std::string_view, 9> kSourceResultNames = {
+    "accepted", "rejected",   "unknown",      "wait",      "unavailable",
+    "timeout",  "queue_full", "breaker_open", "challenged"};
 
 // What a source's cache knew.
 enum class CacheResult : std::uint8_t {

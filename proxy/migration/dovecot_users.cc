@@ -24,6 +24,9 @@ struct Field {
   const DovecotSetting* setting = nullptr;  // where it stands
 };
 
+constexpr std::string_view kAskDovecot =
+    "source dovecot_auth asks Dovecot's auth service, which can stay: docs/users/dovecot_auth.md";
+
 // Drivers that Headgate has no source for, and what there is.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kOtherDrivers = {{
     {"pam",
@@ -32,9 +35,9 @@ constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kOtherDri
     {"passwd", "make a passwd file of it for source passwd_file"},
     {"shadow", "make a passwd file of it for source passwd_file"},
     {"bsdauth", "source backend leaves the check to the backends"},
-    {"checkpassword", "a small HTTP script for source auth_http does what it did"},
-    {"lua", "a small HTTP script for source auth_http does what it did"},
-    {"dict", "source sql, or a small HTTP script for source auth_http"},
+    {"checkpassword", kAskDovecot},
+    {"lua", kAskDovecot},
+    {"dict", kAskDovecot},
     {"oauth2",
      "source oauth checks tokens, docs/users/oauth.md; docs/sasl.md says how they are passed on"},
 }};

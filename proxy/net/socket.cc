@@ -5,6 +5,7 @@
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include <cerrno>
 #include <cstring>
@@ -111,6 +112,22 @@ std::expected<UniqueFd, int> connect_tcp(const Endpoint& address, const KeepAliv
   const socklen_t length = address.to_sockaddr(storage);
   if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&storage), length) != 0 &&
       errno != EINPROGRESS && errno != EINTR) {
+    return std::unexpected(errno);
+  }
+  return fd;
+}
+
+std::expected<UniqueFd, int> connect_unix(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return std::unexpected(ENAMETOOLONG);
+  }
+  path.copy(address.sun_path, path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  // EAGAIN: its backlog is full, which is as good as refused.
+  if (!fd ||
+      ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return std::unexpected(errno);
   }
   return fd;

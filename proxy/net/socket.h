@@ -38,6 +38,8 @@ std::size_t unacknowledged(int fd);
 
 // Begins a non-blocking connect. TCP_NODELAY is set; keepalive as given.
 std::expected<UniqueFd, int> connect_tcp(const Endpoint& address, const KeepAlive& keepalive = {});
+// The same by the path of a Unix socket.
+std::expected<UniqueFd, int> connect_unix(const std::string& path);
 // TCP_NODELAY and keepalive; failures do not matter. Accepted sockets inherit what was set on their
 // listener (Linux), so tune the listener once and not each connection.
 void tune(int fd, const KeepAlive& keepalive);

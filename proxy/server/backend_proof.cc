@@ -32,6 +32,9 @@ std::optional<std::string> why_nothing_to_show(const config::Pool& pool,
 
 std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
                                        const dialogue::Credentials& credentials) {
+  if (route.tls && pool.tls == config::TlsMode::kNone) {
+    return "the user source wants TLS at the backend, and pool " + pool.name + " has none";
+  }
   if (by_master(pool, route)) {
     // The backend would take the first part for the user.
     const std::string& separator = pool.master->separator;
@@ -48,6 +51,14 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
     return "pool " + pool.name + " trusts Headgate, and the user source checks nothing";
   }
   return std::nullopt;
+}
+
+config::TlsMode tls_at_backend(const config::Pool& pool, const auth::Route& route) {
+  if (!route.tls) {
+    return pool.tls;
+  }
+  return *route.tls == auth::BackendTls::kStartTls ? config::TlsMode::kStartTls
+                                                   : config::TlsMode::kImplicit;
 }
 
 void prove_by_master(const config::Master& master, std::string_view user,
@@ -74,6 +85,10 @@ void prove(const config::Pool& pool, const auth::Route& route,
     request.proof = BackendProof::kExternal;
   } else {
     request.password = route.password ? route.password->clone() : credentials.secret.clone();
+    if (route.master) {
+      request.user = *route.master;
+      request.authorization = route.user;
+    }
     if (!route.password && credentials.by_token()) {
       request.proof =
           credentials.mechanism == "XOAUTH2" ? BackendProof::kXoauth2 : BackendProof::kOauthbearer;

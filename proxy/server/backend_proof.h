@@ -17,6 +17,8 @@ namespace headgate::server {
 // Why these credentials are of no use there, for the log; nullopt: they are.
 std::optional<std::string> why_useless(const config::Pool& pool, const auth::Route& route,
                                        const dialogue::Credentials& credentials);
+// How TLS begins there: as the user source wants it, which why_useless() has found possible.
+config::TlsMode tls_at_backend(const config::Pool& pool, const auth::Route& route);
 // Fills in that the master user logs in on behalf of `user`.
 void prove_by_master(const config::Master& master, std::string_view user,
                      dialogue::BackendLoginRequest& request);

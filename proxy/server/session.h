@@ -96,7 +96,7 @@ class Session final : public ListNode {
   void begin_attempt();
   bool take_terms_in_force();
   void ask_sources();
-  void on_looked_up(auth::LookupResult result, std::size_t source);
+  void on_looked_up(auth::LookupResult& result, std::size_t source);
   void route(auth::Route route, std::size_t source);
   void next_attempt();
   // Whether an attempt may use a connection that was kept ready.

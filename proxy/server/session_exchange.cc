@@ -42,7 +42,7 @@ void Session::on_round_answered(auth::ExchangeAnswer answer) {
       login.proven = true;
       login.exchange.reset();
     }
-    on_looked_up(std::move(end->result), end->source);
+    on_looked_up(end->result, end->source);
     return;
   }
   login.spent = Login::Clock::now() - login.asked_at;

@@ -120,22 +120,22 @@ void Session::ask_sources() {
       .proxied = login.client.proxied(),
       .certificate = login.credentials.by_certificate() ? transport.client_certificate() : nullptr,
       .attempt = login.attempts,
+      .server_name = transport.server_name(),
   };
   if (login.exchange) {
     login.exchange->answer(
         request, [this](auth::ExchangeAnswer answer) { on_round_answered(std::move(answer)); });
     return;
   }
-  auto ticket = login.generation->chain->look_up(request, [this](auth::ChainResult result) {
-    on_looked_up(std::move(result.result), result.source);
-  });
+  auto ticket = login.generation->chain->look_up(
+      request, [this](auth::ChainResult result) { on_looked_up(result.result, result.source); });
   // The answer may have come already, and with it the end of this login or of the session.
   if (phase_ == Phase::kLookUp && login_) {
     login_->ticket = std::move(ticket);
   }
 }
 
-void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
+void Session::on_looked_up(auth::LookupResult& result, std::size_t source) {
   note_stage(Stage::kLookup, Login::Clock::now() - login_->asked_at);
   std::visit(Overloaded{
                  [&](auth::Accepted& accepted) { route(std::move(accepted.route), source); },
@@ -145,6 +145,9 @@ void Session::on_looked_up(auth::LookupResult result, std::size_t source) {
                    fail_login(LoginFailure::kLookupUnavailable, unavailable.why);
                  },
                  [&](auth::UnknownHere) { fail_login(LoginFailure::kWrongCredentials, {}); },
+                 [&](const auth::Challenge&) {
+                   fail_login(LoginFailure::kInternal, "a challenge outside of an exchange");
+                 },
                  [&](auth::AskAgain again) {
                    login_->pause_for = Login::Pause::kAskAgain;
                    worker_.timers().arm(login_->pause, net::to_ms(again.after));
@@ -186,7 +189,8 @@ void Session::route(auth::Route route, std::size_t source) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  login.deadline_ms = worker_.loop().now_ms() + net::to_ms(pool.login_timeout);
+  login.deadline_ms =
+      worker_.loop().now_ms() + net::to_ms(login.route.login_timeout.value_or(pool.login_timeout));
   login.rooms_asked = 0;
   login.failure = LoginFailure::kNoBackend;
   login.detail = "no backend of the pool may be used";
@@ -239,8 +243,9 @@ void Session::start_attempt(Connections which) {
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
   worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
+  const config::TlsMode tls = tls_at_backend(pool, login.route);
   auto ready =
-      which == Connections::kAny
+      which == Connections::kAny && tls == pool.tls
           ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
           : nullptr;
   if (ready) {
@@ -251,7 +256,7 @@ void Session::start_attempt(Connections which) {
   }
   enter(Phase::kConnect);
   login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
-                                          this, &Session::on_backend_ready);
+                                          tls, this, &Session::on_backend_ready);
   after_backend(login.backend->start(backend_request()));
 }
 

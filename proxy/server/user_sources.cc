@@ -33,6 +33,8 @@ auth::SourceKind kind_of(config::SourceKind kind) {
       return auth::SourceKind::kPam;
     case config::SourceKind::kCertificate:
       return auth::SourceKind::kCertificate;
+    case config::SourceKind::kDovecotAuth:
+      return auth::SourceKind::kDovecotAuth;
   }
   return auth::SourceKind::kBackend;
 }
@@ -124,6 +126,14 @@ std::shared_ptr<const auth::MapRules> map_rules(const config::UserSource& source
   return std::make_shared<const auth::MapRules>(std::move(all));
 }
 
+std::vector<HostPort> known_backends(const config::Config& config) {
+  std::vector<HostPort> all;
+  for (const config::Pool& pool : config.pools) {
+    std::ranges::transform(pool.backends, std::back_inserter(all), &config::Backend::address);
+  }
+  return all;
+}
+
 std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Config& config,
                                                                const config::UserSource& source) {
   auto options = std::make_shared<auth::AuthHttpOptions>();
@@ -138,10 +148,37 @@ std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Con
   options->spread = source.http.spread;
   options->verify = source.http.verify;
   options->ca = source.http.ca;
-  for (const config::Pool& pool : config.pools) {
-    std::ranges::transform(pool.backends, std::back_inserter(options->known_backends),
-                           &config::Backend::address);
+  options->known_backends = known_backends(config);
+  return options;
+}
+
+// What an auth service has to offer if no client is to be refused for its lack.
+std::vector<std::string> passed_mechanisms(const config::Config& config) {
+  std::vector<std::string> all = {"PLAIN"};
+  for (const config::Listener& listener : config.listeners) {
+    for (const config::Mechanism each : config::offered(config, listener)) {
+      const std::string name(config::name(each));
+      if ((config::by_exchange(each) || config::by_token(each)) &&
+          std::ranges::find(all, name) == all.end()) {
+        all.push_back(name);
+      }
+    }
   }
+  return all;
+}
+
+std::shared_ptr<const auth::DovecotAuthOptions> dovecot_auth_options(
+    const config::Config& config, const config::UserSource& source) {
+  const config::DovecotAuth& dovecot = *source.dovecot_auth;
+  auto options = std::make_shared<auth::DovecotAuthOptions>();
+  options->servers = dovecot.servers;
+  options->connections = dovecot.connections;
+  options->timeout = std::min(dovecot.timeout, source.deadline);
+  options->service = dovecot.service;
+  options->tokens = dovecot.tokens;
+  options->checks_passwords = dovecot.checks_passwords;
+  options->mechanisms = passed_mechanisms(config);
+  options->known_backends = known_backends(config);
   return options;
 }
 
@@ -244,6 +281,9 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
           auth::PamOptions{.service = source.pam->service,
                            .directory = source.pam->directory,
                            .processes = source.pam->processes});
+    }
+    if (source.dovecot_auth) {
+      options.dovecot_auth = dovecot_auth_options(config, source);
     }
     if (source.cache) {
       options.cache = {.entries = source.cache->entries,

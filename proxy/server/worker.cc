@@ -100,11 +100,10 @@ void Worker::open_listeners(std::vector<ListenerSocket> sockets) {
 
 std::unique_ptr<BackendLeg> Worker::new_backend_leg(const Generation& generation, std::size_t pool,
                                                     const balance::Backend& backend,
-                                                    const Endpoint& endpoint, void* owner,
-                                                    Connection::Callback callback) {
+                                                    const Endpoint& endpoint, config::TlsMode tls,
+                                                    void* owner, Connection::Callback callback) {
   const Snapshot& snapshot = *generation.terms->snapshot;
   const config::Config& config = snapshot.config;
-  const config::TlsMode tls = config.pools[pool].tls;
   return std::make_unique<BackendLeg>(
       loop_, scratch_,
       BackendLeg::Target{endpoint,

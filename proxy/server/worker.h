@@ -107,11 +107,11 @@ class Worker {
   std::uint64_t random() { return random_(); }
   ReadyConnections& ready_connections() { return ready_; }
   LoginQueue& login_queue() { return *login_queue_; }
-  // A connection to the backend in the way of its pool, not begun.
+  // A connection to the backend in the way of its pool, but with TLS of this mode, not begun.
   std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
                                               const balance::Backend& backend,
-                                              const Endpoint& endpoint, void* owner,
-                                              Connection::Callback callback);
+                                              const Endpoint& endpoint, config::TlsMode tls,
+                                              void* owner, Connection::Callback callback);
   balance::UserTable& users() { return users_; }
   GuessGuard& guesses() { return guesses_; }
   // Ends sessions at the place that their user has left, on every worker.

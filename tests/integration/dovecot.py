@@ -100,6 +100,7 @@ service anvil {{
   }}
 }}
 {ssl}
+{more}
 """
 
 
@@ -123,6 +124,7 @@ class Dovecot(ServerProcess):
         mail_location: str = "maildir:~/Maildir",
         directory: Path | None = None,
         runner: tuple[str, ...] = (),
+        more: str = "",
     ):
         super().__init__("dovecot", directory)
         self.name = name
@@ -155,6 +157,7 @@ class Dovecot(ServerProcess):
                 internal_group="dovecot" if privileged else grp.getgrgid(self.gid).gr_name,
                 login_user="dovenull" if privileged else user,
                 ssl=self._ssl(certificate),
+                more=more.replace("{directory}", str(self.directory)),
             )
         )
 

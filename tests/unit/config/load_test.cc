@@ -317,7 +317,7 @@ TEST(Load, all_errors_come_at_once_in_file_order) {
           "found "
           "'heavy'",
           "t.yaml:12: users[0].source: expected one of backend, passwd_file, sql, ldap, map, "
-          "auth_http, oauth, pam, certificate, found 'auth_https'",
+          "auth_http, oauth, pam, certificate, dovecot_auth, found 'auth_https'",
           "t.yaml:12: users[0].pool: expected the name of a pool (main), found 'mian'",
           "t.yaml:13: login.max_line: expected a size in bytes (or with the unit KiB or MiB) from "
           "512 "

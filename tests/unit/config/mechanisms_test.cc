@@ -142,5 +142,23 @@ TEST(Mechanisms, ExternalIsOfferedWhereCertificatesAreAskedForAlone) {
       load_text("t.yaml", file_with_certificates("", ", sasl: [EXTERNAL]"), Files::kIgnore));
 }
 
+std::string dovecot(const std::string& more) {
+  return "source: dovecot_auth, dovecot_auth: {servers: [/run/auth]" + more + "}";
+}
+const std::string kMasterUser = ", master: {user: m, password: s}";
+
+TEST(Mechanisms, DovecotJudgesWhatItHas) {
+  EXPECT_THAT(offered_by(file("", "", dovecot(""))), ElementsAre("PLAIN", "LOGIN"));
+  EXPECT_THAT(offered_by(file(", sasl: [SCRAM-SHA-256, CRAM-MD5]", kMasterUser,
+                              dovecot(", checks_passwords: true"))),
+              ElementsAre("SCRAM-SHA-256", "CRAM-MD5"));
+  EXPECT_THAT(offered_by(file("", kTokens, dovecot(", tokens: true"))),
+              ElementsAre("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"));
+  EXPECT_THAT(offered_by(file(", sasl: [CRAM-MD5]", "", dovecot(", brings_passwords: true"))),
+              ElementsAre("CRAM-MD5"));
+  EXPECT_THAT(errors_of(file(", sasl: [CRAM-MD5]", "", dovecot(""))),
+              ElementsAre(HasSubstr("mechanisms that tell the password")));
+}
+
 }  // namespace
 }  // namespace headgate::config

@@ -112,5 +112,27 @@ TEST(BackendProofTest, APoolThatTrustsHeadgateIsForCheckedUsersAlone) {
   }
 }
 
+TEST(BackendProofTest, ASourceMayBringAMasterUserWithThePassword) {
+  auth::Route brought = route(true);
+  brought.password = std::make_shared<const Secret>("masters");
+  brought.master = "boss";
+  BackendLoginRequest request;
+  prove(pool_with(BackendLogin::kPassword), brought, by("CRAM-MD5"), request);
+  EXPECT_EQ(request.user, "boss");
+  EXPECT_EQ(request.authorization, "alice");
+  EXPECT_EQ(request.password.view(), "masters");
+}
+
+TEST(BackendProofTest, WhatASourceWantsEncryptedNeverGoesInTheClear) {
+  config::Pool pool = pool_with(BackendLogin::kPassword);
+  auth::Route encrypted = route(true);
+  encrypted.tls = auth::BackendTls::kStartTls;
+  EXPECT_THAT(why_useless(pool, encrypted, by("PLAIN")), Optional(HasSubstr("wants TLS")));
+  pool.tls = config::TlsMode::kImplicit;
+  EXPECT_EQ(why_useless(pool, encrypted, by("PLAIN")), std::nullopt);
+  EXPECT_EQ(tls_at_backend(pool, encrypted), config::TlsMode::kStartTls);
+  EXPECT_EQ(tls_at_backend(pool, route(true)), config::TlsMode::kImplicit);
+}
+
 }  // namespace
 }  // namespace headgate::server

@@ -1,0 +1,22 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+
+namespace headgate::config {
+
+// How Dovecot's auth service is asked.
+struct DovecotAuth {
+  std::vector<SocketAddress> servers;
+  unsigned connections = 2;                 // of each worker to each server
+  std::chrono::milliseconds timeout{8000};  // a login in all
+  std::string service = "imap";
+  bool tokens = false;            // it checks tokens as well
+  bool checks_passwords = false;  // no passdb lets in whoever gives any password
+  bool brings_passwords = false;  // each answer has a password for the backend
+};
+
+}  // namespace headgate::config

@@ -1,0 +1,59 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/scalars.h"
+#include "config/user_sources.h"
+
+namespace headgate::config {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+void check_dovecot_auth(Reader& reader, const std::string& path, const DovecotAuth& dovecot) {
+  for (std::size_t i = 0; i < dovecot.servers.size(); ++i) {
+    const std::string key = fmt::format("{}.servers[{}]", path, i);
+    const auto end = dovecot.servers.begin() + static_cast<std::ptrdiff_t>(i);
+    if (reader.good(key) && std::find(dovecot.servers.begin(), end, dovecot.servers[i]) != end) {
+      reader.refuse(
+          key, fmt::format("another server, found '{}' again", dovecot.servers[i].to_string()));
+    }
+  }
+}
+
+}  // namespace
+
+Type<DovecotAuth> dovecot_auth_type() {
+  return section<DovecotAuth>(
+      {
+          key("servers", &DovecotAuth::servers,
+              list_of(socket_address(), "a list of at least one server", 1),
+              "Sockets of Dovecot's auth service: unix_listener by their absolute path, "
+              "inet_listener as HOST:PORT. Asked in this order when those before do not answer.",
+              {.required = true, .example = R"(["/run/dovecot/auth-headgate"])"}),
+          key("connections", &DovecotAuth::connections, number(1U, 64U),
+              "Connections of each worker to each server at most; each carries many logins at a "
+              "time."),
+          key("timeout", &DovecotAuth::timeout, duration(50ms, 5min),
+              "Time for the answer to one login, or one round of it, whichever servers are asked. "
+              "Longer than Dovecot's auth_failure_delay, and with several servers that many times "
+              "as long."),
+          key("service", &DovecotAuth::service, name_text(),
+              "The protocol that Dovecot takes the login for."),
+          key("tokens", &DovecotAuth::tokens, boolean(),
+              "Whether it checks tokens as well, so that clients are offered XOAUTH2 and "
+              "OAUTHBEARER."),
+          key("checks_passwords", &DovecotAuth::checks_passwords, boolean(),
+              "Whether Dovecot checks each password: that no passdb has the field nopassword, "
+              "which "
+              "its answer does not show. false: only pools whose backends check the user's "
+              "password."),
+          key("brings_passwords", &DovecotAuth::brings_passwords, boolean(),
+              "Whether each of its answers has the field pass, a password for the backend. Then "
+              "mechanisms that tell no password can be offered before any pool."),
+      },
+      check_dovecot_auth);
+}
+
+}  // namespace headgate::config

@@ -1,0 +1,379 @@
+"""The user source dovecot_auth: logins judged by Dovecot's auth service."""
+
+import base64
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from auth_service import AuthService
+from dovecot import Dovecot
+from fake_backend import Script
+from headgate_process import Headgate, configuration
+from scram_client import Scram
+from server_process import wait_until_frozen
+
+MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
+POOL = {"master": {"user": "headgate-master", "password": "mastersecret"}}
+EVERY = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"]
+AUTH = """\
+auth_mechanisms = plain login cram-md5 scram-sha-256
+service auth {
+  unix_listener {directory}/auth-headgate {
+    mode = 0600
+  }
+}
+"""
+NOBODY = """\
+passdb {
+  driver = imap
+  args = host=127.0.0.1 port=1
+}
+"""
+# Name, password, and what stands behind the sixth colon of a passwd file.
+USERS = {
+    "alice": "sesame",
+    "moved": "sesame::::::nologin reason=Ask_the_help_desk",
+}
+
+
+def auth_pid(dovecot):
+    """The auth process among those of the instance; waits until it is there."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (folder / "cmdline").read_bytes()
+                stat = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if words.startswith(b"dovecot/auth") and int(stat[1]) == dovecot.process.pid:
+                return int(folder.name)
+        time.sleep(0.02)
+    raise AssertionError("there is no auth process")
+
+
+@pytest.fixture(scope="module")
+def dovecot():
+    with Dovecot(USERS, more=AUTH) as instance:
+        yield instance
+
+
+@pytest.fixture
+def gate(proxied):
+    """start(server, …): Headgate with this source; the obedient backend."""
+
+    def start(*servers, backend=None, pool=POOL, mechanisms=EVERY, options=(), **more):
+        servers = [
+            str(server.directory / "auth-headgate") if isinstance(server, Dovecot) else server
+            for server in servers
+        ]
+        proxied.secrets.extend(["sesame", "mastersecret"])
+        backend = backend or proxied.backend(MASTER)
+        section = {"servers": servers, "checks_passwords": True, **dict(options)}
+        proxied.start(
+            backend,
+            pool=pool,
+            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            listeners=[
+                {"name": name, "address": "127.0.0.1:0", "tls": tls, "sasl": list(mechanisms)}
+                for name, tls in (("imaps", "implicit"), ("imap", "starttls"))
+            ],
+            **more,
+        )
+        return backend
+
+    yield start
+
+
+@pytest.fixture
+def service():
+    services = []
+
+    def start(*arguments, **options):
+        services.append(AuthService(*arguments, **options))
+        return services[-1]
+
+    yield start
+    for each in services:
+        each.close()
+
+
+def gsasl(proxied, mechanism, password):
+    host, port = proxied.gate.address("imap")
+    return subprocess.run(
+        ["gsasl", "--imap", f"--connect={host}:{port}", f"--mechanism={mechanism}", "--starttls",
+         "--authentication-id=alice", f"--password={password}", "--no-cb",
+         "--x509-ca-file=", "--hostname=localhost"],
+        input="", capture_output=True, text=True, timeout=20,
+    )  # fmt: skip
+
+
+@pytest.mark.servers
+def test_every_mechanism_that_dovecot_has_gets_a_user_in(gate, proxied, dovecot):
+    backend = gate(dovecot)
+    for mechanism in EVERY:
+        good = gsasl(proxied, mechanism, "sesame")
+        assert good.returncode == 0, mechanism + good.stdout + good.stderr
+        wrong = gsasl(proxied, mechanism, "wrong")
+        assert wrong.returncode != 0, mechanism
+        assert proxied.gate.log.wait_for("login failed", mechanism=mechanism, user="alice")
+    assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+    assert [each.authorization for each in backend.connections] == [b"alice"] * 5
+    metrics = proxied.gate.metrics()
+    source = {"source": "dovecot_auth"}
+    assert metrics.value("headgate_source_results_total", result="accepted", **source) == 5
+    assert metrics.value("headgate_source_results_total", result="rejected", **source) == 4
+    assert metrics.value("headgate_source_results_total", result="challenged", **source) >= 5
+    server = str(dovecot.directory / "auth-headgate")
+    assert metrics.value("headgate_lookup_server_up", server=server, **source) == 1
+    assert not proxied.gate.log.find("auth service lacks a mechanism that clients are offered")
+
+
+@pytest.mark.servers
+def test_what_dovecot_says_of_a_user_is_what_the_client_gets(gate, proxied, dovecot):
+    backend = gate(dovecot, login={"max_failures": 100})
+    client = proxied.enter()
+    replies = {
+        client.login(user, password)
+        for user, password in (("alice", "wrong"), ("nobody", "sesame"), ("moved", "wrong"))
+    }
+    assert replies == {b"NO [AUTHENTICATIONFAILED] Authentication failed."}
+    assert client.login("moved", "sesame") == b"NO [CONTACTADMIN] Ask_the_help_desk"
+    assert Scram(client, user="nobody").run().startswith(b"s NO [AUTHENTICATIONFAILED]")
+    assert not backend.connections
+    assert client.login("alice", "sesame").startswith(b"OK")
+
+
+@pytest.mark.servers
+def test_a_passdb_that_is_not_there_is_no_wrong_password(gate, proxied):
+    # An IMAP server for passdb at a port where nobody listens.
+    with Dovecot(USERS, more=AUTH + NOBODY) as dovecot:
+        gate(dovecot, mechanisms=["PLAIN", "LOGIN"])
+        client = proxied.enter()
+        assert client.login("nobody", "sesame").startswith(b"NO [UNAVAILABLE]")
+        assert proxied.gate.log.wait_for("login failed", failure="lookup_unavailable")
+        assert client.login("alice", "sesame").startswith(b"OK")
+
+
+@pytest.mark.servers
+def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
+    there = proxied.backend(Script(passwords={b"a.lice": b"backendsecret", b"boss": b"bosses"}))
+    host, _, port = there.address.rpartition(":")
+    where = f"proxy=y host={host} port={port}"
+    users = {
+        "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret",
+        "carol": f"sesame::::::{where} master=boss pass=bosses proxy_timeout=5",
+        "dave": "sesame::::::proxy_maybe=y",
+        "tls": f"sesame::::::{where} ssl=yes",
+    }
+    proxied.secrets.extend(["backendsecret", "bosses"])
+    with Dovecot(users, more=AUTH) as dovecot:
+        here = gate(dovecot, pool={**POOL, "tls": "none"})
+        for mechanism in ("LOGIN", "SCRAM-SHA-256"):
+            client = proxied.enter()
+            if mechanism == "LOGIN":
+                assert client.login("alice", "sesame").startswith(b"OK")
+            else:
+                assert Scram(client, password="sesame").run().startswith(b"s OK")
+        assert [each.user for each in there.connections] == [b"a.lice"] * 2
+        assert proxied.enter().login("carol", "sesame").startswith(b"OK")
+        assert there.connections[2].user == b"boss"
+        assert there.connections[2].authorization == b"carol"
+        assert not here.connections
+        assert proxied.enter().login("dave", "sesame").startswith(b"OK")
+        assert here.connections[0].authorization == b"dave"
+        assert proxied.enter().login("tls", "sesame").startswith(b"NO [SERVERBUG]")
+        assert proxied.gate.log.wait_for("login failed", user="tls", failure="backend_misconfigured")
+
+
+@pytest.mark.servers
+def test_a_passdb_without_any_check_leaves_it_to_the_backend(gate, proxied):
+    dovecot = Dovecot({}, more=AUTH)
+    (dovecot.directory / "users").write_text("alice:::::::nopassword=y\n")
+    with dovecot:
+        backend = gate(
+            dovecot,
+            backend=proxied.backend(),
+            pool={},
+            mechanisms=["PLAIN", "LOGIN"],
+            options={"checks_passwords": False},
+        )
+        assert proxied.enter().login("alice", "anything").startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert backend.connections[0].user == b"alice"
+        assert backend.connections[0].password == b"anything"
+        proxied.logged_in("alice")
+
+
+@pytest.mark.servers
+def test_no_login_is_lost_when_the_auth_service_is_killed(gate, proxied):
+    with Dovecot({"alice": "sesame"}, more=AUTH) as dovecot:
+        gate(dovecot, log={"level": "info", "format": "json"})
+        over = threading.Event()
+        replies = []
+
+        def log_in():
+            while not over.is_set():
+                client = proxied.enter()
+                replies.append(client.login("alice", "sesame"))
+                client.close()
+
+        threads = [threading.Thread(target=log_in) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        try:
+            for _ in range(4):
+                before = len(replies)
+                os.kill(auth_pid(dovecot), signal.SIGKILL)
+                deadline = time.monotonic() + 20
+                while len(replies) < before + 10:
+                    assert time.monotonic() < deadline, replies[-3:]
+                    time.sleep(0.01)
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert {reply[:2] for reply in replies} == {b"OK"}, replies
+
+
+@pytest.mark.servers
+def test_a_frozen_service_costs_one_login_its_share_and_the_next_ones_nothing(gate, proxied):
+    with Dovecot({"alice": "sesame"}, more=AUTH) as one, Dovecot(
+        {"alice": "sesame"}, more=AUTH
+    ) as two:
+        gate(one, two, options={"timeout": "1s"}, workers=1)
+        assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+        frozen = auth_pid(one)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            wait_until_frozen(frozen)
+            begun = time.monotonic()
+            assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+            first = time.monotonic() - begun
+            begun = time.monotonic()
+            for _ in range(3):
+                assert Scram(proxied.enter(), password="sesame").run().startswith(b"s OK")
+            rest = time.monotonic() - begun
+            assert 0.4 < first < 2 and rest < 0.5, (first, rest)
+            assert proxied.gate.log.wait_for("lookup server failed")
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        deadline = time.monotonic() + 20
+        while not proxied.gate.log.find("lookup server answers again"):
+            assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+            assert time.monotonic() < deadline
+
+
+def ok(fields, more=""):
+    return f"OK\t{fields[1]}\tuser=alice{more}\n"
+
+
+def test_the_handshake_of_2_4_and_what_a_service_is_told(gate, proxied, service):
+    auth = service(ok)
+    gate(auth.address, mechanisms=["PLAIN", "LOGIN", "SCRAM-SHA-256"])
+    client = proxied.enter()
+    assert client.login("alice", "sesame").startswith(b"OK")
+    asked = auth.lines[-1]
+    assert asked[:4] == ["AUTH", "1", "PLAIN", "service=imap"]
+    assert "secured=tls" in asked and "lip=127.0.0.1" in asked and "rip=127.0.0.1" in asked
+    assert asked[-1] == "resp=" + base64.b64encode(b"\0alice\0sesame").decode()
+    lacks = "auth service lacks a mechanism that clients are offered"
+    assert proxied.gate.log.wait_for(lacks, mechanism="SCRAM-SHA-256")
+    assert Scram(proxied.enter()).run().startswith(b"s NO [UNAVAILABLE]")
+    assert proxied.gate.log.wait_for("login failed", mechanism="SCRAM-SHA-256")
+    assert len(proxied.gate.log.find(lacks)) == 1
+
+
+def test_nonsense_ends_one_connection_and_is_never_a_wrong_password(gate, proxied, service):
+    nonsense = ["OK\n", "FAIL\tx\n", "OK\t999\tuser=mallory\n", "x" * 20000, "CONT\t1\t###\n"]
+    auth = service(lambda fields: nonsense.pop() if nonsense else ok(fields))
+    backend = gate(auth.address, login={"max_failures": 100}, guessing={"enabled": False})
+    client = proxied.enter()
+    replies = [client.login("alice", "sesame") for _ in range(3)]
+    assert all(reply.startswith(b"NO [UNAVAILABLE]") for reply in replies[:2]), replies
+    assert replies[2].startswith(b"OK")
+    assert len(auth.connections) == 6 and len(backend.connections) == 1
+
+
+def check(proxied, tmp_path, source, *, pool=None, mechanisms=("PLAIN",), more=()):
+    """The exit status and the words of `headgate check`."""
+    config = configuration(
+        proxied.certificate,
+        [{"address": "127.0.0.1:143"}],
+        pool=pool or {},
+        users=[*more, {"source": "dovecot_auth", "pool": "main", **source}],
+        listeners=[
+            {"name": "a", "address": "127.0.0.1:0", "tls": "implicit", "sasl": list(mechanisms)}
+        ],
+    )
+    gate = Headgate(tmp_path, config)
+    gate.write_config()
+    done = gate.check()
+    return done.returncode, done.stdout + done.stderr
+
+
+def options(**more):
+    return {"dovecot_auth": {"servers": ["/run/auth"], **more}}
+
+
+OPEN = options()
+SOCKET = options(checks_passwords=True)
+PASSES = options(brings_passwords=True)
+TOKENS = options(checks_passwords=True, tokens=True)
+
+
+@pytest.mark.parametrize(
+    "source, options, expected",
+    [
+        ({}, {}, "expected a section dovecot_auth with source dovecot_auth"),
+        ({"dovecot_auth": {"servers": []}}, {}, "servers: expected a list of at least one server"),
+        ({"dovecot_auth": {"servers": ["auth"]}}, {}, "expected the absolute path of a Unix socket"),
+        (
+            {"dovecot_auth": {"servers": ["/a", "/a"]}},
+            {},
+            "servers[1]: expected another server, found '/a' again",
+        ),
+        (
+            {"deadline": "2s", "dovecot_auth": {"servers": ["/a"], "timeout": "3s"}},
+            {},
+            "timeout: expected at most the source's deadline (2000ms), found 3000ms",
+        ),
+        (SOCKET, {"mechanisms": ["CRAM-MD5"]}, "expected mechanisms that tell the password"),
+        (
+            SOCKET,
+            {"mechanisms": ["SCRAM-SHA-256-PLUS"], "pool": POOL},
+            "expected a mechanism that a user source can serve",
+        ),
+        (TOKENS, {"mechanisms": ["XOAUTH2"]}, "since a token is no password"),
+        (OPEN, {"pool": POOL}, "users[0].pool: expected another pool"),
+    ],
+)
+def test_check_says_what_cannot_be(proxied, tmp_path, source, options, expected):
+    status, words = check(proxied, tmp_path, source, **options)
+    assert status != 0 and expected in words, words
+
+
+def test_check_lets_pass_what_can_be(proxied, tmp_path):
+    for source, options in (
+        (OPEN, {}),
+        (SOCKET, {"mechanisms": ["CRAM-MD5", "SCRAM-SHA-256"], "pool": POOL}),
+        (PASSES, {"mechanisms": ["CRAM-MD5"]}),
+        (TOKENS, {"mechanisms": ["XOAUTH2"], "pool": POOL}),
+    ):
+        status, words = check(proxied, tmp_path, source, **options)
+        assert status == 0, words
+
+
+def test_of_two_that_judge_an_exchange_only_one_can_be_asked(proxied, tmp_path):
+    passwd = tmp_path / "users.passwd"
+    passwd.write_text("bob:{PLAIN}x\n")
+    first = {"source": "passwd_file", "path": str(passwd), "pool": "main"}
+    status, words = check(
+        proxied, tmp_path, SOCKET, more=[first], pool=POOL, mechanisms=["SCRAM-SHA-256"]
+    )
+    assert status != 0 and "users[1] would never be asked" in words, words
+    assert check(proxied, tmp_path, SOCKET, more=[first], pool=POOL)[0] == 0
