@@ -64,13 +64,15 @@ def test_a_backend_gets_so_many_logins_at_once_and_the_others_wait(proxied, work
     proxied.start(proxied.backend(Script(login=desk)), pool=at_once(3), workers=workers)
     clients = [ask(proxied, f"user{number}") for number in range(12)]
     desk.wait_for(3)
+    metrics = proxied.gate.wait_for_metrics(
+        lambda m: m.value("headgate_admission_under_way") + m.value("headgate_admission_waiting")
+        == m.value("headgate_admission_under_way") + m.value("headgate_sessions", phase="queue")
+        == 12
+    )
+    waited = metrics.value("headgate_admission_waiting")
     # A worker that has none under way may always begin one.
-    wait_for_waiting(proxied, 12 - desk.now)
-    metrics = proxied.gate.metrics()
+    assert waited in ((9,) if workers == 1 else (9, 8))
     assert metrics.value("headgate_admission_limit") == 3
-    assert metrics.value("headgate_admission_under_way") == desk.now
-    assert metrics.value("headgate_sessions", phase="queue") == 12 - desk.now
-    waited = 12 - desk.now
     desk.let_in(12)
     for client in clients:
         client.expect(rb"a OK .*")
