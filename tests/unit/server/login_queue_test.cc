@@ -23,7 +23,7 @@ constexpr balance::AdmissionRules kTwo{.on = true, .least = 2, .most = 2, .queue
 struct Login {
   explicit Login(LoginQueue& queue)
       : place(queue, this,
-              [](void* self, Call call) noexcept { static_cast<Login*>(self)->call = call; }) {}
+              [](void* self, Call what) noexcept { static_cast<Login*>(self)->call = what; }) {}
   std::optional<Call> call;
   LoginQueue::Place place;
 };
