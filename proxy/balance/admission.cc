@@ -41,20 +41,24 @@ void Admission::end(const AdmissionRules& rules, Outcome outcome, std::uint64_t 
                     std::int64_t now_ms) {
   const std::uint32_t at_once = under_way_.fetch_sub(1, std::memory_order_relaxed);
   std::int64_t opened = window_opened_ms_.load(std::memory_order_relaxed);
-  // One that began before the window did tells of what the limit was then.
-  if (outcome == Outcome::kNothing || opened == kClosing ||
-      now_ms - static_cast<std::int64_t>(took_us / 1000) < opened) {
+  // The time of one that began before the window did tells of what the limit was then.
+  const bool too_old =
+      outcome != Outcome::kRefused && now_ms - static_cast<std::int64_t>(took_us / 1000) < opened;
+  if (outcome == Outcome::kNothing || opened == kClosing || too_old) {
     return;
   }
   if (outcome == Outcome::kIn) {
     took_us_.fetch_add(took_us, std::memory_order_relaxed);
     in_.fetch_add(1, std::memory_order_relaxed);
   } else {
-    failed_.fetch_add(1, std::memory_order_relaxed);
+    (outcome == Outcome::kFailed ? failed_ : refused_answers_)
+        .fetch_add(1, std::memory_order_relaxed);
   }
   const std::uint32_t in = in_.load(std::memory_order_relaxed);
   const std::uint64_t open_us = static_cast<std::uint64_t>(now_ms - opened) * 1000;
-  if (now_ms < opened + kWindowMs || in + failed_.load(std::memory_order_relaxed) < kLeastLogins ||
+  const std::uint32_t others =
+      failed_.load(std::memory_order_relaxed) + refused_answers_.load(std::memory_order_relaxed);
+  if (now_ms < opened + kWindowMs || in + others < kLeastLogins ||
       open_us * in < kWindowLogins * took_us_.load(std::memory_order_relaxed)) {
     return;
   }
@@ -65,6 +69,7 @@ void Admission::end(const AdmissionRules& rules, Outcome outcome, std::uint64_t 
   Seen seen{.average_us = 0,
             .in = in_.exchange(0, std::memory_order_relaxed),
             .failed = failed_.exchange(0, std::memory_order_relaxed),
+            .refused = refused_answers_.exchange(0, std::memory_order_relaxed),
             .in_the_way = waiting() > 0 || at_once * 2 >= limit(rules)};
   const std::uint64_t took = took_us_.exchange(0, std::memory_order_relaxed);
   seen.average_us = seen.in != 0 ? took / seen.in : 0;
@@ -75,7 +80,7 @@ void Admission::end(const AdmissionRules& rules, Outcome outcome, std::uint64_t 
 void Admission::adapt(const AdmissionRules& rules, const Seen& seen) {
   const std::uint64_t now = limit(rules);
   std::uint64_t next = now;
-  if (seen.failed * 4 > seen.in) {
+  if (seen.failed * 4 > seen.in + seen.refused) {
     next = now / 2;
     was_slow_.store(true, std::memory_order_relaxed);
   } else {
@@ -95,6 +100,9 @@ void Admission::adapt(const AdmissionRules& rules, const Seen& seen) {
 }
 
 void Admission::note_average(const Seen& seen) {
+  if (seen.in == 0) {
+    return;
+  }
   const std::uint64_t before = baseline_us_.load(std::memory_order_relaxed);
   std::uint64_t baseline = seen.average_us;
   if (before != 0 && seen.average_us < before) {

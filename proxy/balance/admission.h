@@ -10,7 +10,7 @@ namespace headgate::balance {
 
 struct AdmissionRules {
   bool on = false;
-  std::uint32_t least = 16;    // logins at once that it gets however slow it is
+  std::uint32_t least = 64;    // logins at once that it gets however slow it is
   std::uint32_t most = 1000;   // and however fast
   std::uint32_t queue = 5000;  // further ones that may wait for it
 };
@@ -20,6 +20,8 @@ struct AdmissionRules {
 // The limit begins at `least` and doubles while logins stay quick; once they have been too slow it
 // grows by its square root at a time, and shrinks in proportion to how much too slow they are.
 // It changes once a window, by the logins that began in it, and grows only while it is in the way.
+// Backends answer wrong passwords after a second or two: they count as answers and not by their
+// time, so that the limit grows when guessers take all places, and users do not wait behind them.
 // Too slow is an average above 0.1 s and above twice the baseline: the time that logins take when
 // few are under way, which is the least seen, and follows slowly when the backend becomes another
 // one.
@@ -29,7 +31,8 @@ class Admission {
   enum class Outcome : std::uint8_t {
     kIn,
     kFailed,   // by the backend's fault, or in silence
-    kNothing,  // a wrong password, a client that left
+    kRefused,  // a wrong password: answered, and late on purpose
+    kNothing,  // a client that left
   };
 
   // False: as many as may be are under way.
@@ -65,6 +68,7 @@ class Admission {
     std::uint64_t average_us = 0;
     std::uint32_t in = 0;
     std::uint32_t failed = 0;
+    std::uint32_t refused = 0;
     bool in_the_way = false;  // the limit was
   };
 
@@ -77,6 +81,7 @@ class Admission {
   // Of the window that is open.
   std::atomic<std::uint32_t> in_{0};
   std::atomic<std::uint32_t> failed_{0};
+  std::atomic<std::uint32_t> refused_answers_{0};
   std::atomic<std::uint64_t> took_us_{0};
   std::atomic<std::int64_t> window_opened_ms_{0};
   // Written by whoever closes a window.

@@ -7,7 +7,7 @@ namespace headgate::config {
 // How many logins a backend gets at once.
 struct Admission {
   bool enabled = true;
-  unsigned least = 16;
+  unsigned least = 64;
   unsigned most = 1000;
   unsigned queue = 5000;  // logins that wait for one backend
   std::chrono::milliseconds queue_timeout{15000};

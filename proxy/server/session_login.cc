@@ -315,7 +315,7 @@ void Session::attempt_failed() {
   }
   end_turn(dialogue::blames_backend(info) || login.failure == LoginFailure::kBackendTimeout
                ? balance::Admission::Outcome::kFailed
-               : balance::Admission::Outcome::kNothing);
+               : balance::Admission::Outcome::kRefused);
   if (!info.retry_elsewhere || keeps_user(login.failure)) {
     pool_ = nullptr;
     fail_login(info.failure, login.detail);

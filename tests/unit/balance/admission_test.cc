@@ -153,7 +153,41 @@ TEST(Admission, FailuresShrinkItToTheFloorAndNoFurther) {
   EXPECT_EQ(storm.admission.under_way(), 0U);
 }
 
-TEST(Admission, WrongPasswordsSayNothing) {
+// Guessers come faster than a backend's delay for wrong passwords lets them go.
+TEST(Admission, GrowsWhenWrongPasswordsTakeAllPlaces) {
+  constexpr std::int64_t kDelayMs = 2000;
+  constexpr std::int64_t kGuessEveryMs = 5;
+  Admission admission;
+  std::deque<std::int64_t> ends;
+  std::int64_t kept_out_ms = 0;  // when a guess last found no place
+  for (std::int64_t now_ms = 0; now_ms < 30'000; now_ms += kGuessEveryMs) {
+    while (!ends.empty() && ends.front() <= now_ms) {
+      admission.end(kRules, Outcome::kRefused, kDelayMs * 1000, now_ms);
+      ends.pop_front();
+    }
+    if (admission.try_begin(kRules)) {
+      ends.push_back(now_ms + kDelayMs);
+    } else {
+      kept_out_ms = now_ms;
+    }
+  }
+  EXPECT_GE(admission.limit(kRules), kDelayMs / kGuessEveryMs);
+  EXPECT_LE(kept_out_ms, 20'000);
+}
+
+TEST(Admission, WrongPasswordsAmongQuickLoginsAreNoReasonToShrink) {
+  Storm storm;
+  storm.come(10'000);
+  const std::uint32_t before = storm.admission.limit(kRules);
+  auto now_ms = static_cast<std::int64_t>(storm.now_us / 1000);
+  for (int login = 0; login < 1000; ++login) {
+    ASSERT_TRUE(storm.admission.try_begin(kRules));
+    storm.admission.end(kRules, Outcome::kRefused, 2'000'000, now_ms += 20);
+  }
+  EXPECT_EQ(storm.admission.limit(kRules), before);
+}
+
+TEST(Admission, ClientsThatLeaveSayNothing) {
   Admission admission;
   for (int login = 0; login < 1000; ++login) {
     ASSERT_TRUE(admission.try_begin(kRules));
