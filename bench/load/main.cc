@@ -79,6 +79,8 @@ void add_options(CLI::App& app, Options& options) {
       ->capture_default_str();
   app.add_option("--meter", options.meter, "the proxy's processes: cgroup:DIRECTORY or tree:PID");
   app.add_option("--kernel-memory", options.kernel_memory, "its cgroup of the memory controller");
+  app.add_option("--profiler", options.profiler,
+                 "fifo of `perf record -D -1 --control`: it samples what counts alone");
   app.add_flag("--json", options.json, "print one JSON object");
 }
 

@@ -41,6 +41,7 @@ struct Options {
   // What is measured beside: "cgroup:DIRECTORY" or "tree:PID", empty: nothing.
   std::string meter;
   std::string kernel_memory;  // a cgroup (v1) of the memory controller; empty: not read
+  std::string profiler;       // fifo of perf's --control: told when what counts begins and ends
   bool json = false;
 };
 

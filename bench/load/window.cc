@@ -1,5 +1,8 @@
 #include "load/window.h"
 
+#include <fstream>
+#include <stdexcept>
+
 #include "common/clock.h"
 
 namespace headgate::bench {
@@ -15,6 +18,7 @@ void Window::run() {
 }
 
 void Window::begin() {
+  tell_profiler("enable");
   open_ = true;
   own_cpu_ = own_cpu_seconds();
   proxy_cpu_ = bench_.meter.cpu_seconds();
@@ -26,6 +30,17 @@ void Window::end() {
   seconds_ = static_cast<double>(now_ns() - begun_at_) / static_cast<double>(kNsPerSecond);
   proxy_cpu_ = bench_.meter.cpu_seconds() - proxy_cpu_;
   own_cpu_ = own_cpu_seconds() - own_cpu_;
+  tell_profiler("disable");
+}
+
+void Window::tell_profiler(const char* command) const {
+  if (bench_.options.profiler.empty()) {
+    return;
+  }
+  std::ofstream fifo(bench_.options.profiler);
+  if (!(fifo << command << std::endl)) {
+    throw std::runtime_error(bench_.options.profiler + ": cannot be written to");
+  }
 }
 
 void Window::report(Report& report) const {

@@ -33,6 +33,9 @@ class Window {
   void report(Report& report) const;
 
  private:
+  // Where a profiler waits for it.
+  void tell_profiler(const char* command) const;
+
   Bench& bench_;
   bool open_ = false;
   std::uint64_t units_ = 0;

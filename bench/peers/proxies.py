@@ -37,7 +37,7 @@ class Headgate(Peer):
 workers: {self.workers}
 log: {{level: warning, format: text}}
 listeners:
-  - {{name: imaps, address: "127.0.0.1:{self.port}", tls: implicit}}
+  - {{name: imaps, address: "127.0.0.1:{self.port}", tls: {self.tls}}}
 tls:
   certificates:
     - {{certificate: {bench.certificate}, key: {bench.key}}}
@@ -56,6 +56,7 @@ pools:
 
     forward_client = "id"
     ready_connections = 0
+    tls = "implicit"
 
 
 class TwoWorkers(Headgate):

@@ -10,6 +10,7 @@ import sys
 from peers.process import output_of
 from peers.proxies import Headgate
 
+from .churn import resident_kb
 from .machine import ROOT
 from .priority import load_command, measured_first, served_first
 from .rotation import say
@@ -80,7 +81,46 @@ def table(raw):
     return "\n".join(lines) + "\n"
 
 
+class OpenHeadgate(CheckingHeadgate):
+    """Whom a million strangers ask within minutes: no TLS, no delay, passwords that are judged at once."""
+
+    name = "Headgate, in the clear"
+    tls = "none"
+
+    def users(self):
+        table = self.write("users", "user@example.org:{PLAIN}benchmark\n")
+        return (f"  - {{source: passwd_file, path: {table}, pool: main}}\nguessing: {{exempt: []}}\n"
+                "login: {failure_delay: 0s, max_failures: 1}\n")
+
+
+def crowd(bench, parts, size):
+    """[strangers until then, KB PSS, entries of the tables] after each part of the crowd."""
+    found = []
+    with OpenHeadgate(bench).running() as peer:
+        for part in range(parts + 1):
+            if part > 0:
+                command = ["taskset", "-c", str(bench.other_core), sys.executable, "-m", "suite.crowd",
+                           str(peer.port), str((part - 1) * size), str(size)]
+                became = json.loads(output_of(command))
+                if became != {"refused": size}:
+                    raise RuntimeError(f"of {size} strangers: {became}")
+            found.append([part * size, resident_kb(peer.process.pid), metric_of(peer, "headgate_guess_entries")])
+            say(f"guessing: strangers, KB, entries {found[-1]}")
+    return found
+
+
+def crowd_table(found):
+    lines = ["| users and addresses tried | KB PSS | entries of the six tables |", "| ---: | ---: | ---: |"]
+    return "\n".join(lines + [f"| {came:,} | {kb:,} | {entries:,.0f} |" for came, kb, entries in found]) + "\n"
+
+
 def run(bench, quick):
+    strangers = crowd(bench, 2, 5_000) if quick else crowd(bench, 10, 100_000)
+    replace_between("crowd", date_and_machine() + "\n\n" + crowd_table(strangers), DOCUMENT)
+    return {"strangers": strangers, "storm": run_storm(bench, quick)}
+
+
+def run_storm(bench, quick):
     seconds, rounds = (2, 1) if quick else (10, ROUNDS)
     raw = []
     with served_first(bench):

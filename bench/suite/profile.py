@@ -1,6 +1,7 @@
 """Where Headgate's processor time goes, by perf in runs of their own: what is ours, and what is the kernel's and
 OpenSSL's."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -43,13 +44,18 @@ def shares(report):
 
 
 def profile(bench, work, quick):
+    """Of what counts alone: a thousand logins before it would weigh as much as all of their NOOPs."""
     data = bench.directory / f"perf-{work.name}.data"
+    fifo = bench.directory / "perf-control"
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo)
     with Headgate(bench).running() as peer:
-        with subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2000",
-                               "-p", str(peer.process.pid), "-o", str(data)],
+        with subprocess.Popen(["perf", "record", "-q", "-e", "cpu-clock", "-F", "2000", "-D", "-1",
+                               "--control", f"fifo:{fifo}", "-p", str(peer.process.pid), "-o", str(data)],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as perf:
-            result = bench.load(peer.port, work.command(quick, peer))
+            result = bench.load(peer.port, work.command(quick, peer) + ["--profiler", str(fifo)])
             perf.terminate()
+    fifo.unlink()
     if not result["ok"]:
         raise RuntimeError("; ".join(result["failures"]))
     report = subprocess.run(
