@@ -40,30 +40,6 @@ std::optional<unsigned> parse_number(std::string_view text, unsigned maximum) {
   return value;
 }
 
-// A DNS name, with or without the final dot. A name whose last label is a number would be a
-// mistyped IPv4 address.
-bool is_host_name(std::string_view host) {
-  if (host.ends_with('.')) {
-    host.remove_suffix(1);
-  }
-  if (host.empty() || host.size() > kMaxHostName) {
-    return false;
-  }
-  std::string_view label;
-  for (std::string_view rest = host;;) {
-    const std::size_t dot = rest.find('.');
-    label = rest.substr(0, dot);
-    if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-' ||
-        !std::ranges::all_of(label, is_host_character)) {
-      return false;
-    }
-    if (dot == std::string_view::npos) {
-      return !std::ranges::all_of(label, is_digit);
-    }
-    rest.remove_prefix(dot + 1);
-  }
-}
-
 struct Split {
   std::string_view host;
   std::uint16_t port = 0;
@@ -110,6 +86,28 @@ std::string join(std::string_view host, bool bracketed, std::uint16_t port) {
 }
 
 }  // namespace
+
+bool is_host_name(std::string_view host) {
+  if (host.ends_with('.')) {
+    host.remove_suffix(1);
+  }
+  if (host.empty() || host.size() > kMaxHostName) {
+    return false;
+  }
+  std::string_view label;
+  for (std::string_view rest = host;;) {
+    const std::size_t dot = rest.find('.');
+    label = rest.substr(0, dot);
+    if (label.empty() || label.size() > kMaxLabel || label.front() == '-' || label.back() == '-' ||
+        !std::ranges::all_of(label, is_host_character)) {
+      return false;
+    }
+    if (dot == std::string_view::npos) {
+      return !std::ranges::all_of(label, is_digit);
+    }
+    rest.remove_prefix(dot + 1);
+  }
+}
 
 IpAddress IpAddress::from_bytes(std::array<std::uint8_t, 4> v4) {
   IpAddress address;

@@ -46,6 +46,10 @@ struct Endpoint {
   friend bool operator==(const Endpoint&, const Endpoint&) = default;
 };
 
+// Whether this is a DNS name of letters, digits, '-' and '_', with or without the final dot. One
+// whose last label is a number is none: it would be a mistyped IPv4 address.
+bool is_host_name(std::string_view host);
+
 // Host name or address literal, and port: "mail1.example.org:993", "[::1]:143", "10.0.0.1:143".
 struct HostPort {
   std::string host;  // without brackets

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace headgate {
 namespace {
 
 constexpr std::string_view kPlain = "http://";
 constexpr std::string_view kTls = "https://";
+constexpr std::string_view kUnix = "unix:";
 constexpr std::uint16_t kPlainPort = 80;
 constexpr std::uint16_t kTlsPort = 443;
 
@@ -21,18 +23,36 @@ bool has_port(std::string_view authority) {
   return authority.find(':', bracket == authority.npos ? 0 : bracket) != authority.npos;
 }
 
+// "SOCKET", "SOCKET:/PATH", "SOCKET:/PATH?QUERY".
+std::optional<Url> parse_unix(std::string_view text) {
+  const std::size_t end = std::min(text.find(':'), text.size());
+  const auto socket = SocketAddress::parse(text.substr(0, end));
+  const std::string_view target = text.substr(std::min(end + 1, text.size()));
+  if (!socket || socket->path.empty() || !is_target(socket->path) || !is_target(target) ||
+      !(target.empty() || target.starts_with('/'))) {
+    return std::nullopt;
+  }
+  return Url{.address = {"localhost", kPlainPort},
+             .target = target.empty() ? "/" : std::string(target),
+             .socket = socket->path};
+}
+
 }  // namespace
 
 std::expected<Url, std::string> Url::parse(std::string_view text) {
   const auto wrong = std::unexpected<std::string>(
-      "expected http://HOST:PORT/PATH or the same with https, for example "
-      "http://127.0.0.1:8080/auth");
+      "expected http://HOST:PORT/PATH, the same with https, or http://unix:SOCKET:/PATH, for "
+      "example http://127.0.0.1:8080/auth");
   Url url;
   url.tls = text.starts_with(kTls);
   if (!url.tls && !text.starts_with(kPlain)) {
     return wrong;
   }
   text.remove_prefix(url.tls ? kTls.size() : kPlain.size());
+  if (!url.tls && text.starts_with(kUnix)) {
+    const auto local = parse_unix(text.substr(kUnix.size()));
+    return local ? std::expected<Url, std::string>(*local) : wrong;
+  }
   const std::size_t end = std::min(text.find_first_of("/?"), text.size());
   std::string authority(text.substr(0, end));
   if (!has_port(authority)) {
@@ -50,6 +70,9 @@ std::expected<Url, std::string> Url::parse(std::string_view text) {
 }
 
 std::string Url::to_string() const {
+  if (!socket.empty()) {
+    return std::string(kPlain).append(kUnix).append(socket).append(":").append(target);
+  }
   return std::string(tls ? kTls : kPlain) + address.to_string() + target;
 }
 

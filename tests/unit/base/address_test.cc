@@ -91,6 +91,15 @@ TEST(HostPort, reads_names_and_literals) {
   EXPECT_EQ(HostPort::parse("[0:0::1]:143")->to_string(), "[::1]:143");
 }
 
+TEST(HostName, has_letters_digits_and_hyphens_and_does_not_end_in_a_number) {
+  for (const auto text : {"mail1.example.org"sv, "mail.example.org."sv, "_imap._tcp.a"sv, "a"sv}) {
+    EXPECT_TRUE(is_host_name(text)) << text;
+  }
+  for (const auto text : {""sv, "."sv, "a..b"sv, "-a.b"sv, "a b"sv, "a\\.b"sv, "192.0.2.1"sv}) {
+    EXPECT_FALSE(is_host_name(text)) << text;
+  }
+}
+
 TEST(HostPort, what_is_no_host_is_refused) {
   const std::string long_label(64, 'a');
   std::string long_name = "a";
