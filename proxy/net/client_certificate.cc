@@ -1,7 +1,11 @@
 #include "net/client_certificate.h"
 
+#include <openssl/asn1.h>
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/objects.h>
+#include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -36,10 +40,60 @@ void add_subject(const X509* certificate, int nid, std::vector<std::string>& nam
   }
 }
 
+using Bio = std::unique_ptr<BIO, int (*)(BIO*)>;
+
+// What `write` writes.
+std::string written(auto write) {
+  const Bio bio(BIO_new(BIO_s_mem()), BIO_free);
+  if (!bio || write(bio.get()) <= 0) {
+    return {};
+  }
+  std::string text(BIO_ctrl_pending(bio.get()), '\0');
+  const int size = BIO_read(bio.get(), text.data(), static_cast<int>(text.size()));
+  text.resize(static_cast<std::size_t>(std::max(size, 0)));
+  return text;
+}
+
+std::string name_text(const X509_NAME* name) {
+  return written([&](BIO* bio) { return X509_NAME_print_ex(bio, name, 0, XN_FLAG_RFC2253); });
+}
+
+// i2a_ASN1_INTEGER() breaks the lines of long ones.
+std::string serial_text(const X509* certificate) {
+  std::string serial =
+      written([&](BIO* bio) { return i2a_ASN1_INTEGER(bio, X509_get0_serialNumber(certificate)); });
+  std::erase_if(serial, [](char byte) { return byte == '\\' || byte == '\n'; });
+  return serial;
+}
+
+std::string fingerprint_text(const X509* certificate) {
+  std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+  unsigned size = 0;
+  if (X509_digest(certificate, EVP_sha1(), digest.data(), &size) != 1) {
+    return {};
+  }
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (unsigned at = 0; at < size; ++at) {
+    text += kDigits[digest[at] >> 4];
+    text += kDigits[digest[at] & 15];
+  }
+  return text;
+}
+
+CertificateText text_of(const X509* certificate) {
+  return {.subject = name_text(X509_get_subject_name(certificate)),
+          .issuer = name_text(X509_get_issuer_name(certificate)),
+          .serial = serial_text(certificate),
+          .fingerprint = fingerprint_text(certificate),
+          .pem = written([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate); })};
+}
+
 }  // namespace
 
 CertificateNames names_of(const x509_st* certificate) {
   CertificateNames names;
+  names.text = text_of(certificate);
   const auto field = [&](CertificateField which) -> std::vector<std::string>& {
     return names.fields[static_cast<std::size_t>(which)];
   };

@@ -20,10 +20,20 @@ enum class CertificateField : std::uint8_t {
 };
 inline constexpr std::size_t kCertificateFieldCount = 5;
 
+// A certificate as nginx tells it to others, in printable ASCII but for the line ends of `pem`.
+struct CertificateText {
+  std::string subject;      // RFC 2253
+  std::string issuer;       // the same
+  std::string serial;       // capital hexadecimal digits
+  std::string fingerprint;  // SHA-1 of the whole, small hexadecimal digits
+  std::string pem;
+};
+
 // What stands in these fields, as UTF-8, in the certificate's order. Names with control characters
 // are left out, since they are meant to be read as something else.
 struct CertificateNames {
   std::array<std::vector<std::string>, kCertificateFieldCount> fields;
+  CertificateText text;
 
   [[nodiscard]] const std::vector<std::string>& of(CertificateField field) const {
     return fields[static_cast<std::size_t>(field)];

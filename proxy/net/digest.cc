@@ -82,6 +82,15 @@ Secret hash(Digest digest, std::string_view first, std::string_view second) {
   return take(result, length);
 }
 
+Secret hmac(Digest digest, std::string_view key, std::string_view message) {
+  unsigned char result[EVP_MAX_MD_SIZE];
+  unsigned length = 0;
+  require(HMAC(algorithm(digest), key.data(), static_cast<int>(key.size()), bytes(message),
+               message.size(), result, &length) != nullptr,
+          "HMAC");
+  return take(result, length);
+}
+
 Secret pbkdf2(Digest digest, std::string_view password, std::string_view salt, unsigned rounds) {
   unsigned char result[EVP_MAX_MD_SIZE];
   const std::size_t length = size(digest);

@@ -26,6 +26,9 @@ std::size_t size(Digest digest);  // bytes of the result
 // The digest of `first` and `second` one behind the other.
 Secret hash(Digest digest, std::string_view first, std::string_view second);
 
+// HMAC (RFC 2104).
+Secret hmac(Digest digest, std::string_view key, std::string_view message);
+
 // PBKDF2 (RFC 8018) with HMAC of `digest`; as many bytes as the digest has. `rounds` at least 1.
 Secret pbkdf2(Digest digest, std::string_view password, std::string_view salt, unsigned rounds);
 

@@ -21,7 +21,7 @@ namespace headgate::net {
 // One request. Lines may hold passwords, and so are Secrets.
 struct HttpRequest {
   Url url;
-  Endpoint endpoint;            // where the URL's host is: nothing is resolved here
+  Endpoint endpoint;  // where the URL's host is: nothing is resolved here; unused with a socket
   std::vector<Secret> headers;  // whole lines without their end, in this order: "Name: value"
   std::optional<Secret> body;   // there: POST; else GET
   bool keep_alive = true;       // false: HTTP/1.0 and a connection of its own

@@ -42,11 +42,7 @@ void HttpTransfer::set_up(const HttpClient::Options& options) {
   const auto set = [this](CURLoption option, auto value) {
     curl_easy_setopt(easy_, option, value);
   };
-  url_ = request_.url.to_string();
-  set(CURLOPT_URL, url_.c_str());
-  connect_to_ = "::" + request_.endpoint.to_string();
-  connect_list_.data = connect_to_.data();
-  set(CURLOPT_CONNECT_TO, &connect_list_);
+  set_place();
   set_header_list();
   if (request_.body) {
     set(CURLOPT_POST, 1L);
@@ -75,6 +71,21 @@ void HttpTransfer::set_up(const HttpClient::Options& options) {
   set(CURLOPT_WRITEDATA, this);
   set(CURLOPT_ERRORBUFFER, error_.data());
   set(CURLOPT_PRIVATE, this);
+}
+
+// Which server, and what of it.
+void HttpTransfer::set_place() {
+  const Url& url = request_.url;
+  if (!url.socket.empty()) {
+    url_ = "http://" + url.address.host + url.target;
+    curl_easy_setopt(easy_, CURLOPT_UNIX_SOCKET_PATH, url.socket.c_str());
+  } else {
+    url_ = url.to_string();
+    connect_to_ = "::" + request_.endpoint.to_string();
+    connect_list_.data = connect_to_.data();
+    curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, &connect_list_);
+  }
+  curl_easy_setopt(easy_, CURLOPT_URL, url_.c_str());
 }
 
 // libcurl takes "Name:" for the removal of a header and wants "Name;" for one without a value.

@@ -43,6 +43,7 @@ class HttpTransfer {
 
  private:
   void set_up(const HttpClient::Options& options);
+  void set_place();
   void set_header_list();
   bool on_header(std::string_view line);
   bool on_body(std::string_view bytes);

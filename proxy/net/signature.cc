@@ -13,6 +13,8 @@
 #include <array>
 #include <utility>
 
+#include "base/c_ptr.h"
+
 namespace headgate::net {
 namespace {
 
@@ -21,18 +23,11 @@ constexpr int kMostRsaBits = 8192;           // each doubling makes a check four
 constexpr std::size_t kLongestExponent = 8;  // bytes; likewise
 constexpr std::size_t kEd25519KeySize = 32;
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, Freed<BN_free>>;
-using Builder = std::unique_ptr<OSSL_PARAM_BLD, Freed<OSSL_PARAM_BLD_free>>;
-using Parameters = std::unique_ptr<OSSL_PARAM, Freed<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Freed<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Freed<EVP_MD_CTX_free>>;
+using Number = CPtr<BIGNUM, BN_free>;
+using Builder = CPtr<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
+using Parameters = CPtr<OSSL_PARAM, OSSL_PARAM_free>;
+using KeyContext = CPtr<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
+using DigestContext = CPtr<EVP_MD_CTX, EVP_MD_CTX_free>;
 
 // What fails in here is no fault of the thread's TLS connections, which look at the same queue.
 class QuietErrors {
@@ -90,7 +85,7 @@ std::string der_signature(std::string_view numbers) {
   const std::size_t half = numbers.size() / 2;
   Number r = number(numbers.substr(0, half));
   Number s = number(numbers.substr(half));
-  const std::unique_ptr<ECDSA_SIG, Freed<ECDSA_SIG_free>> signature(ECDSA_SIG_new());
+  const CPtr<ECDSA_SIG, ECDSA_SIG_free> signature(ECDSA_SIG_new());
   if (!r || !s || !signature || ECDSA_SIG_set0(signature.get(), r.get(), s.get()) != 1) {
     return {};
   }

@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include "base/c_ptr.h"
 #include "base/whole_file.h"
 #include "net/crypto_library.h"
 #include "net/digest.h"
@@ -26,18 +27,11 @@ namespace {
 
 constexpr std::string_view kSessionIdContext = "headgate";
 
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Freer<BIO_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using Session = std::unique_ptr<SSL_SESSION, Freer<SSL_SESSION_free>>;
-using Context = std::unique_ptr<SSL_CTX, Freer<SSL_CTX_free>>;
+using Bio = CPtr<BIO, BIO_free>;
+using Certificate = CPtr<X509, X509_free>;
+using PrivateKey = CPtr<EVP_PKEY, EVP_PKEY_free>;
+using Session = CPtr<SSL_SESSION, SSL_SESSION_free>;
+using Context = CPtr<SSL_CTX, SSL_CTX_free>;
 
 using Problem = std::optional<std::string>;
 
@@ -79,13 +73,13 @@ std::expected<std::vector<Certificate>, std::string> load_chain(const std::strin
   return chain;
 }
 
-std::expected<Key, std::string> load_key(const std::string& path) {
+std::expected<PrivateKey, std::string> load_key(const std::string& path) {
   auto file = open_file(path);
   if (!file) {
     return std::unexpected(file.error());
   }
-  Key key(PEM_read_bio_PrivateKey_ex(file->get(), nullptr, no_passphrase, nullptr, crypto_library(),
-                                     nullptr));
+  PrivateKey key(PEM_read_bio_PrivateKey_ex(file->get(), nullptr, no_passphrase, nullptr,
+                                            crypto_library(), nullptr));
   if (!key) {
     return std::unexpected(
         fmt::format("{}: no unencrypted private key in PEM form: {}", path, last_error()));

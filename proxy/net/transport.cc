@@ -401,14 +401,9 @@ std::string_view Transport::server_name() const {
   return name != nullptr ? name : std::string_view();
 }
 
-std::string Transport::tls_exporter() const {
-  constexpr std::string_view kLabel = "EXPORTER-Channel-Binding";
-  std::string bytes(32, '\0');
-  const bool done =
-      ssl_ != nullptr && stage_ == Stage::kOpen && SSL_version(ssl_) == TLS1_3_VERSION &&
-      SSL_export_keying_material(ssl_, reinterpret_cast<unsigned char*>(bytes.data()), bytes.size(),
-                                 kLabel.data(), kLabel.size(), nullptr, 0, 0) == 1;
-  return done ? bytes : std::string();
+ChannelBindings Transport::channel_bindings() const {
+  return stage_ == Stage::kOpen && SSL_is_server(ssl_) == 1 ? net::channel_bindings(ssl_)
+                                                            : ChannelBindings{};
 }
 
 std::shared_ptr<const CertificateNames> Transport::client_certificate() const {

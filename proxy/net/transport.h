@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/unique_fd.h"
+#include "net/channel_bindings.h"
 #include "net/client_certificate.h"
 #include "net/io_result.h"
 #include "net/shared_bio.h"
@@ -90,9 +91,8 @@ class Transport {
   [[nodiscard]] std::string_view tls_cipher() const;
   [[nodiscard]] std::string_view server_name() const;  // SNI of the client
   [[nodiscard]] bool tls_resumed() const;
-  // What both ends of this TLS 1.3 connection know and nobody else: the channel binding
-  // tls-exporter (RFC 9266). Empty on any other connection, and before the handshake is over.
-  [[nodiscard]] std::string tls_exporter() const;
+  // Of the server's side of TLS; none without it and before the handshake is over.
+  [[nodiscard]] ChannelBindings channel_bindings() const;
   // Of the certificate that the client has shown and that was verified, in this handshake or in
   // that of the session that it took up; null: there is none, or its time is over.
   [[nodiscard]] std::shared_ptr<const CertificateNames> client_certificate() const;

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "auth/dovecot_auth_protocol.h"
+#include "auth/passed_rounds.h"
 
 // Any line is understood or an error. One who is let in has names of one line, and a backend, where
 // there is one, has a port; what reaches a client is one line of bounded length.
@@ -21,6 +22,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       require(static_cast<unsigned char>(c) >= 0x20 && c != '\x7f');
     }
   };
+  const std::string user = user_in_message("DIGEST-MD5", text);
+  require(user.find_first_of(std::string_view("\r\n\0", 3)) == std::string::npos);
   const auto line = parse_dovecot_auth_line(text.substr(0, text.find('\n')));
   if (!line) {
     require(!line.error().empty());

@@ -3,8 +3,8 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "auth/gsasl_server.h"
 #include "auth/scram_keys.h"
+#include "auth/scram_server.h"
 
 // The client's two messages of a SCRAM exchange, on a line each, or stored keys: any bytes are an
 // answer or a failure, and nobody gets in without having seen the server's nonce.
@@ -23,20 +23,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const auth::ScramKeys keys{.salt = Secret("0123456789abcdef"),
                              .stored_key = Secret("0123456789abcdef0123456789abcdef"),
                              .server_key = Secret("0123456789abcdef0123456789abcdef")};
-  for (const std::string_view mechanism : {"SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"}) {
-    auth::GsaslServer server(mechanism);
-    server.set_binding("0123456789abcdef0123456789abcdef");
-    server.set_keys(keys);
+  const net::ChannelBindings bindings{.exporter = "0123456789abcdef0123456789abcdef",
+                                      .end_points = {"0123456789abcdef"}};
+  for (const bool plus : {false, true}) {
+    auth::ScramServer server(net::Digest::kSha256, plus, bindings);
     const std::size_t end = text.find('\n');
-    const auto first = server.step(text.substr(0, end));
-    if (!first) {
+    if (!server.read_first(text.substr(0, end))) {
       continue;
     }
-    require(!first->done);
-    if (end != std::string_view::npos) {
-      const auto second = server.step(text.substr(end + 1));
-      require(!second || !second->done);
-    }
+    require(!server.user().empty());
+    server.challenge(keys);
+    require(end == std::string_view::npos || !server.read_final(text.substr(end + 1)));
   }
   return 0;
 }

@@ -26,6 +26,9 @@ TEST(Digest, GivesTheKnownAnswersOfItsStandard) {
   // RFC 6070.
   EXPECT_EQ(hex(pbkdf2(Digest::kSha1, "password", "salt", 4096).view()),
             "4b007901b765489abead49d926f721d065a429c1");
+  // RFC 4231 section 4.3.
+  EXPECT_EQ(hex(hmac(Digest::kSha256, "Jefe", "what do ya want for nothing?").view()),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
 TEST(Digest, AKeyedHashDependsOnKeyPartsAndTheirBorders) {
