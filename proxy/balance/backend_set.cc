@@ -110,6 +110,7 @@ void prepare(BackendSet& set) {
   }
   set.weight_step = std::max(step, 1U);
   set.few_weights = weights.size() <= kWeightClasses;
+  set.sums = std::make_shared<LoadSums>();
   pack(set);
 }
 

@@ -88,6 +88,12 @@ struct Run {
   std::uint32_t end = 0;
 };
 
+// What the backends that are up had, and weigh, when a decision last looked at all of them.
+struct LoadSums {
+  std::atomic<std::uint64_t> sessions{0};
+  std::atomic<std::uint64_t> weights{0};  // 0: none has looked yet
+};
+
 // Sets with more different weights than these are decided more slowly.
 inline constexpr std::size_t kWeightClasses = 16;
 
@@ -116,7 +122,8 @@ struct BackendSet {
   std::vector<std::uint32_t> packed_slots;  // indices
   // A divisor of all weights, so that equal weights take strict turns.
   std::uint32_t weight_step = 1;
-  bool few_weights = true;  // at most kWeightClasses
+  std::shared_ptr<LoadSums> sums;  // for the load bound; never null once prepared
+  bool few_weights = true;         // at most kWeightClasses
   bool has_shares = false;
 };
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <vector>
 
@@ -71,72 +73,102 @@ inline std::optional<std::uint32_t> lowest_bid(const BackendSet& set, std::uint6
   return best;
 }
 
-// The lowest bid of a kind, as lowest_bid() would find it, by hashes alone.
-inline std::optional<std::uint32_t> lowest_of_kind(const BackendSet& set, std::uint64_t key,
-                                                   Slot::Kind kind) {
-  if (!set.few_weights) {
-    return lowest_of_many_weights(set.slots, key,
-                                  [kind](const Slot& slot) { return slot.kind == kind; });
-  }
-  std::optional<std::uint32_t> best;
-  Bid lowest;
-  for (const Run& run : set.runs) {
-    if (run.kind != kind) {
-      continue;
+// The backends of a kind from the lowest bid on, by hashes alone: the first costs a walk over all
+// of them, each further one a walk over those of one weight.
+class LowestBids {
+ public:
+  // How many next() gives at most.
+  static constexpr unsigned kMost = 4;
+
+  LowestBids(const BackendSet& set, std::uint64_t key, Slot::Kind kind)
+      : set_(set), key_(key), kind_(kind) {
+    for (const Run& run : set.few_weights ? set.runs : kNoRuns) {
+      if (run.kind == kind) {
+        highest_[runs_++] = highest_of(run);
+      }
     }
+  }
+
+  // nullopt: there are no more.
+  std::optional<std::uint32_t> next() {
+    if (!set_.few_weights) {
+      return next_of_many_weights();
+    }
+    if (given_ != nullptr) {
+      *given_ = highest_below(*given_);
+      given_ = nullptr;
+    }
+    Bid lowest;
+    for (Highest* one = highest_.data(); one != highest_.data() + runs_; ++one) {
+      if (one->place == one->run->end) {
+        continue;
+      }
+      const Bid bid = make_bid(std::max<std::uint64_t>(one->drawn, 1), one->run->weight);
+      if (given_ == nullptr || bid < lowest) {
+        given_ = one;
+        lowest = bid;
+      }
+    }
+    return given_ != nullptr ? std::optional(set_.packed_slots[given_->place]) : std::nullopt;
+  }
+
+ private:
+  // Of a run: of equal weights, the highest drawn is the lowest bid.
+  struct Highest {
+    const Run* run;
+    std::uint64_t drawn;
+    std::uint32_t place;  // run->end: there is none
+  };
+  inline static const std::vector<Run> kNoRuns;
+
+  // Every decision takes this walk. With the condition of the other one in it a decision took 0.75
+  // to 0.95 instead of 0.6 µs at 300 backends (bench/simulation).
+  [[nodiscard]] Highest highest_of(const Run& run) const {
     std::uint64_t highest = 0;
     std::uint32_t where = run.begin;
     for (std::uint32_t place = run.begin; place < run.end; ++place) {
-      const std::uint64_t drawn = mix(key ^ set.packed_hashes[place]);
+      const std::uint64_t drawn = mix(key_ ^ set_.packed_hashes[place]);
       where = drawn > highest ? place : where;
       highest = drawn > highest ? drawn : highest;
     }
-    const Bid bid = make_bid(std::max<std::uint64_t>(highest, 1), run.weight);
-    if (!best || bid < lowest) {
-      lowest = bid;
-      best = set.packed_slots[where];
-    }
+    return {.run = &run, .drawn = highest, .place = where};
   }
-  return best;
-}
 
-// The two lowest bids of a kind by hashes alone: the two highest drawn of each run, then of all.
-inline std::array<std::optional<std::uint32_t>, 2> two_lowest_of_kind(const BackendSet& set,
-                                                                      std::uint64_t key,
-                                                                      Slot::Kind kind) {
-  std::array<std::optional<std::uint32_t>, 2> best;
-  std::array<Bid, 2> lowest;
-  const auto offer = [&](std::uint64_t drawn, const Run& run, std::uint32_t place) {
-    const Bid bid = make_bid(std::max<std::uint64_t>(drawn, 1), run.weight);
-    if (!best[0] || bid < lowest[0]) {
-      best = {set.packed_slots[place], best[0]};
-      lowest = {bid, lowest[0]};
-    } else if (!best[1] || bid < lowest[1]) {
-      best[1] = set.packed_slots[place];
-      lowest[1] = bid;
-    }
-  };
-  for (const Run& run : set.runs) {
-    if (run.kind != kind) {
-      continue;
-    }
-    std::array<std::uint64_t, 2> highest{};
-    std::array<std::uint32_t, 2> where{run.begin, run.begin};
-    for (std::uint32_t place = run.begin; place < run.end; ++place) {
-      const std::uint64_t drawn = mix(key ^ set.packed_hashes[place]);
-      if (drawn > highest[1]) {
-        const bool first = drawn > highest[0];
-        highest = first ? std::array{drawn, highest[0]} : std::array{highest[0], drawn};
-        where = first ? std::array{place, where[0]} : std::array{where[0], place};
+  [[nodiscard]] Highest highest_below(const Highest& last) const {
+    Highest next{.run = last.run, .drawn = 0, .place = last.run->end};
+    for (std::uint32_t place = last.run->begin; place < last.run->end; ++place) {
+      const std::uint64_t drawn = mix(key_ ^ set_.packed_hashes[place]);
+      if (drawn < last.drawn && drawn >= next.drawn) {
+        next.drawn = drawn;
+        next.place = place;
       }
     }
-    offer(highest[0], run, where[0]);
-    if (run.end - run.begin > 1) {
-      offer(highest[1], run, where[1]);
-    }
+    return next;
   }
-  return best;
-}
+
+  std::optional<std::uint32_t> next_of_many_weights() {
+    if (many_given_ == many_.size()) {
+      return std::nullopt;
+    }
+    const auto end = many_.begin() + many_given_;
+    const auto found = lowest_of_many_weights(set_.slots, key_, [&](const Slot& slot) {
+      return slot.kind == kind_ && std::find(many_.begin(), end, &slot) == end;
+    });
+    if (found) {
+      many_[many_given_++] = &set_.slots[*found];
+    }
+    return found;
+  }
+
+  const BackendSet& set_;
+  const std::uint64_t key_;
+  const Slot::Kind kind_;
+  std::array<Highest, kWeightClasses> highest_;  // the first runs_ of them
+  std::size_t runs_ = 0;
+  Highest* given_ = nullptr;  // by the last next()
+  std::array<const Slot*, kMost> many_;
+  unsigned many_given_ = 0;
+};
 
 // The two lowest bids, in one walk; less than two: as often as there are any.
 inline std::array<std::optional<std::uint32_t>, 2> two_lowest_bids(const std::vector<Slot>& slots,

@@ -27,6 +27,8 @@ std::uint64_t scaled(std::uint64_t random, std::uint64_t limit) {
 struct Tier {
   Slot::Kind kind = Slot::Kind::kOrdinary;
   bool down_too = false;
+
+  friend bool operator==(const Tier&, const Tier&) = default;
 };
 constexpr std::array<Tier, 4> kTiers = {{{Slot::Kind::kOrdinary, false},
                                          {Slot::Kind::kBackup, false},
@@ -78,16 +80,33 @@ Load load_of(const Slot& slot) {
 // weight, rounded up, so that there is always room somewhere.
 class Bound {
  public:
-  Bound(const BackendSet& set, Tier tier, std::int64_t now_ms) : percent_(set.load_bound) {
-    if (percent_ == 0) {
-      return;
-    }
-    for (const Slot& slot : set.slots) {
-      if (allowed(slot, tier, now_ms)) {
-        sessions_ += sessions_at(slot);
-        weights_ += slot.weight;
+  // By what all of them have now.
+  static Bound exact(const BackendSet& set, Tier tier, std::int64_t now_ms) {
+    Bound bound(set.load_bound);
+    if (set.load_bound != 0) {
+      for (const Slot& slot : set.slots) {
+        if (allowed(slot, tier, now_ms)) {
+          bound.sessions_ += sessions_at(slot);
+          bound.weights_ += slot.weight;
+        }
       }
     }
+    return bound;
+  }
+
+  // By what those that are up had some logins ago: to look at the states of all is dear, since all
+  // workers write to them. One decision of kDecisions looks for the others.
+  static Bound recent(const BackendSet& set, const Request& request) {
+    Bound bound(set.load_bound);
+    LoadSums& sums = *set.sums;
+    bound.sessions_ = sums.sessions.load(std::memory_order_relaxed);
+    bound.weights_ = sums.weights.load(std::memory_order_relaxed);
+    if (bound.weights_ == 0 || request.random % kDecisions == 0) {
+      bound = exact(set, kTiers.front(), request.now_ms);
+      sums.sessions.store(bound.sessions_, std::memory_order_relaxed);
+      sums.weights.store(bound.weights_, std::memory_order_relaxed);
+    }
+    return bound;
   }
 
   [[nodiscard]] bool has_room(const Slot& slot) const {
@@ -100,33 +119,49 @@ class Bound {
   }
 
  private:
+  static constexpr std::uint64_t kDecisions = 16;
+
+  explicit Bound(unsigned percent) : percent_(percent) {}
+
   unsigned percent_;
   std::uint64_t sessions_ = 0;
   std::uint64_t weights_ = 0;
 };
 
-// The states are written by all workers, so only the winner's is read: a look at all of them is
-// needed only when that one is down or full.
-std::optional<std::uint32_t> by_hash(const BackendSet& set, std::uint64_t key, Tier tier,
-                                     std::int64_t now_ms) {
-  const auto best = lowest_of_kind(set, key, tier.kind);
-  if (!best || allowed(set.slots[*best], tier, now_ms)) {
-    return best;
+// The lowest bid of the tier's kind that `may` lets in. The states are written by all workers, so
+// only those of the first few are read; nearly always it is one of them.
+std::optional<std::uint32_t> by_bid(const BackendSet& set, std::uint64_t key, Slot::Kind kind,
+                                    auto may) {
+  LowestBids bids(set, key, kind);
+  for (unsigned tries = 0; tries < LowestBids::kMost; ++tries) {
+    const auto at = bids.next();
+    if (!at || may(set.slots[*at])) {
+      return at;
+    }
   }
-  return lowest_bid(set, key,
-                    [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); });
+  return lowest_bid(set, key, may);
 }
 
-std::optional<std::uint32_t> by_bounded_hash(const BackendSet& set, std::uint64_t key, Tier tier,
-                                             std::int64_t now_ms) {
-  const auto best = by_hash(set, key, tier, now_ms);
-  const Bound bound(set, tier, now_ms);
-  if (!best || bound.has_room(set.slots[*best])) {
-    return best;
+std::optional<std::uint32_t> by_hash(const BackendSet& set, std::uint64_t key, Tier tier,
+                                     std::int64_t now_ms) {
+  return by_bid(set, key, tier.kind,
+                [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); });
+}
+
+std::optional<std::uint32_t> by_bounded_hash(const BackendSet& set, const Request& request,
+                                             Tier tier) {
+  const auto within = [&](const Bound& bound) {
+    return by_bid(set, request.user, tier.kind, [&](const Slot& slot) {
+      return allowed(slot, tier, request.now_ms) && bound.has_room(slot);
+    });
+  };
+  // Of more sessions than some logins ago, backends have more room; then there is some again.
+  if (tier == kTiers.front()) {
+    if (const auto found = within(Bound::recent(set, request))) {
+      return found;
+    }
   }
-  return lowest_bid(set, key, [&](const Slot& slot) {
-    return allowed(slot, tier, now_ms) && bound.has_room(slot);
-  });
+  return within(Bound::exact(set, tier, request.now_ms));
 }
 
 // Of the slots of a run that the tier allows, the one with the fewest sessions, from a place on
@@ -174,7 +209,8 @@ std::optional<std::uint32_t> by_load(const BackendSet& set, std::uint64_t random
 std::optional<std::uint32_t> by_two(const BackendSet& set, std::uint64_t random, Tier tier,
                                     std::int64_t now_ms) {
   const auto may = [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); };
-  auto two = two_lowest_of_kind(set, random, tier.kind);
+  LowestBids bids(set, random, tier.kind);
+  std::array two = {bids.next(), bids.next()};
   const auto good = [&](std::optional<std::uint32_t> at) { return !at || may(set.slots[*at]); };
   if (!good(two[0]) || !good(two[1])) {
     two = two_lowest_bids(set.slots, random, may);
@@ -240,7 +276,7 @@ std::optional<std::uint32_t> choose_in(const BackendSet& set, const Request& req
   switch (set.policy) {
     case Policy::kUserHash:
       return set.load_bound == 0 ? by_hash(set, request.user, tier, request.now_ms)
-                                 : by_bounded_hash(set, request.user, tier, request.now_ms);
+                                 : by_bounded_hash(set, request, tier);
     case Policy::kSourceHash:
       return by_hash(set, request.source, tier, request.now_ms);
     case Policy::kRandom:
@@ -344,7 +380,7 @@ Candidates order(const BackendSet& set, const Request& request) {
     return candidates;
   }
   const std::uint64_t key = order_key(set, request);
-  const Bound bound(set, kTiers.front(), request.now_ms);
+  const Bound bound = Bound::exact(set, kTiers.front(), request.now_ms);
   const auto claimed = claimed_share(set, request.user);
   std::vector<Entry> entries;
   entries.reserve(set.slots.size());

@@ -14,6 +14,7 @@
 #include <random>
 #include <set>
 
+#include "balance/lowest_bids.h"
 #include "some_backends.h"
 
 // Counts allocations, to prove that a decision makes none.
@@ -461,6 +462,44 @@ TEST(LoadBound, ABackendWithRoomIsTheBestOneOfTheHash) {
   }
   // Thirty thousand users over thirty backends spread by about 3 %: a bound of 25 % hardly bites.
   EXPECT_LT(elsewhere, kSome / 100);
+}
+
+TEST(LoadBound, SumsOfAWhileAgoNeitherOverfillABackendNorLeaveAUserWithout) {
+  for (const std::uint64_t random : {0, 1}) {  // 0 makes every decision look at all backends
+    BackendSet set = make_set(30);
+    set.load_bound = 110;
+    prepare(set);
+    for (std::uint64_t n = 0; n < 3000; ++n) {
+      const auto at = choose(set, {.user = user_key(std::to_string(n)), .random = random});
+      ASSERT_TRUE(at) << n;
+      ++set.backends[*at].state->sessions;
+    }
+    for (const Backend& backend : set.backends) {
+      EXPECT_LE(sessions_of(backend), 110) << random;
+    }
+  }
+}
+
+TEST(LowestBids, ComeInOrderWhateverTheWeights) {
+  for (const unsigned weights : {1U, 3U, 40U}) {  // of so many, each is asked by itself
+    BackendSet set = make_set(40);
+    for (unsigned at = 0; at < 40; ++at) {
+      set.backends[at].weight = 100 + at % weights;
+    }
+    prepare(set);
+    for (std::uint64_t key = 1; key < 200; ++key) {
+      const auto all = order(set, {.user = key}).order;
+      LowestBids bids(set, key, Slot::Kind::kOrdinary);
+      for (unsigned n = 0; n < LowestBids::kMost; ++n) {
+        ASSERT_EQ(bids.next(), all[n]) << weights << ' ' << key << ' ' << n;
+      }
+    }
+  }
+  BackendSet few = make_set(2);
+  prepare(few);
+  LowestBids bids(few, 1, Slot::Kind::kOrdinary);
+  EXPECT_NE(bids.next(), bids.next());
+  EXPECT_EQ(bids.next(), std::nullopt);
 }
 
 TEST(LoadBound, ADownBackendCountsNeitherItsSessionsNorItsWeight) {
