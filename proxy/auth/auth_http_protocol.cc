@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/ascii.h"
+#include "base/base64.h"
 #include "base/printable.h"
 
 namespace headgate::auth {
@@ -45,9 +46,32 @@ Secret escaped_line(std::string_view name, std::string_view value) {
   return made;
 }
 
-// nginx knows LOGIN, in both its forms, as plain.
+// nginx knows LOGIN, in both its forms, as plain; all others have their own names.
 std::string method_of(std::string_view mechanism) {
   return mechanism == "LOGIN" ? "plain" : lower_case(mechanism);
+}
+
+// What nginx tells of a client's certificate, or that there is none.
+void add_certificate(const net::CertificateNames* certificate, bool whole,
+                     std::vector<Secret>& lines) {
+  lines.push_back(line("Auth-SSL-Verify", certificate != nullptr ? "SUCCESS" : "NONE"));
+  if (certificate == nullptr) {
+    return;
+  }
+  const net::CertificateText& text = certificate->text;
+  const std::array<std::pair<std::string_view, std::string_view>, 4> known = {
+      {{"Auth-SSL-Subject", text.subject},
+       {"Auth-SSL-Issuer", text.issuer},
+       {"Auth-SSL-Serial", text.serial},
+       {"Auth-SSL-Fingerprint", text.fingerprint}}};
+  for (const auto& [name, value] : known) {
+    if (!value.empty()) {
+      lines.push_back(line(name, value));
+    }
+  }
+  if (whole && !text.pem.empty()) {
+    lines.push_back(escaped_line("Auth-SSL-Cert", text.pem));
+  }
 }
 
 // One line of `head`, cut off it, without its end.
@@ -92,16 +116,17 @@ std::optional<unsigned> whole_number(std::string_view text, unsigned largest) {
 
 // The headers that count, the last of each name; a null pointer means that it was not there.
 struct Headers {
-  std::optional<std::string_view> status, server, port, user, password, wait;
+  std::optional<std::string_view> status, server, port, user, password, wait, challenge;
 
   std::optional<std::string_view>* find(std::string_view name) {
-    const std::array<std::pair<std::string_view, std::optional<std::string_view>*>, 6> known = {
+    const std::array<std::pair<std::string_view, std::optional<std::string_view>*>, 7> known = {
         {{"Auth-Status", &status},
          {"Auth-Server", &server},
          {"Auth-Port", &port},
          {"Auth-User", &user},
          {"Auth-Pass", &password},
-         {"Auth-Wait", &wait}}};
+         {"Auth-Wait", &wait},
+         {"Auth-Error-SASL", &challenge}}};
     for (const auto& [word, place] : known) {
       if (equals_ignoring_case(word, name)) {
         return place;
@@ -114,6 +139,17 @@ struct Headers {
 // Of several statuses nginx heeds a refusal before WAIT, and that before OK.
 int weight_of(std::string_view status) {
   return status == "OK" ? 0 : status == "WAIT" ? 1 : 2;
+}
+
+// A refusal is one, whatever is wrong with what the client is to be told besides.
+void take_challenge(std::string_view encoded, AuthHttpReply& reply) {
+  if (encoded.size() > AuthHttpReply::kLongestChallenge) {
+    reply.fault = "Auth-Error-SASL is too long";
+  } else if (const auto bytes = base64_decode(encoded)) {
+    reply.challenge = bytes->view();
+  } else {
+    reply.fault = "Auth-Error-SASL is no base64";
+  }
 }
 
 using Reply = std::expected<AuthHttpReply, std::string>;
@@ -167,7 +203,8 @@ LoginFailure failure_of(std::string_view text) {
 
 }  // namespace
 
-std::vector<Secret> auth_http_headers(const LoginRequest& request) {
+std::vector<Secret> auth_http_headers(const LoginRequest& request, const CramProof* proof,
+                                      bool whole_certificate) {
   const dialogue::Credentials& credentials = request.credentials;
   std::vector<Secret> lines;
   const auto add = [&lines](std::string_view name, std::string_view value) {
@@ -175,7 +212,11 @@ std::vector<Secret> auth_http_headers(const LoginRequest& request) {
   };
   add("Auth-Method", method_of(credentials.mechanism));
   lines.push_back(escaped_line("Auth-User", credentials.user));
-  lines.push_back(escaped_line("Auth-Pass", credentials.secret.view()));
+  const Secret& secret = proof != nullptr ? proof->digest : credentials.secret;
+  lines.push_back(escaped_line("Auth-Pass", secret.view()));
+  if (proof != nullptr) {
+    add("Auth-Salt", proof->salt);
+  }
   add("Auth-Protocol", request.protocol);
   add("Auth-Login-Attempt", std::to_string(request.attempt));
   add("Client-IP", request.client.ip.to_string());
@@ -189,6 +230,9 @@ std::vector<Secret> auth_http_headers(const LoginRequest& request) {
     add("Auth-SSL", "on");
     add("Auth-SSL-Protocol", request.tls_version);
     add("Auth-SSL-Cipher", request.tls_cipher);
+    if (request.certificate_asked) {
+      add_certificate(request.certificate.get(), whole_certificate, lines);
+    }
   }
   return lines;
 }
@@ -218,6 +262,7 @@ Reply parse_auth_http_reply(std::string_view head) {
   if (headers.status && *headers.status != "OK") {
     reply.status = AuthHttpReply::Status::kRefused;
     reply.text = client_text(*headers.status);
+    take_challenge(headers.challenge.value_or(""), reply);
     return reply;
   }
   if (headers.user) {
@@ -241,6 +286,10 @@ LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
       return AskAgain{reply.wait};
     case AuthHttpReply::Status::kRefused: {
       Rejected rejected{.failure = failure_of(reply.text), .text = std::move(reply.text)};
+      if (!reply.fault.empty()) {
+        rejected.detail = fmt::format("{} ({})", rejected.text, reply.fault);
+      }
+      rejected.challenge = std::move(reply.challenge);
       rejected.last = reply.wait.count() == 0;
       if (!rejected.last) {
         rejected.delay = reply.wait;
@@ -249,6 +298,10 @@ LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
     }
     case AuthHttpReply::Status::kOk:
       break;
+  }
+  if (user.empty() && !reply.user) {
+    return Rejected{.failure = LoginFailure::kLookupUnavailable,
+                    .detail = "expected Auth-User, since the client gave no name; found none"};
   }
   Route route;
   route.user = std::move(reply.user).value_or(std::string(user));

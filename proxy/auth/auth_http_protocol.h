@@ -18,16 +18,27 @@
 // whatever its HTTP status.
 namespace headgate::auth {
 
-// The header lines of a question in nginx's order, without line ends and without Host. Names and
-// passwords are escaped as nginx does it: a byte up to 0x20 and '%' become %XX.
-std::vector<Secret> auth_http_headers(const LoginRequest& request);
+// What a client has answered to a challenge of CRAM-MD5 (RFC 2195).
+struct CramProof {
+  std::string salt;  // the challenge
+  Secret digest;     // 32 hexadecimal digits
+};
+
+// The header lines of a question in nginx's order, without line ends and without Host. Names,
+// passwords and certificates are escaped as nginx does it: a byte up to 0x20 and '%' become %XX.
+// `proof`: null but for CRAM-MD5. `whole_certificate`: not only what stands in it is told.
+std::vector<Secret> auth_http_headers(const LoginRequest& request, const CramProof* proof = nullptr,
+                                      bool whole_certificate = false);
 
 struct AuthHttpReply {
   enum class Status : std::uint8_t { kOk, kWait, kRefused };
   static constexpr std::chrono::seconds kLongestWait{86400};
+  static constexpr std::size_t kLongestChallenge = 4096;  // as it comes, in base64
 
   Status status = Status::kOk;
   std::string text;                 // kRefused: Auth-Status, for the client; printable, one line
+  std::string challenge;            // kRefused: Auth-Error-SASL, without its base64; may be empty
+  std::string fault;                // kRefused: what is wrong with the latter, for the log
   std::optional<HostPort> backend;  // kOk: always there
   std::optional<std::string> user;
   std::shared_ptr<const Secret> password;
@@ -39,7 +50,8 @@ struct AuthHttpReply {
 // backend may be a host name. The error says what is missing or wrong; it never holds a password.
 std::expected<AuthHttpReply, std::string> parse_auth_http_reply(std::string_view head);
 
-// What the answer means for the user of this name.
+// What the answer means for the user of this name, which is empty where the client gave none: then
+// the answer has to.
 LookupResult auth_http_result(AuthHttpReply reply, std::string_view user);
 
 }  // namespace headgate::auth

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <utility>
 
-#include "auth/auth_http_protocol.h"
+#include "auth/auth_http_cram.h"
 #include "base/log.h"
 
 namespace headgate::auth {
@@ -29,8 +29,9 @@ RequestResult result_of(AuthHttpReply::Status status) {
   return RequestResult::kRefused;
 }
 
-std::vector<Secret> question(const LoginRequest& request, const AuthHttpOptions& options) {
-  std::vector<Secret> lines = auth_http_headers(request);
+std::vector<Secret> question(const LoginRequest& request, const CramProof* proof,
+                             const AuthHttpOptions& options) {
+  std::vector<Secret> lines = auth_http_headers(request, proof, options.pass_client_cert);
   for (const AuthHttpOptions::Header& header : options.headers) {
     Secret line(header.name);
     line.append(": ");
@@ -58,12 +59,13 @@ void AuthHttpServers::resolve() {
 // One question, and the requests that carry it to servers until one of them has answered.
 class AuthHttpSource::LookUp {
  public:
-  LookUp(AuthHttpSource& source, std::uint64_t id, const LoginRequest& request, Callback done)
+  LookUp(AuthHttpSource& source, std::uint64_t id, const LoginRequest& request,
+         const CramProof* proof, Callback done)
       : source_(source),
         options_(*source.servers_->options),
         id_(id),
         user_(request.credentials.user),
-        headers_(question(request, options_)),
+        headers_(question(request, proof, options_)),
         done_(std::move(done)),
         deadline_ms_(source.loop_.now_ms() + net::to_ms(options_.timeout)) {}
 
@@ -300,7 +302,8 @@ void AuthHttpSource::LookUp::on_failure(Attempt& attempt, RequestResult result,
 void AuthHttpSource::LookUp::blame(const Attempt& attempt, const std::string& why) {
   LookupServer& server = *attempt.to.server;
   server.rotate();
-  const std::string address = attempt.to.endpoint.to_string();
+  const std::string& socket = server.url().socket;
+  const std::string address = socket.empty() ? attempt.to.endpoint.to_string() : socket;
   const auto level =
       server.note_failure(now_ms(), attempt.to.probe) ? log::Level::kWarning : log::Level::kDebug;
   if (log::enabled(level)) {
@@ -348,10 +351,28 @@ AuthHttpSource::AuthHttpSource(net::Loop& loop, net::TimerWheel& timers,
 AuthHttpSource::~AuthHttpSource() = default;
 
 void AuthHttpSource::look_up(const LoginRequest& request, Callback done) {
+  if (!request.credentials.by_exchange()) {
+    begin(request, nullptr, std::move(done));
+  } else if (auto proof = cram_proof(request)) {
+    begin(request, &*proof, std::move(done));
+  } else {
+    done(std::move(proof.error()));
+  }
+}
+
+void AuthHttpSource::begin(const LoginRequest& request, const CramProof* proof, Callback done) {
   const std::uint64_t id = ++last_id_;
   const auto [at, fresh] =
-      look_ups_.emplace(id, std::make_unique<LookUp>(*this, id, request, std::move(done)));
+      look_ups_.emplace(id, std::make_unique<LookUp>(*this, id, request, proof, std::move(done)));
   at->second->start();
+}
+
+bool AuthHttpSource::takes(const dialogue::Credentials& credentials) const {
+  const AuthHttpOptions::Methods& methods = servers_->options->methods;
+  return credentials.by_certificate() ? methods.external
+         : credentials.by_token()     ? methods.token
+         : credentials.by_exchange()  ? methods.cram_md5 && credentials.mechanism == "CRAM-MD5"
+                                      : methods.plain;
 }
 
 void AuthHttpSource::erase(std::uint64_t id) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "auth/auth_http_protocol.h"
 #include "auth/lookup_server.h"
 #include "auth/name_cache.h"
 #include "auth/user_source.h"
@@ -26,6 +27,13 @@ struct AuthHttpOptions {
     std::string name;
     Secret value;
   };
+  // Which logins the servers can judge.
+  struct Methods {
+    bool plain = true;
+    bool cram_md5 = false;
+    bool external = false;
+    bool token = false;  // xoauth2, oauthbearer
+  };
   std::vector<Url> urls;  // at least one; asked in this order
   std::vector<Header> headers;
   std::chrono::milliseconds timeout{5000};     // for a look-up, all its requests together
@@ -34,6 +42,8 @@ struct AuthHttpOptions {
   bool spread = false;  // each look-up begins with another server
   bool verify = true;
   std::string ca;
+  Methods methods;
+  bool pass_client_cert = false;  // the whole of it, where a client has shown one
   // Backends that stand in a pool: their names are resolved there.
   std::vector<HostPort> known_backends;
 };
@@ -51,9 +61,10 @@ struct AuthHttpServers {
 // Unavailable: the protocol has no question without a password.
 LookupResult explain_auth_http();
 
-// Asks servers that speak nginx's auth_http protocol. A server that does not answer soon is joined
-// by the next one, and the first good answer counts; one that failed rests, and while it does only
-// probes are sent there, beside the request that the login waits for.
+// Asks servers that speak nginx's auth_http protocol about passwords, tokens, certificates and
+// answers to a challenge of CRAM-MD5, as far as they can judge these. A server that does not answer
+// soon is joined by the next one, and the first good answer counts; one that failed rests, and
+// while it does only probes are sent there, beside the request that the login waits for.
 class AuthHttpSource : public UserSource {
  public:
   // All but `servers` must outlive it.
@@ -62,11 +73,14 @@ class AuthHttpSource : public UserSource {
   ~AuthHttpSource() override;
 
   void look_up(const LoginRequest& request, Callback done) override;
+  [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override;
+  [[nodiscard]] bool judges_rounds() const override { return true; }
   LookupResult explain(std::string_view /*user*/) override { return explain_auth_http(); }
   [[nodiscard]] std::string_view name() const override { return "auth_http"; }
 
  private:
   class LookUp;
+  void begin(const LoginRequest& request, const CramProof* proof, Callback done);
   void erase(std::uint64_t id);
 
   net::Loop& loop_;

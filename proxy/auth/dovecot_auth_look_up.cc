@@ -12,13 +12,6 @@ namespace headgate::auth {
 using dialogue::LoginFailure;
 using std::chrono::milliseconds;
 
-namespace {
-
-// On a connection that is lost, and on another one.
-constexpr unsigned kTriesAtServer = 2;
-
-}  // namespace
-
 DovecotAuthSource::LookUp::LookUp(DovecotAuthSource& source, std::uint64_t id,
                                   const LoginRequest& request, std::vector<std::size_t> servers,
                                   Callback done)
@@ -47,7 +40,7 @@ void DovecotAuthSource::LookUp::start() {
 
 void DovecotAuthSource::LookUp::ask_next() {
   while (!servers_.empty()) {
-    if (tries_ == kTriesAtServer || source_.loop_.now_ms() >= deadline_ms_) {
+    if (tries_ >= most_tries() || source_.loop_.now_ms() >= deadline_ms_) {
       next_server();
       continue;
     }
@@ -69,6 +62,12 @@ void DovecotAuthSource::LookUp::ask_next() {
     return;
   }
   finish(Unavailable{why_});
+}
+
+// When a service goes, all connections to it do, and which of them have gone is known only when
+// each has been looked at. Then a new one.
+unsigned DovecotAuthSource::LookUp::most_tries() const {
+  return static_cast<unsigned>(source_.servers_->options->connections) + 1;
 }
 
 void DovecotAuthSource::LookUp::next_server() {
@@ -131,7 +130,7 @@ void DovecotAuthSource::LookUp::give_up_on_server() {
                      std::chrono::duration_cast<milliseconds>(Clock::now() - asked_at_).count());
   if (!connection_->ready() || connection_->lines() == lines_) {
     const std::string why = why_;
-    tries_ = kTriesAtServer;
+    tries_ = most_tries();
     connection_->end(DovecotAuthEnd::kHung, why);  // and so on_lost()
     return;
   }
@@ -158,9 +157,8 @@ void DovecotAuthSource::LookUp::on_lost(DovecotAuthEnd end, const std::string& w
   }
   // One that has hung up on this login may do better on another connection; one that fails or hangs
   // will not, if there is another server.
-  const bool elsewhere = servers_.size() > 1;
-  if (end == DovecotAuthEnd::kFailed || (end == DovecotAuthEnd::kHung && elsewhere)) {
-    tries_ = kTriesAtServer;
+  if (servers_.size() > 1 && (end == DovecotAuthEnd::kFailed || end == DovecotAuthEnd::kHung)) {
+    tries_ = most_tries();
   }
   ask_next();
 }

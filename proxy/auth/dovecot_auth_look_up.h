@@ -39,6 +39,7 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   using Clock = std::chrono::steady_clock;
 
   void ask_next();
+  [[nodiscard]] unsigned most_tries() const;  // at one server
   void next_server();
   void send();
   void wait_for_answer();

@@ -9,6 +9,7 @@
 #include <optional>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/base64.h"
 #include "base/one_line.h"
 #include "base/printable.h"
@@ -104,7 +105,7 @@ struct Fields {
   }
 
   std::optional<std::string>* find(std::string_view name) {
-    const std::array<std::pair<std::string_view, std::optional<std::string>*>, 19> known = {
+    const std::array<std::pair<std::string_view, std::optional<std::string>*>, 20> known = {
         {{"user", &user},
          {"proxy", &proxy},
          {"proxy_maybe", &proxy_maybe},
@@ -116,6 +117,7 @@ struct Fields {
          {"destuser", &destuser},
          {"master", &master},
          {"proxy_timeout", &proxy_timeout},
+         {"proxy_mech", &proxy_mech},
          {"headgate_pool", &pool},
          {"nologin", &nologin},
          {"reason", &reason},
@@ -129,7 +131,8 @@ struct Fields {
   }
 
   std::optional<std::string> user, proxy, proxy_maybe, host, hostip, port, ssl, starttls, destuser,
-      master, proxy_timeout, pool, nologin, reason, code, temp, authz, user_disabled, pass_expired;
+      master, proxy_timeout, proxy_mech, pool, nologin, reason, code, temp, authz, user_disabled,
+      pass_expired;
   std::shared_ptr<const Secret> password;
 };
 
@@ -196,6 +199,15 @@ std::optional<std::string> set_backend(const Fields& fields, Route& route) {
   return std::nullopt;
 }
 
+// Of a `pass`. Every other mechanism shows a password, and the pool says by which.
+dialogue::BackendProof proof_by(std::string_view mechanism) {
+  if (equals_ignoring_case(mechanism, "XOAUTH2")) {
+    return dialogue::BackendProof::kXoauth2;
+  }
+  return equals_ignoring_case(mechanism, "OAUTHBEARER") ? dialogue::BackendProof::kOauthbearer
+                                                        : dialogue::BackendProof::kPassword;
+}
+
 // What the fields say beside that. An error for the log.
 std::optional<std::string> set_login(const Fields& fields, Route& route) {
   if (fields.destuser) {
@@ -211,6 +223,7 @@ std::optional<std::string> set_login(const Fields& fields, Route& route) {
   route.use_master = fields.password == nullptr;
   if (fields.password) {
     route.master = fields.master;
+    route.proof = proof_by(fields.proxy_mech.value_or(""));
   }
   if (fields.proxy_timeout) {
     route.login_timeout = parse_time(*fields.proxy_timeout);
@@ -369,7 +382,8 @@ LookupResult dovecot_auth_accepted(std::string_view text, const dialogue::Creden
                     .detail = "nologin"};
   }
   Route route{.user = *fields.user, .pool = fields.pool, .backend = {}};
-  if (credentials.user.empty()) {
+  // The name in a message of DIGEST-MD5 was read to count failures by; what counts is Dovecot's.
+  if (credentials.user.empty() || credentials.mechanism == "DIGEST-MD5") {
     route.name = *fields.user;
   }
   auto wrong = set_login(fields, route);
@@ -396,6 +410,33 @@ Rejected dovecot_auth_rejected(std::string_view text) {
     rejected.detail = fmt::format("code {}", printable(*fields.code));
   }
   return rejected;
+}
+
+std::string dovecot_master_request(std::string_view service, std::string_view user) {
+  Secret line("VERSION\t1\t1\nPASS\t1\t");
+  append_tab_escaped(user, line);
+  line.append("\tservice=");
+  line.append(service);
+  line.append('\n');
+  return std::string(line.view());
+}
+
+std::optional<LookupResult> dovecot_master_answer(std::string_view line, std::string_view user) {
+  const std::string_view command = take_tab_field(line);
+  if (command != "PASS" && command != "NOTFOUND" && command != "FAIL") {
+    return std::nullopt;
+  }
+  if (take_tab_field(line) != "1") {
+    return Unavailable{"expected the number of the request"};
+  }
+  if (command == "NOTFOUND") {
+    return Rejected{.failure = LoginFailure::kWrongCredentials};
+  }
+  if (command == "FAIL") {
+    const Fields fields(line);
+    return Unavailable{"Dovecot's answer: " + printable(fields.reason.value_or("FAIL"))};
+  }
+  return dovecot_auth_accepted(line, {"PLAIN", std::string(user), {}}, DovecotAuthTrust::kChecked);
 }
 
 }  // namespace headgate::auth

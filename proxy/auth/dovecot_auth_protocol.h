@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -65,5 +66,12 @@ LookupResult dovecot_auth_accepted(std::string_view fields,
                                    const dialogue::Credentials& credentials,
                                    DovecotAuthTrust trust);
 Rejected dovecot_auth_rejected(std::string_view fields);
+
+// The protocol of its sockets of type "master": handshake and question for what the passdbs say of
+// a user, in one.
+std::string dovecot_master_request(std::string_view service, std::string_view user);
+// What a line of the server answers to that; nullopt: it is another line. Accepted, Rejected where
+// there is no such user or a field makes no sense, else Unavailable.
+std::optional<LookupResult> dovecot_master_answer(std::string_view line, std::string_view user);
 
 }  // namespace headgate::auth

@@ -9,11 +9,16 @@
 #include <utility>
 
 #include "auth/dovecot_auth_look_up.h"
+#include "auth/dovecot_master.h"
 #include "base/log.h"
 #include "net/socket.h"
 
 namespace headgate::auth {
 namespace {
+
+// Look-ups under way at which no more exchanges are begun. Of a worker; those whose clients have
+// their turn count as well, and are all that no other bound holds for.
+constexpr std::size_t kMostUnderWay = 1000;
 
 // Not 0, and another one for each connection of all processes that use the service.
 std::uint32_t random_client_id() {
@@ -36,8 +41,13 @@ void DovecotAuthServers::resolve() {
   }
 }
 
-LookupResult explain_dovecot_auth() {
-  return Unavailable{"Dovecot's auth service answers only with the user's password"};
+LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user) {
+  if (!options.master) {
+    return Unavailable{
+        "Dovecot's auth service answers only with the user's password, and dovecot_auth.master "
+        "is not set"};
+  }
+  return ask_dovecot_master(*options.master, options.service, user, options.timeout);
 }
 
 DovecotAuthSource::DovecotAuthSource(net::Loop& loop, net::TimerWheel& timers,
@@ -74,6 +84,11 @@ void DovecotAuthSource::look_up(const LoginRequest& request, Callback done) {
     // A reload has made the session ask again. Nothing is known here of what is stored.
     done(Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
                   .detail = "the configuration changed in the middle of the login"});
+    return;
+  }
+  if (request.round && look_ups_.size() >= kMostUnderWay) {
+    done(Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
+                  .detail = "too many exchanges are under way"});
     return;
   }
   std::vector<std::size_t> usable;

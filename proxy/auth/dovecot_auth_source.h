@@ -7,6 +7,7 @@
 #include <expected>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,7 @@ struct DovecotAuthOptions {
   std::string service = "imap";              // what Dovecot takes its settings by
   bool checks_passwords = false;             // false: it may let in whoever gives any password
   bool tokens = false;                       // it checks XOAUTH2 and OAUTHBEARER as well
+  std::optional<SocketAddress> master;       // answers without a password, for explain
   std::vector<std::string> mechanisms;  // that a service has to offer: what clients are offered
   // Backends that stand in a pool: their names are resolved there.
   std::vector<HostPort> known_backends;
@@ -47,8 +49,9 @@ struct DovecotAuthServers {
   std::vector<std::unique_ptr<Server>> servers;
 };
 
-// Unavailable: the protocol has no question without a password.
-LookupResult explain_dovecot_auth();
+// By the master socket; Unavailable where there is none, since the other ones have no question
+// without a password. Blocks.
+LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user);
 
 // Asks Dovecot's auth service whether the user may in and, by the passdb's proxy fields, where the
 // mailbox lives. Passwords and tokens that are at hand go in one message; the rounds of any other
@@ -65,7 +68,9 @@ class DovecotAuthSource final : public UserSource {
   void look_up(const LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override;
   [[nodiscard]] bool judges_rounds() const override { return true; }
-  LookupResult explain(std::string_view /*user*/) override { return explain_dovecot_auth(); }
+  LookupResult explain(std::string_view user) override {
+    return explain_dovecot_auth(*servers_->options, user);
+  }
   [[nodiscard]] std::string_view name() const override { return "dovecot_auth"; }
 
  private:

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <utility>
+
 #include "auth/passed_rounds.h"
 #include "auth/stored_rounds.h"
 
@@ -28,7 +30,8 @@ class StoredExchange final : public Exchange {
 Exchanges::Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<ScramDecoys> decoys)
     : loop_(loop), chain_(chain), decoys_(std::move(decoys)) {}
 
-std::unique_ptr<Exchange> Exchanges::begin(std::string_view mechanism, std::string_view binding) {
+std::unique_ptr<Exchange> Exchanges::begin(std::string_view mechanism,
+                                           net::ChannelBindings bindings) {
   const dialogue::Credentials credentials{
       .mechanism = std::string(mechanism), .user = {}, .secret = {}};
   if (chain_.judges_rounds(credentials)) {
@@ -37,7 +40,8 @@ std::unique_ptr<Exchange> Exchanges::begin(std::string_view mechanism, std::stri
   if (mechanism == "CRAM-MD5") {
     return std::make_unique<StoredExchange>(std::make_shared<CramRounds>(*this));
   }
-  return std::make_unique<StoredExchange>(std::make_shared<ScramRounds>(*this, mechanism, binding));
+  return std::make_unique<StoredExchange>(
+      std::make_shared<ScramRounds>(*this, mechanism, std::move(bindings)));
 }
 
 }  // namespace headgate::auth

@@ -11,6 +11,7 @@
 #include "auth/scram_decoys.h"
 #include "auth/user_source.h"
 #include "base/secret.h"
+#include "net/channel_bindings.h"
 #include "net/loop.h"
 
 namespace headgate::auth {
@@ -44,10 +45,10 @@ class Exchanges {
 
   Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<ScramDecoys> decoys);
 
-  // `mechanism` in capitals, one that goes by_exchange(). `binding`: what ties the exchange to its
-  // TLS connection, for tls-exporter (RFC 9266); empty: clients are not offered to tie it.
+  // `mechanism` in capitals, one that goes by_exchange(). `bindings`: what may tie the exchange to
+  // its TLS connection; none: clients are not offered to tie it.
   [[nodiscard]] std::unique_ptr<Exchange> begin(std::string_view mechanism,
-                                                std::string_view binding);
+                                                net::ChannelBindings bindings);
 
  private:
   friend class StoredRounds;  // and its two kinds

@@ -2,8 +2,6 @@
 
 #include <gsasl.h>
 
-#include "base/base64.h"
-
 namespace headgate::auth {
 namespace {
 
@@ -31,12 +29,6 @@ void set(Gsasl_session* session, Gsasl_property property, std::string_view value
   }
 }
 
-void set_base64(Gsasl_session* session, Gsasl_property property, std::string_view bytes) {
-  Secret text;
-  base64_encode(bytes, text);
-  set(session, property, text.view());
-}
-
 std::string_view get(Gsasl_session* session, Gsasl_property property) {
   const char* value = session != nullptr ? ::gsasl_property_fast(session, property) : nullptr;
   return value != nullptr ? value : "";
@@ -45,12 +37,9 @@ std::string_view get(Gsasl_session* session, Gsasl_property property) {
 }  // namespace
 
 void GsaslServer::Finish::operator()(Gsasl_session* session) const noexcept {
-  // gsasl only frees them.
-  for (const Gsasl_property property :
-       {GSASL_PASSWORD, GSASL_SCRAM_STOREDKEY, GSASL_SCRAM_SERVERKEY}) {
-    const std::string_view value = get(session, property);
-    wipe(const_cast<char*>(value.data()), value.size());
-  }
+  // gsasl only frees it.
+  const std::string_view password = get(session, GSASL_PASSWORD);
+  wipe(const_cast<char*>(password.data()), password.size());
   ::gsasl_finish(session);
 }
 
@@ -62,19 +51,8 @@ GsaslServer::GsaslServer(std::string_view mechanism) {
   }
 }
 
-void GsaslServer::set_keys(const ScramKeys& keys) {
-  set(session_.get(), GSASL_SCRAM_ITER, std::to_string(keys.iterations));
-  set_base64(session_.get(), GSASL_SCRAM_SALT, keys.salt.view());
-  set_base64(session_.get(), GSASL_SCRAM_STOREDKEY, keys.stored_key.view());
-  set_base64(session_.get(), GSASL_SCRAM_SERVERKEY, keys.server_key.view());
-}
-
 void GsaslServer::set_password(const Secret& password) {
   set(session_.get(), GSASL_PASSWORD, password.view());
-}
-
-void GsaslServer::set_binding(std::string_view bytes) {
-  set_base64(session_.get(), GSASL_CB_TLS_EXPORTER, bytes);
 }
 
 std::expected<GsaslServer::Reply, GsaslServer::Failure> GsaslServer::step(
@@ -95,8 +73,6 @@ std::expected<GsaslServer::Reply, GsaslServer::Failure> GsaslServer::step(
     case GSASL_NO_PASSWORD:
       return std::unexpected(Failure::kNoSecret);
     case GSASL_AUTHENTICATION_ERROR:
-    case GSASL_NO_CB_TLS_EXPORTER:
-    case GSASL_NO_CB_TLS_UNIQUE:
       return std::unexpected(Failure::kWrong);
     case GSASL_MALLOC_ERROR:
     case GSASL_CRYPTO_ERROR:
@@ -108,10 +84,6 @@ std::expected<GsaslServer::Reply, GsaslServer::Failure> GsaslServer::step(
 
 std::string_view GsaslServer::user() const {
   return get(session_.get(), GSASL_AUTHID);
-}
-
-std::string_view GsaslServer::authorization() const {
-  return get(session_.get(), GSASL_AUTHZID);
 }
 
 }  // namespace headgate::auth

@@ -6,28 +6,23 @@
 #include <string>
 #include <string_view>
 
-#include "auth/scram_keys.h"
 #include "base/secret.h"
 
 struct Gsasl_session;
 
 namespace headgate::auth {
 
-// The server's side of one SASL exchange, by GNU gsasl. Blocks nowhere; one thread.
+// The server's side of a CRAM-MD5 exchange, by GNU gsasl. Blocks nowhere; one thread.
 class GsaslServer {
  public:
   // A mechanism that gsasl does not have makes every step fail.
   explicit GsaslServer(std::string_view mechanism);
 
   // What the client is to be judged by; before the step that needs it.
-  void set_keys(const ScramKeys& keys);
   void set_password(const Secret& password);
-  // What ties the exchange to its TLS connection (tls-exporter). A client that says that the server
-  // could not do so (gs2-cbind-flag 'y') is then refused.
-  void set_binding(std::string_view bytes);
 
   enum class Failure : std::uint8_t {
-    kWrong,      // the client's proof, or its channel binding
+    kWrong,      // the client's proof
     kMalformed,  // a message
     kNoSecret,   // the client has said who it is, and nothing is set to judge by
     kInternal,
@@ -38,9 +33,8 @@ class GsaslServer {
   };
   std::expected<Reply, Failure> step(std::string_view message);
 
-  // What the client has said, once a step has read it; else empty.
+  // Who the client says it is, once a step has read it; else empty.
   [[nodiscard]] std::string_view user() const;
-  [[nodiscard]] std::string_view authorization() const;
 
  private:
   struct Finish {

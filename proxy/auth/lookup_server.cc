@@ -25,8 +25,14 @@ void SharedHistogram::observe(std::chrono::microseconds duration) {
 }
 
 LookupServer::LookupServer(Url url)
-    : url_(std::move(url)), address_{.path = {}, .host = url_.address}, name_(name_of(url_)) {
-  take_literal();
+    : url_(std::move(url)),
+      address_{.path = url_.socket, .host = url_.address},
+      name_(name_of(url_)) {
+  if (url_.socket.empty()) {
+    take_literal();
+  } else {
+    addresses_.emplace_back();
+  }
 }
 
 LookupServer::LookupServer(SocketAddress address)

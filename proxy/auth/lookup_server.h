@@ -61,9 +61,10 @@ class LookupServer {
   [[nodiscard]] const std::string& name() const { return name_; }  // for logs and metrics
 
   // Asks the resolver; blocks. What it knew before stays where the resolver fails. A Unix socket
-  // has no name to resolve, and no addresses.
+  // has no name to resolve.
   void resolve();
-  // The one to try first comes first.
+  // The one to try first comes first. A Unix socket has none, but where it is asked over HTTP one
+  // that means nothing: the URL says where it is.
   [[nodiscard]] std::vector<Endpoint> addresses() const;
   // The first address did not do: another one comes first from now on.
   void rotate() { first_address_.fetch_add(1, std::memory_order_relaxed); }

@@ -23,6 +23,7 @@ class OwnedRequest {
         protocol_(request.protocol),
         proxied_(request.proxied),
         certificate_(request.certificate),
+        certificate_asked_(request.certificate_asked),
         attempt_(request.attempt),
         server_name_(request.server_name),
         round_(request.round) {}
@@ -40,6 +41,7 @@ class OwnedRequest {
             .protocol = protocol_,
             .proxied = proxied_,
             .certificate = certificate_,
+            .certificate_asked = certificate_asked_,
             .attempt = attempt_,
             .server_name = server_name_,
             .round = round_};
@@ -57,6 +59,7 @@ class OwnedRequest {
   std::string protocol_;
   bool proxied_;
   std::shared_ptr<const net::CertificateNames> certificate_;
+  bool certificate_asked_;
   unsigned attempt_;
   std::string server_name_;
   std::shared_ptr<const Round> round_;

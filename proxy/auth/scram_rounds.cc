@@ -8,37 +8,23 @@ namespace headgate::auth {
 
 using dialogue::LoginFailure;
 
-ScramRounds::ScramRounds(Exchanges& exchanges, std::string_view mechanism, std::string_view binding)
+ScramRounds::ScramRounds(Exchanges& exchanges, std::string_view mechanism,
+                         net::ChannelBindings bindings)
     : StoredRounds(exchanges, mechanism),
       digest_(mechanism.starts_with("SCRAM-SHA-1") ? net::Digest::kSha1 : net::Digest::kSha256),
-      binding_(binding),
-      server_(mechanism) {
-  if (!binding_.empty()) {
-    server_.set_binding(binding_);
-  }
-}
+      server_(digest_, mechanism.ends_with("-PLUS"), std::move(bindings)) {}
 
-// gsasl gives the first message's answer in the same step as it reads who it is from. So another
-// one reads it first, without any keys: nothing waits for a source inside gsasl.
 void ScramRounds::read() {
   if (stage_ != Stage::kFirst) {
     return;
   }
-  const std::string_view first = message()->view();
-  GsaslServer reader(mechanism_);
-  if (!binding_.empty()) {
-    reader.set_binding(binding_);
-  }
-  // Flag 'p': the client ties the exchange to its TLS connection, which it may only with -PLUS;
-  // gsasl would find out a round later.
-  const bool ties_wrongly = first.starts_with('p') && !is_plus();
-  const auto reply = reader.step(first);
-  if (ties_wrongly || (!reply && reply.error() == GsaslServer::Failure::kWrong)) {
-    refuse(LoginFailure::kWrongCredentials, "the channel binding is not the one that is offered");
-  } else if (!reply) {
-    refuse(LoginFailure::kWrongCredentials, "the message is not understood");
+  if (const auto first = server_.read_first(message()->view())) {
+    set_user(server_.user(), server_.authorization());
   } else {
-    set_user(reader.user(), reader.authorization());
+    refuse(LoginFailure::kWrongCredentials,
+           first.error() == ScramServer::Failure::kBinding
+               ? "the channel binding is not the one that is offered"
+               : "the message is not understood");
   }
 }
 
@@ -117,24 +103,20 @@ void ScramRounds::derive(std::shared_ptr<const PasswordHash> stored, Exchange::C
 }
 
 void ScramRounds::challenge(const ScramKeys& keys, const Exchange::Callback& done) {
-  server_.set_keys(keys);
-  const auto reply = server_.step(message()->view());
-  if (!reply) {
-    done(ChainResult{Unavailable{"gsasl cannot go on with " + mechanism_}});
-    return;
-  }
   stage_ = Stage::kProof;
-  done(Challenge{std::string(reply->bytes.view())});
+  done(Challenge{server_.challenge(keys)});
 }
 
 void ScramRounds::check_proof(const Exchange::Callback& done) {
-  const auto reply = server_.step(message()->view());
-  if (!reply || !reply->done || !genuine_) {
+  auto shown = server_.read_final(message()->view());
+  if (!shown && shown.error() == ScramServer::Failure::kBinding) {
+    done(wrong("the channel binding is not that of this connection"));
+  } else if (!shown || !genuine_) {
     done(wrong(why_not_));
-    return;
+  } else {
+    stage_ = Stage::kConfirmation;
+    done(Challenge{*std::move(shown)});
   }
-  stage_ = Stage::kConfirmation;
-  done(Challenge{std::string(reply->bytes.view())});
 }
 
 }  // namespace headgate::auth

@@ -141,7 +141,7 @@ std::expected<void, Errors> check_certificate(const SourceOptions& options) {
   return {};
 }
 
-// Which credentials a source judges, of which each has one kind.
+// Which credentials a source judges; auth_http may judge others than passwords as well.
 enum class Judges : std::uint8_t { kPasswords, kTokens, kCertificates };
 
 Judges judges(const SourceOptions& source) {
@@ -150,11 +150,17 @@ Judges judges(const SourceOptions& source) {
                                                    : Judges::kPasswords;
 }
 
+bool judges_as_well(const SourceOptions& source, Judges what) {
+  return source.auth_http &&
+         ((what == Judges::kTokens && source.auth_http->methods.token) ||
+          (what == Judges::kCertificates && source.auth_http->methods.external));
+}
+
 // Whether none behind this one can know the user whom it does not: none of those is asked that
 // judge other credentials. But a source that leaves the judging to the backend may take tokens.
 bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
   return std::ranges::none_of(std::span(all).subspan(at + 1), [&](const SourceOptions& source) {
-    return judges(source) == judges(all[at]) ||
+    return judges(source) == judges(all[at]) || judges_as_well(source, judges(all[at])) ||
            (judges(all[at]) == Judges::kTokens && judges(source) == Judges::kPasswords);
   });
 }
@@ -182,6 +188,9 @@ std::expected<SharedSources, Errors> SharedSources::load(
     if (option.cache) {
       source.cache = std::make_shared<LookupCache>(*option.cache);
     }
+    if (option.pools) {
+      source.pools = std::make_shared<PoolMemory>(*option.pools);
+    }
     if (option.unchanged && before != nullptr) {
       before->take_over(source);
     }
@@ -203,6 +212,7 @@ void SharedSources::take_over(Source& source) const {
     // Who comes last answers for users whom nobody knows; its connections have to know that.
     if (known.options.name == source.options.name && known.last == source.last) {
       source.pool = known.pool;
+      source.pools = known.pools;
       source.breaker = known.breaker;
       source.cache = known.cache;
       if (known.auth_http &&
@@ -257,7 +267,7 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
                                                        net::TimerWheel& timers) {
   switch (source.options.kind) {
     case SourceKind::kBackend:
-      return std::make_unique<BackendSource>();
+      return std::make_unique<BackendSource>(source.pools);
     case SourceKind::kPasswdFile:
       return std::make_unique<PasswdFileSource>(loop, source.file, source.last, source.codes);
     case SourceKind::kSql:
@@ -337,9 +347,9 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
     case SourceKind::kCertificate:
       return CertificateSource(options.certificate, last).explain(user);
     case SourceKind::kDovecotAuth:
-      return explain_dovecot_auth();
+      return explain_dovecot_auth(*dovecot_auth->options, user);
   }
-  return BackendSource().explain(user);
+  return BackendSource(pools).explain(user);
 }
 
 ChainResult SharedSources::explain(std::string_view user) const {
@@ -363,10 +373,15 @@ std::chrono::milliseconds SharedSources::longest_deadline() const {
 std::vector<metrics::SourceFigures> SharedSources::figures() const {
   std::vector<metrics::SourceFigures> all;
   for (const Source& source : sources_) {
-    all.push_back({.source = source.options.name,
-                   .breaker_open = source.breaker->open(),
-                   .breaker_openings = source.breaker->openings(),
-                   .cache_entries = source.cache ? source.cache->size() : 0});
+    metrics::SourceFigures& one = all.emplace_back();
+    one.source = source.options.name;
+    one.breaker_open = source.breaker->open();
+    one.breaker_openings = source.breaker->openings();
+    one.cache_entries = source.cache ? source.cache->size() : 0;
+    if (source.pools) {
+      one.pools = source.pools->logins();
+      one.pools_remembered = source.pools->size();
+    }
   }
   return all;
 }

@@ -19,6 +19,7 @@
 #include "auth/oauth_source.h"
 #include "auth/pam_directory.h"
 #include "auth/policy_client.h"
+#include "auth/pool_memory.h"
 #include "auth/scram_decoys.h"
 #include "auth/sql_directory.h"
 #include "auth/user_source.h"
@@ -48,6 +49,7 @@ struct SourceOptions {
   std::string name;  // in metrics and logs; no two have the same
   GuardOptions guard;
   std::optional<CacheOptions> cache;
+  std::optional<PoolChain> pools;                          // kBackend, where there are several
   std::shared_ptr<const MapRules> map;                     // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;        // kAuthHttp
   std::shared_ptr<const OauthOptions> oauth;               // kOauth
@@ -114,6 +116,7 @@ class SharedSources {
     std::shared_ptr<AuthHttpServers> auth_http;
     std::shared_ptr<OauthServers> oauth;
     std::shared_ptr<DovecotAuthServers> dovecot_auth;
+    std::shared_ptr<PoolMemory> pools;  // null: there is one pool
     std::shared_ptr<Breaker> breaker;
     std::shared_ptr<LookupCache> cache;
 

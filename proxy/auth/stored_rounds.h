@@ -8,6 +8,7 @@
 #include "auth/exchange.h"
 #include "auth/gsasl_server.h"
 #include "auth/password_hash.h"
+#include "auth/scram_server.h"
 
 namespace headgate::auth {
 
@@ -65,7 +66,7 @@ class StoredRounds : public std::enable_shared_from_this<StoredRounds> {
 // RFC 5802: SCRAM-SHA-256 and SCRAM-SHA-1, each also as -PLUS, tied to its TLS connection.
 class ScramRounds final : public StoredRounds {
  public:
-  ScramRounds(Exchanges& exchanges, std::string_view mechanism, std::string_view binding);
+  ScramRounds(Exchanges& exchanges, std::string_view mechanism, net::ChannelBindings bindings);
 
  private:
   // What the client's next message is.
@@ -77,12 +78,10 @@ class ScramRounds final : public StoredRounds {
   void derive(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done);
   void challenge(const ScramKeys& keys, const Exchange::Callback& done);
   void check_proof(const Exchange::Callback& done);
-  [[nodiscard]] bool is_plus() const { return mechanism_.ends_with("-PLUS"); }
 
   const net::Digest digest_;
-  const std::string binding_;
   Stage stage_ = Stage::kFirst;
-  GsaslServer server_;
+  ScramServer server_;
   bool genuine_ = false;  // the keys are the user's, not made up
   std::string why_not_;   // for the log, where there is a user
 };

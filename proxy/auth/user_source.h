@@ -11,6 +11,7 @@
 
 #include "base/address.h"
 #include "base/secret.h"
+#include "dialogue/backend_dialogue.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
 #include "metrics/labels.h"
@@ -47,8 +48,9 @@ struct LoginRequest {
   std::string_view tls_cipher = {};
   std::string_view protocol = "imap";
   bool proxied = false;  // the addresses are those of a PROXY header
-  // Of the client's verified certificate; null: none, or none is asked for by the mechanism.
+  // Of the client's verified certificate; null: it has shown none.
   std::shared_ptr<const net::CertificateNames> certificate = {};
+  bool certificate_asked = false;     // the listener asks its clients for certificates
   unsigned attempt = 1;               // which login of this connection, from 1
   std::string_view server_name = {};  // SNI; empty: none
   // Null: all that there is to judge by is in the credentials.
@@ -62,6 +64,8 @@ struct LoginRequest {
 
 // TLS at a backend: asked for by STARTTLS, or from the first byte.
 enum class BackendTls : std::uint8_t { kStartTls, kImplicit };
+
+class PoolTrial;
 
 // Who the user is for the backend, and where the mailbox lives.
 struct Route {
@@ -80,11 +84,15 @@ struct Route {
   std::size_t code_length = 0;
   // Where `backend` is, when it is a name that the source has resolved.
   std::vector<Endpoint> addresses = {};
+  // How `password` is shown: as a password or a token.
+  dialogue::BackendProof proof = dialogue::BackendProof::kPassword;
   // `password` is this master user's, who logs in on behalf of `user`.
   std::optional<std::string> master = {};
   // Instead of the pool's mode, in a pool that has TLS; certificates are verified as the pool says.
   std::optional<BackendTls> tls = {};
   std::optional<std::chrono::milliseconds> login_timeout = {};  // instead of the pool's
+  // Where the source names no pool: which ones are asked, one after the other. This login's own.
+  std::shared_ptr<PoolTrial> trial = {};
 };
 
 struct Accepted {
@@ -107,6 +115,9 @@ struct Rejected {
   // How long the reply waits, instead of login.failure_delay.
   std::optional<std::chrono::milliseconds> delay = {};
   bool last = false;  // the connection ends with the reply
+  // What a client of a token mechanism is told before the reply (RFC 7628, 3.2.2), not yet base64;
+  // empty: the mechanism's own words.
+  std::string challenge = {};
   // A right password was not enough; what was the matter with the code.
   std::optional<metrics::Factor> factor = {};
 };

@@ -45,14 +45,17 @@ struct Step {
 struct Refusal {
   // Not explicit: most refusals are a failure and nothing else.
   Refusal(LoginFailure why) : failure(why) {}  // NOLINT(google-explicit-constructor)
-  Refusal(LoginFailure why, std::string_view words, bool is_last)
-      : failure(why), text(words), last(is_last) {}
+  Refusal(LoginFailure why, std::string_view words, bool is_last, std::string_view before = {})
+      : failure(why), text(words), last(is_last), challenge(before) {}
 
   LoginFailure failure;
   // What the client is told instead of the failure's own words, perhaps with a response code in
   // front; empty: those words.
   std::string_view text;
   bool last = false;  // the client may not try again
+  // What a mechanism that tells the client more before the reply tells it, not yet base64; empty:
+  // its own words.
+  std::string_view challenge = {};
 };
 
 // What the backend said when it let the user in, for the client's eyes.

@@ -21,9 +21,10 @@ struct Credentials {
   [[nodiscard]] bool by_token() const {
     return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
   }
-  // The client shows that it knows the password without telling it: in an auth::Exchange.
+  // The client shows who it is without telling a password: in an auth::Exchange.
   [[nodiscard]] bool by_exchange() const {
-    return mechanism.starts_with("SCRAM-") || mechanism == "CRAM-MD5";
+    return mechanism.starts_with("SCRAM-") || mechanism == "CRAM-MD5" ||
+           mechanism == "DIGEST-MD5" || mechanism == "GSSAPI" || mechanism == "GSS-SPNEGO";
   }
   // By that of the TLS connection; `user` is the authorization identity, and may be empty.
   [[nodiscard]] bool by_certificate() const { return mechanism == "EXTERNAL"; }

@@ -44,6 +44,7 @@ constexpr FailureInfo kFailures[] = {
     {kPoolFull,              "pool_full",              kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kBackendsFull,          "backends_full",          kOperator,  false, false, Level::kWarning, "LIMIT",                "Too many sessions on this server, please try again later."},
     {kBackendBusy,           "backend_busy",           kBackend,   false, false, Level::kWarning, "UNAVAILABLE",          kTryLater},
+    {kUserMoving,            "user_moving",            kOperator,  false, false, Level::kWarning, "UNAVAILABLE",          kTryLater},
     {kGuessing,              "guessing",               kClient,    false, true,  Level::kInfo,    "LIMIT",                "Too many failed logins, please try again later."},
     {kUserGuessed,           "user_guessed",           kClient,    false, true,  Level::kInfo,    "UNAVAILABLE",          kTryLater},
     {kPolicy,                "policy",                 kClient,    false, true,  Level::kInfo,    "AUTHENTICATIONFAILED", "Authentication failed."},

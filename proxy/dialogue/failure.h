@@ -42,13 +42,14 @@ enum class LoginFailure : std::uint8_t {
   kPoolFull,              // the pool has
   kBackendsFull,          // each backend that might take the user has
   kBackendBusy,           // too many logins wait for the backend, or this one has too long
+  kUserMoving,            // the user is being moved, and this login cannot wait any longer
   kGuessing,              // too many failed logins from there; nothing was looked up
   kUserGuessed,           // too many failed logins of this user, from everywhere
   kPolicy,                // the policy server said no; nothing was looked up
   kShutdown,              // Headgate is stopping
   kInternal,              // a fault of Headgate's own
 };
-inline constexpr std::size_t kLoginFailureCount = 30;
+inline constexpr std::size_t kLoginFailureCount = 31;
 
 struct FailureInfo {
   LoginFailure failure;

@@ -306,8 +306,7 @@ Action ClientLogin::on_login_failed(const dialogue::Refusal& refusal, std::strin
   if (state_ != State::kAuthenticating && state_ != State::kSaslSource) {
     return NoAction{};
   }
-  const std::string why =
-      exchange_ != nullptr ? exchange_->last_challenge(refusal.failure) : std::string();
+  const std::string why = exchange_ != nullptr ? exchange_->last_challenge(refusal) : std::string();
   if (!why.empty()) {
     refusal_ = {failure_line(refusal.failure, tag_, refusal.text), false, refusal.last};
     refused_ = true;

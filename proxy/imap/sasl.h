@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/secret.h"
+#include "dialogue/client_dialogue.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
 
@@ -45,7 +46,7 @@ class SaslExchange {
   virtual SaslStep on_response(const Secret& response) = 0;
   // The credentials that it ended in were refused: what the client is told before the reply, not
   // yet base64. Its answer means nothing. Empty: no more than the reply.
-  [[nodiscard]] virtual std::string last_challenge(dialogue::LoginFailure /*failure*/) const {
+  [[nodiscard]] virtual std::string last_challenge(const dialogue::Refusal& /*refusal*/) const {
     return {};
   }
 

@@ -110,10 +110,13 @@ class TokenExchange : public SaslExchange {
   SaslStep on_response(const Secret& response) final {
     return malformed_ ? SaslRefused{LoginFailure::kWrongCredentials} : read(response.view());
   }
-  [[nodiscard]] std::string last_challenge(LoginFailure failure) const final {
-    const bool about_token = failure == LoginFailure::kWrongCredentials ||
-                             failure == LoginFailure::kExpired ||
-                             failure == LoginFailure::kAuthorizationRefused;
+  [[nodiscard]] std::string last_challenge(const dialogue::Refusal& refusal) const final {
+    if (!refusal.challenge.empty()) {
+      return std::string(refusal.challenge);
+    }
+    const bool about_token = refusal.failure == LoginFailure::kWrongCredentials ||
+                             refusal.failure == LoginFailure::kExpired ||
+                             refusal.failure == LoginFailure::kAuthorizationRefused;
     return about_token ? std::string(invalid_token()) : std::string();
   }
 

@@ -10,9 +10,10 @@ using namespace std::chrono_literals;
 using dialogue::LoginFailure;
 using testing::HasSubstr;
 
-std::vector<std::string> headers_of(const LoginRequest& request) {
+std::vector<std::string> headers_of(const LoginRequest& request, const CramProof* proof = nullptr,
+                                    bool whole_certificate = false) {
   std::vector<std::string> lines;
-  for (const Secret& line : auth_http_headers(request)) {
+  for (const Secret& line : auth_http_headers(request, proof, whole_certificate)) {
     lines.emplace_back(line.view());
   }
   return lines;
@@ -38,6 +39,47 @@ TEST(AuthHttpHeaders, ComeInTheOrderAndWithTheEscapesOfNginx) {
           "Proxy-Protocol-Addr: 2001:db8::1", "Proxy-Protocol-Port: 4000",
           "Proxy-Protocol-Server-Addr: 2001:db8::2", "Proxy-Protocol-Server-Port: 993",
           "Auth-SSL: on", "Auth-SSL-Protocol: TLSv1.3", "Auth-SSL-Cipher: TLS_AES_128_GCM_SHA256"));
+}
+
+TEST(AuthHttpHeaders, TellTokensChallengesAndCertificates) {
+  const auto certificate = std::make_shared<net::CertificateNames>();
+  certificate->text = {.subject = "CN=Alice,O=A B",
+                       .issuer = "CN=People",
+                       .serial = "0A1B",
+                       .fingerprint = "00ff",
+                       .pem = "--B E--\n%\n"};
+  const dialogue::Credentials token{"OAUTHBEARER", "", Secret("t0ken")};
+  LoginRequest request{.credentials = token,
+                       .client = *Endpoint::parse("10.0.0.1:4000"),
+                       .connected = *Endpoint::parse("10.0.0.2:993"),
+                       .listener = "imaps",
+                       .session_id = "1",
+                       .tls = true,
+                       .certificate_asked = true};
+  EXPECT_THAT(headers_of(request),
+              testing::IsSupersetOf({"Auth-Method: oauthbearer", "Auth-User: ", "Auth-Pass: t0ken",
+                                     "Auth-SSL-Verify: NONE"}));
+  request.certificate = certificate;
+  const CramProof proof{"<1.2@h>", Secret(std::string(32, 'f'))};
+  const dialogue::Credentials digest{"CRAM-MD5", "alice", Secret()};
+  const LoginRequest cram{.credentials = digest,
+                          .client = request.client,
+                          .connected = request.connected,
+                          .listener = "imaps",
+                          .session_id = "1",
+                          .tls = true,
+                          .certificate = certificate,
+                          .certificate_asked = true};
+  EXPECT_THAT(
+      headers_of(cram, &proof, true),
+      testing::ElementsAre(
+          "Auth-Method: cram-md5", "Auth-User: alice",
+          "Auth-Pass: ffffffffffffffffffffffffffffffff", "Auth-Salt: <1.2@h>",
+          "Auth-Protocol: imap", "Auth-Login-Attempt: 1", "Client-IP: 10.0.0.1", "Auth-SSL: on",
+          "Auth-SSL-Protocol: ", "Auth-SSL-Cipher: ", "Auth-SSL-Verify: SUCCESS",
+          "Auth-SSL-Subject: CN=Alice,O=A B", "Auth-SSL-Issuer: CN=People", "Auth-SSL-Serial: 0A1B",
+          "Auth-SSL-Fingerprint: 00ff", "Auth-SSL-Cert: --B%20E--%0A%25%0A"));
+  EXPECT_THAT(headers_of(cram, &proof), testing::Not(testing::Contains(HasSubstr("-Cert"))));
 }
 
 TEST(AuthHttpReply, NamesTheBackendAndMayReplaceNameAndPassword) {
@@ -119,6 +161,31 @@ TEST(AuthHttpResult, ARefusalEndsTheConnectionUnlessItHasAWait) {
   EXPECT_EQ(rejected("Auth-Status: no\r\n").failure, LoginFailure::kWrongCredentials);
   EXPECT_EQ(rejected("Auth-Status: [limit] x\r\n").failure, LoginFailure::kUserLimit);
   EXPECT_EQ(rejected("Auth-Status: [\r\n").failure, LoginFailure::kWrongCredentials);
+}
+
+TEST(AuthHttpResult, ARefusalMayBringTheChallengeThatComesBeforeIt) {
+  const auto rejected = [](const std::string& challenge) {
+    return std::get<Rejected>(auth_http_result(
+        *parse_auth_http_reply("Auth-Status: no\r\nAuth-Error-SASL: " + challenge + "\r\n"),
+        "alice"));
+  };
+  EXPECT_EQ(rejected("eyJzdGF0dXMiOiI0MDAifQ==").challenge, R"({"status":"400"})");
+  EXPECT_EQ(rejected("").challenge, "");
+  EXPECT_EQ(rejected("").detail, "");
+  EXPECT_EQ(rejected("{}").challenge, "");
+  EXPECT_EQ(rejected("{}").detail, "no (Auth-Error-SASL is no base64)");
+  EXPECT_EQ(rejected("{}").text, "no");
+  EXPECT_EQ(rejected(std::string(4100, 'A')).detail, "no (Auth-Error-SASL is too long)");
+}
+
+TEST(AuthHttpResult, WhoGaveNoNameNeedsOneInTheAnswer) {
+  constexpr std::string_view kBackend = "Auth-Server: 10.0.0.1\r\nAuth-Port: 143\r\n";
+  const auto without = auth_http_result(*parse_auth_http_reply(kBackend), "");
+  EXPECT_EQ(std::get<Rejected>(without).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_THAT(std::get<Rejected>(without).detail, HasSubstr("expected Auth-User"));
+  const auto with =
+      auth_http_result(*parse_auth_http_reply(std::string(kBackend) + "Auth-User: alice\r\n"), "");
+  EXPECT_EQ(std::get<Accepted>(with).route.user, "alice");
 }
 
 TEST(AuthHttpResult, TextForAClientIsBoundedAndHasNoControlBytes) {

@@ -134,6 +134,16 @@ TEST(DovecotAuthProtocol, TheProxyFieldsSayWhereAndHow) {
   EXPECT_EQ(route.login_timeout, std::chrono::seconds(2));
 }
 
+TEST(DovecotAuthProtocol, APassIsATokenWhereTheMechanismSaysSo) {
+  using dialogue::BackendProof;
+  EXPECT_EQ(route_of("user=a\tpass=t\tproxy_mech=XOAUTH2").proof, BackendProof::kXoauth2);
+  EXPECT_EQ(route_of("user=a\tpass=t\tproxy_mech=oauthbearer").proof, BackendProof::kOauthbearer);
+  EXPECT_EQ(route_of("user=a\tpass=t\tproxy_mech=SCRAM-SHA-256").proof, BackendProof::kPassword);
+  EXPECT_EQ(route_of("user=a\tpass=t").proof, BackendProof::kPassword);
+  EXPECT_EQ(route_of("user=a\tproxy_mech=XOAUTH2").proof, BackendProof::kPassword)
+      << "the client's own token goes as the pool says";
+}
+
 TEST(DovecotAuthProtocol, PortsAreThoseOfImapWhereNoneIsNamed) {
   EXPECT_EQ(route_of("user=a\tproxy=y\thost=m1").backend->to_string(), "m1:143");
   EXPECT_EQ(route_of("user=a\tproxy_maybe=y\thost=m1\tssl=yes").backend->to_string(), "m1:993");
@@ -207,6 +217,29 @@ TEST(DovecotAuthProtocol, AReasonIsBoundedAndOnOneLine) {
       dovecot_auth_rejected("user=a\treason=" + std::string(4000, 'x') + "\001n");
   EXPECT_EQ(rejected.text.size(), 512U);
   EXPECT_EQ(dovecot_auth_rejected("reason=down\tcode=temp_fail").text, "");
+}
+
+TEST(DovecotMaster, AQuestionIsOneLineBehindTheHandshake) {
+  EXPECT_EQ(dovecot_master_request("imap", "alice"),
+            "VERSION\t1\t1\nPASS\t1\talice\tservice=imap\n");
+  EXPECT_EQ(dovecot_master_request("imap", "a\tb\nc"),
+            "VERSION\t1\t1\nPASS\t1\ta\001tb\001nc\tservice=imap\n");
+}
+
+TEST(DovecotMaster, AnswersAreThoseOfALogin) {
+  for (const char* line : {"VERSION\t1\t2", "SPID\t7", "", "USER\t1\tx"}) {
+    EXPECT_FALSE(dovecot_master_answer(line, "alice")) << line;
+  }
+  const auto found = dovecot_master_answer("PASS\t1\tuser=alice\tproxy\thost=m1", "alice");
+  ASSERT_TRUE(found && std::holds_alternative<Accepted>(*found));
+  EXPECT_EQ(std::get<Accepted>(*found).route.backend->to_string(), "m1:143");
+  const auto nobody = dovecot_master_answer("NOTFOUND\t1", "alice");
+  ASSERT_TRUE(nobody && std::holds_alternative<Rejected>(*nobody));
+  EXPECT_EQ(std::get<Rejected>(*nobody).failure, LoginFailure::kWrongCredentials);
+  for (const char* line : {"FAIL\t1\treason=no", "FAIL\t1", "PASS\t2\tuser=alice", "PASS"}) {
+    const auto failed = dovecot_master_answer(line, "alice");
+    EXPECT_TRUE(failed && std::holds_alternative<Unavailable>(*failed)) << line;
+  }
 }
 
 }  // namespace

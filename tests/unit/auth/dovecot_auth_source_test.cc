@@ -107,7 +107,7 @@ class DovecotAuthSourceTest : public testing::Test {
     sources.push_back(std::move(source_));
     chain_ = std::make_unique<Chain>(*timers_, std::move(sources), 10s);
     exchanges_ = std::make_unique<Exchanges>(loop_, *chain_, std::make_shared<ScramDecoys>());
-    exchange_ = exchanges_->begin(mechanism, "");
+    exchange_ = exchanges_->begin(mechanism, {});
   }
   // What the client is told: "+ CHALLENGE", or the end in words.
   std::string round(std::optional<std::string> message) {
@@ -180,7 +180,7 @@ TEST_F(DovecotAuthSourceTest, AnswersComeInAnyOrder) {
               testing::UnorderedElementsAre("accepted", "rejected"));
 }
 
-TEST_F(DovecotAuthSourceTest, ALostRequestIsAskedAgainOnceOnAnotherConnection) {
+TEST_F(DovecotAuthSourceTest, ALostRequestIsAskedAgainOnAnotherConnection) {
   std::atomic<int> asked = 0;
   auto& local = service(
       [&](const std::string& line) { return ++asked == 1 ? LocalAuthService::kClose : ok(line); });
@@ -198,7 +198,7 @@ TEST_F(DovecotAuthSourceTest, ALoginThatKillsTheServiceEachTimeIsGivenUp) {
   });
   make();
   EXPECT_THAT(words(look_up()), StartsWith("unavailable: closed by the service"));
-  EXPECT_EQ(asked, 2);
+  EXPECT_EQ(asked, static_cast<int>(connections_) + 1);
 }
 
 TEST_F(DovecotAuthSourceTest, AConnectionThatWasIdleWhenItEndedCostsNoLoginAnything) {
@@ -333,7 +333,7 @@ TEST_F(DovecotAuthSourceTest, RoundsArePassedThrough) {
   EXPECT_EQ(exchange_->user(), "alice");
   EXPECT_THAT(local.lines()[2], StartsWith("AUTH\t1\tCRAM-MD5\t"));
   EXPECT_THAT(local.lines()[2], Not(HasSubstr("resp=")));
-  exchange_ = exchanges_->begin("CRAM-MD5", "");
+  exchange_ = exchanges_->begin("CRAM-MD5", {});
   round(std::nullopt);
   EXPECT_THAT(round("alice 9999"), StartsWith("rejected: wrong_credentials"));
 }
@@ -346,7 +346,7 @@ TEST_F(DovecotAuthSourceTest, AnExchangeThatIsGivenUpIsCancelled) {
   begin_exchange("SCRAM-SHA-256");
   EXPECT_EQ(round("n,,n=alice,r=abc"), "+ ");
   EXPECT_EQ(exchange_->user(), "alice");
-  exchange_ = exchanges_->begin("SCRAM-SHA-256", "");
+  exchange_ = exchanges_->begin("SCRAM-SHA-256", {});
   round("n,,n=alice,r=abc");
   round("c=biws");
   EXPECT_THAT(local.lines(), Contains("CANCEL\t1"));
@@ -361,7 +361,7 @@ TEST_F(DovecotAuthSourceTest, AnExchangeDoesNotOutliveItsConnection) {
   begin_exchange("CRAM-MD5");
   EXPECT_EQ(round(std::nullopt), "+ ");
   EXPECT_THAT(round("alice 0123"), HasSubstr("lost in the middle of an exchange"));
-  exchange_ = exchanges_->begin("CRAM-MD5", "");
+  exchange_ = exchanges_->begin("CRAM-MD5", {});
   EXPECT_EQ(round(std::nullopt), "+ ");
   local.hang_up();
   EXPECT_THAT(round("alice 0123"), HasSubstr("lookup_unavailable"));

@@ -101,7 +101,7 @@ class ExchangeTest : public testing::Test {
 
   void begin(std::string_view mechanism, std::string_view binding = "") {
     credentials_.mechanism = mechanism;
-    exchange_ = exchanges_->begin(mechanism, binding);
+    exchange_ = exchanges_->begin(mechanism, {.exporter = std::string(binding), .end_points = {}});
   }
   // The answer to one message of the client.
   ExchangeAnswer round(std::optional<std::string> message) {
@@ -325,6 +325,8 @@ TEST_F(ExchangeTest, WithPlusTheProofIsTiedToTheConnection) {
   EXPECT_NE(rejected(scram(other)), nullptr);
   begin("SCRAM-SHA-256-PLUS", "");
   EXPECT_NE(rejected(round("p=tls-exporter,,n=user,r=rOprNGfwEbeRWgbNEkqO")), nullptr);
+  begin("SCRAM-SHA-256-PLUS", binding);
+  EXPECT_NE(rejected(round("p=tls-unique,,n=user,r=rOprNGfwEbeRWgbNEkqO")), nullptr);
 }
 
 TEST_F(ExchangeTest, AClientThatWasTalkedOutOfPlusIsRefused) {

@@ -20,7 +20,8 @@ namespace headgate::imap::test {
 struct Challenge {
   std::string bytes;
 };
-using Answer = std::variant<dialogue::LoginFailure, dialogue::BackendWelcome, Challenge>;
+using Answer =
+    std::variant<dialogue::LoginFailure, dialogue::Refusal, dialogue::BackendWelcome, Challenge>;
 
 struct ClientScript {
   ClientLoginOptions options;
@@ -102,15 +103,21 @@ class ClientPlayer {
     }
     const Answer& answer = script_.answers[next_answer_++];
     if (const auto* failure = std::get_if<dialogue::LoginFailure>(&answer)) {
-      const dialogue::Action next = login_.on_login_failed(*failure, log_);
-      log_ += describe(next);
-      over_ = std::holds_alternative<dialogue::Close>(next);
+      refuse(*failure);
+    } else if (const auto* refusal = std::get_if<dialogue::Refusal>(&answer)) {
+      refuse(*refusal);
     } else if (const auto* challenge = std::get_if<Challenge>(&answer)) {
       login_.on_challenge(challenge->bytes, log_);
     } else {
       login_.on_login_succeeded(std::get<dialogue::BackendWelcome>(answer), log_);
       over_ = logged_in_ = true;
     }
+  }
+
+  void refuse(const dialogue::Refusal& refusal) {
+    const dialogue::Action next = login_.on_login_failed(refusal, log_);
+    log_ += describe(next);
+    over_ = std::holds_alternative<dialogue::Close>(next);
   }
 
   const ClientScript& script_;

@@ -95,6 +95,20 @@ TEST(SaslOauth, ARefusedTokenIsExplainedBeforeTheReply) {
             asked + kInvalidToken + kNo);
 }
 
+TEST(SaslOauth, ASourceMayHaveWordsOfItsOwnForTheChallenge) {
+  const dialogue::Refusal refusal(LoginFailure::kLookupUnavailable, "[UNAVAILABLE] Later", false,
+                                  "not now");
+  const std::string challenge = "+ " + base64_encode("not now") + "\r\n";
+  EXPECT_EQ(run("a AUTHENTICATE XOAUTH2 " + xoauth2("u", "t") + "\r\n\r\nb NOOP\r\n", {refusal}),
+            "<authenticate XOAUTH2 'u' 't'>\n" + challenge +
+                "a NO [UNAVAILABLE] Later\r\nb OK NOOP completed.\r\n");
+  const dialogue::Refusal last(LoginFailure::kWrongCredentials, "No", true, "not now");
+  EXPECT_EQ(run("a AUTHENTICATE XOAUTH2 " + xoauth2("u", "t") + "\r\n\r\n", {last}),
+            "<authenticate XOAUTH2 'u' 't'>\n" + challenge +
+                "a NO [AUTHENTICATIONFAILED] No\r\n* BYE Too many failed logins.\r\n"
+                "<close too_many_failures>\n");
+}
+
 TEST(SaslOauth, AFailureThatIsNotTheTokensHasNoChallenge) {
   EXPECT_EQ(run("a AUTHENTICATE XOAUTH2 " + xoauth2("u", "t") + "\r\nb NOOP\r\n",
                 {LoginFailure::kLookupUnavailable}),
