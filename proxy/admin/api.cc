@@ -9,6 +9,7 @@
 
 #include "admin/api_input.h"
 #include "admin/api_json.h"
+#include "admin/api_moves.h"
 #include "base/log.h"
 
 namespace headgate::admin {
@@ -166,24 +167,23 @@ Response get_pins(Control& control, const Request&) {
   return json_response({{"pins", std::move(pins)}});
 }
 
-Response post_pin(Control& control, bool move, const Request& request, const Caller& caller) {
+Response post_pin(Control& control, const Request& request, const Caller& caller) {
   const auto wanted = read_pin(request.body, true);
   if (!wanted) {
     return json_error(400, wanted.error());
   }
-  const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, move, caller.token);
+  const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, caller.token);
   if (!pinned) {
     return answer(pinned.error());
   }
-  log::info("operator", {{"action", move ? "move" : "pin"},
+  log::info("operator", {{"action", "pin"},
                          {"token", caller.token},
                          {"client", caller.address},
                          {"user", pinned->pin.user},
                          {"pool", pinned->pin.pool},
-                         {"backend", pinned->pin.backend},
-                         {"moved", std::uint64_t{pinned->moved}}});
+                         {"backend", pinned->pin.backend}});
   json out = to_json(pinned->pin);
-  out["moved"] = pinned->moved;
+  out["moved"] = 0;
   out["warning"] = pinned->warning;
   return json_response(out);
 }
@@ -230,6 +230,8 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
   get("who", get_who);
   get("explain", get_explain);
   get("pins", get_pins);
+  get("moves", get_moves);
+  get("moves/{move}", get_moved_users);
   const auto post = [&](std::string path, auto handle) {
     routes.push_back(route("POST", std::move(path), TokenRole::kOperator, access,
                            [&control, handle](const Request& request, const Caller& caller) {
@@ -245,8 +247,24 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
          });
   }
   post("kick", post_kick);
-  post("pin", [](auto& of, auto& request, auto& by) { return post_pin(of, false, request, by); });
-  post("move", [](auto& of, auto& request, auto& by) { return post_pin(of, true, request, by); });
+  post("pin", post_pin);
+  post("move", post_move);
+  post("moves", post_moves);
+  for (const auto& [name, word] :
+       {std::pair("done", MoveWord::kDone), std::pair("undo", MoveWord::kUndo),
+        std::pair("stop", MoveWord::kStop), std::pair("continue", MoveWord::kGoOn)}) {
+    post(fmt::format("moves/{{move}}/{}", name),
+         [word](Control& of, const Request& request, const Caller& caller) {
+           return post_move_word(of, word, request, caller);
+         });
+  }
+  for (const auto& [name, word] :
+       {std::pair("done", MoveWord::kDone), std::pair("undo", MoveWord::kUndo)}) {
+    post(fmt::format("move/{}", name),
+         [word](Control& of, const Request& request, const Caller& caller) {
+           return post_user_word(of, word, request, caller);
+         });
+  }
   post("unpin", post_unpin);
   post("reload", post_reload);
   return routes;

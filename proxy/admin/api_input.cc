@@ -17,6 +17,8 @@ constexpr std::size_t kLongestPattern = 128;
 constexpr std::size_t kLongestUser = 512;
 constexpr unsigned kLargestWeight = 10'000;  // as in the configuration
 constexpr unsigned kHighestRate = 100'000;
+constexpr unsigned kLongestHold = 24 * 3600;
+constexpr std::size_t kMostMovedUsers = 10'000;
 
 std::unexpected<std::string> wrong(std::string_view name, std::string_view expected,
                                    std::string_view found) {
@@ -108,6 +110,73 @@ std::expected<unsigned, std::string> read_number(std::string_view name, const js
                  value.dump(-1, ' ', true, json::error_handler_t::replace));
   }
   return value.get<unsigned>();
+}
+
+std::expected<std::string, std::string> read_user(const json& value) {
+  const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  if (text.empty() || text.size() > kLongestUser || printable(text, kLongestUser + 1) != text) {
+    return wrong("user", fmt::format("1 to {} printable characters", kLongestUser),
+                 value.is_string() ? text : value.type_name());
+  }
+  return lower_case(text);
+}
+
+std::expected<void, std::string> read_users(MoveRequest& request, const json& value) {
+  if (!value.is_array() || value.empty() || value.size() > kMostMovedUsers) {
+    return wrong("users", fmt::format("a list of 1 to {} users", kMostMovedUsers),
+                 value.is_array() ? fmt::format("{} of them", value.size()) : value.type_name());
+  }
+  for (const json& one : value) {
+    auto user = read_user(one);
+    if (!user) {
+      return std::unexpected(std::move(user.error()));
+    }
+    request.users.push_back(*std::move(user));
+  }
+  return {};
+}
+
+// One member of an order to move users.
+std::expected<void, std::string> read_move_member(MoveRequest& request, const std::string& name,
+                                                  const json& value, bool many) {
+  if (name == "hold_s") {
+    const auto seconds = read_number(name, value, 0, kLongestHold);
+    if (!seconds) {
+      return std::unexpected(seconds.error());
+    }
+    request.hold_s = *seconds;
+    return {};
+  }
+  if (name == "rate" && many) {
+    const auto rate = read_number(name, value, 1, kHighestRate);
+    if (!rate) {
+      return std::unexpected(rate.error());
+    }
+    request.rate = *rate;
+    return {};
+  }
+  if (name == "users" && many) {
+    return read_users(request, value);
+  }
+  if (name == "user" && !many) {
+    return read_users(request, json::array({value}));
+  }
+  const std::string text = value.is_string() ? value.get<std::string>() : std::string();
+  if (name == (many ? "to" : "backend") || (name == "from" && many)) {
+    const auto backend = HostPort::parse(text);
+    if (!backend) {
+      return wrong(name, "HOST:PORT as in the configuration", text);
+    }
+    (name == "from" ? request.from : request.to) = *backend;
+    return {};
+  }
+  if (text.empty() || text.size() > kLongestPattern ||
+      (name != "pool" && (name != "pattern" || !many))) {
+    return std::unexpected(fmt::format("'{}' is not known here, or is not of the right kind",
+                                       printable(name.substr(0, 100))));
+  }
+  (name == "pool" ? request.pool : request.pattern) = name == "pool" ? text : lower_case(text);
+  return {};
 }
 
 }  // namespace
@@ -215,6 +284,75 @@ std::expected<PinRequest, std::string> read_pin(std::string_view body, bool with
         std::string(with_backend ? "expected user, pool and backend" : "expected user"));
   }
   return request;
+}
+
+std::expected<MoveRequest, std::string> read_move(std::string_view body, bool many) {
+  const auto object = read_object(body);
+  if (!object) {
+    return std::unexpected(object.error());
+  }
+  MoveRequest request;
+  for (const auto& [name, value] : object->items()) {
+    const auto read = read_move_member(request, name, value, many);
+    if (!read) {
+      return std::unexpected(read.error());
+    }
+  }
+  if (request.pool.empty() || !request.to || (request.users.empty() == !request.from.has_value())) {
+    return std::unexpected(std::string(many ? "expected pool, to, and either users or from"
+                                            : "expected user, pool and backend"));
+  }
+  if (!request.pattern.empty() && !request.from) {
+    return std::unexpected(std::string("pattern: expected with from"));
+  }
+  if (request.from == request.to) {
+    return std::unexpected(std::string("from: expected another backend than to"));
+  }
+  return request;
+}
+
+std::expected<void, std::string> read_nothing(std::string_view body) {
+  const auto object = read_object(body);
+  if (!object || !object->empty()) {
+    return std::unexpected(std::string("expected no body, or an empty JSON object"));
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> read_move_number(std::string_view text) {
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && number != 0
+             ? std::optional(number)
+             : std::nullopt;
+}
+
+std::expected<MovesQuery, std::string> read_moves_query(const Parameters& parameters,
+                                                        bool with_state) {
+  MovesQuery query;
+  for (const auto& [name, value] : parameters) {
+    if (name == "state" && with_state) {
+      query.state = value;
+      continue;
+    }
+    const auto number = read_move_number(value);
+    if (name == "limit") {
+      if (!number || *number > kLargestPage) {
+        return wrong(name, fmt::format("a whole number from 1 to {}", kLargestPage), value);
+      }
+      query.limit = static_cast<std::size_t>(*number);
+    } else if (name == "cursor") {
+      if (!number) {
+        return wrong(name, "what `next` of the page before said", value);
+      }
+      query.cursor = *number;
+    } else {
+      return std::unexpected(fmt::format("'{}' is not known; expected limit{} or cursor",
+                                         printable(name.substr(0, 100)),
+                                         with_state ? ", state" : ""));
+    }
+  }
+  return query;
 }
 
 std::expected<BackendChange, std::string> read_change(BackendChange::What what,

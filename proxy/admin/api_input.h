@@ -40,6 +40,21 @@ struct PinRequest {
 };
 std::expected<PinRequest, std::string> read_pin(std::string_view body, bool with_backend);
 
+// An order to move users; `many`: not one by name, but those at a backend or of a list.
+std::expected<MoveRequest, std::string> read_move(std::string_view body, bool many);
+// Nothing, or an empty object.
+std::expected<void, std::string> read_nothing(std::string_view body);
+// The number of an order, in a path.
+std::optional<std::uint64_t> read_move_number(std::string_view text);
+// A page of orders (`cursor` is a number of an order) or, with `state` allowed, of users of one.
+struct MovesQuery {
+  std::size_t limit = 100;
+  std::uint64_t cursor = 0;  // 0: not given
+  std::string state;
+};
+std::expected<MovesQuery, std::string> read_moves_query(const Parameters& parameters,
+                                                        bool with_state);
+
 // A session's id, as in log lines: 16 hexadecimal digits.
 std::string id_text(std::uint64_t id);
 

@@ -9,8 +9,16 @@ namespace headgate::admin {
 using nlohmann::json;
 
 json to_json(const PoolView& view) {
-  return {{"name", view.name}, {"policy", view.policy},     {"backends", view.backends},
-          {"up", view.up},     {"sessions", view.sessions}, {"max_sessions", view.max_sessions}};
+  json out = {{"name", view.name}, {"policy", view.policy},     {"backends", view.backends},
+              {"up", view.up},     {"sessions", view.sessions}, {"max_sessions", view.max_sessions},
+              {"srv", nullptr}};
+  if (view.srv) {
+    out["srv"] = {{"name", view.srv->name},
+                  {"answered", view.srv->answered},
+                  {"failure", view.srv->failure},
+                  {"left_out", view.srv->left_out}};
+  }
+  return out;
 }
 
 json to_json(const StatusView& view) {

@@ -9,10 +9,19 @@
 #include <utility>
 #include <vector>
 
+#include "admin/moves.h"
 #include "base/address.h"
 
 // What the JSON API asks of the running server.
 namespace headgate::admin {
+
+// What DNS says of a pool's backends.
+struct SrvView {
+  std::string name;
+  std::int64_t answered = 0;          // Unix time of the last answer that was taken; 0: none
+  std::string failure;                // why the last question brought none; empty: it did
+  std::vector<std::string> left_out;  // targets of that answer that cannot be backends, and why
+};
 
 struct PoolView {
   std::string name;
@@ -21,6 +30,7 @@ struct PoolView {
   std::size_t up = 0;              // and in service
   std::int64_t sessions = 0;       // logged in or logging in
   std::uint32_t max_sessions = 0;  // 0: no limit
+  std::optional<SrvView> srv;      // not set: the configuration lists the backends
 };
 
 struct PhaseCount {
@@ -138,8 +148,7 @@ struct PinView {
 
 struct Pinned {
   PinView pin;
-  std::size_t moved = 0;  // sessions that were ended elsewhere
-  std::string warning;    // empty: none
+  std::string warning;  // empty: none
 };
 
 // Which pool and backend a user gets, and why.
@@ -177,12 +186,25 @@ class Control {
                                                    const std::string& by) = 0;
 
   [[nodiscard]] virtual std::vector<PinView> pins() = 0;
-  // `user` in lower case. With `move` the user's sessions at other backends of the pool are ended.
+  // `user` in lower case.
   virtual std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
-                                             const HostPort& backend, bool move,
-                                             const std::string& by) = 0;
+                                             const HostPort& backend, const std::string& by) = 0;
   // In all pools; how many pins there were. The text is a warning, or empty.
   virtual std::pair<std::size_t, std::string> unpin(const std::string& user) = 0;
+
+  // A request for one user waits until the sessions have ended.
+  virtual std::expected<MoveStarted, Problem> move(const MoveRequest& request,
+                                                   const std::string& by) = 0;
+  // Orders below the number `before`, at most `limit`.
+  [[nodiscard]] virtual MovePage moves(std::uint64_t before, std::size_t limit) = 0;
+  // Users of an order from `first` on, at most `limit`; `state` empty: in any.
+  [[nodiscard]] virtual std::expected<MovedUserPage, Problem> moved_users(std::uint64_t move,
+                                                                          const std::string& state,
+                                                                          std::size_t first,
+                                                                          std::size_t limit) = 0;
+  virtual std::expected<MoveTold, Problem> tell_move(std::uint64_t move, MoveWord word) = 0;
+  // Of the user's newest move.
+  virtual std::expected<MoveTold, Problem> tell_move_of(const std::string& user, MoveWord word) = 0;
 
   // Where a user would log in now; the error is why there would be no login. Asks the user sources.
   [[nodiscard]] virtual std::expected<ExplanationView, std::string> explain(

@@ -53,8 +53,8 @@ struct Options {
   std::shared_ptr<prometheus::Collectable> metrics;  // /metrics
   std::function<Readiness()> readiness;              // /readyz; none: always ready
   std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
-  std::size_t max_body = 65536;
-  unsigned threads = 4;  // requests at a time; more wait
+  std::size_t max_body = 1024UL * 1024;              // a list of users
+  unsigned threads = 4;                              // requests at a time; more wait
   std::chrono::milliseconds request_timeout{10000};
 };
 

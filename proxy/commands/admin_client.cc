@@ -11,6 +11,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/c_ptr.h"
 #include "base/printable.h"
 #include "commands/loading.h"
 
@@ -24,15 +25,8 @@ constexpr long kAnswerSeconds = 90;  // a kick of very many sessions
 constexpr std::size_t kLargestAnswer = 64UL * 1024 * 1024;
 constexpr std::size_t kLongestToken = 1023;
 
-template <auto function>
-struct Call {
-  template <typename T>
-  void operator()(T* object) const {
-    function(object);
-  }
-};
-using Curl = std::unique_ptr<CURL, Call<curl_easy_cleanup>>;
-using Headers = std::unique_ptr<curl_slist, Call<curl_slist_free_all>>;
+using Curl = CPtr<CURL, curl_easy_cleanup>;
+using Headers = CPtr<curl_slist, curl_slist_free_all>;
 
 std::size_t take(char* data, std::size_t, std::size_t size, void* answer) {
   auto& text = *static_cast<std::string*>(answer);

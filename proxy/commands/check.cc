@@ -61,6 +61,9 @@ int check(const std::string& config_file) {
              counted(config->pools.size(), "pool"), counted(backends, "backend"),
              counted(config->users.size(), "user source"));
   for (const config::Pool& pool : config->pools) {
+    if (pool.srv) {
+      fmt::print("pool {}: backends by SRV {}\n", pool.name, pool.srv->name);
+    }
     if (pool.health) {
       fmt::print("pool {}: health checks: {}\n", pool.name, server::health_in_words(pool));
     }

@@ -6,10 +6,12 @@
 #include <string>
 
 #include "admin/api_json.h"
+#include "base/log.h"
 #include "base/printable.h"
 #include "commands/admin_client.h"
 #include "commands/commands.h"
 #include "commands/loading.h"
+#include "server/discovery.h"
 #include "server/explanation.h"
 #include "server/pools.h"
 
@@ -45,13 +47,16 @@ void print_text(const json& answer) {
 Answer ask_file(const config::Config& config, const std::string& user, const IpAddress& client) {
   // A database's client library may write to a server that has gone.
   std::signal(SIGPIPE, SIG_IGN);
+  // What a server would say of backends that it has found is not what was asked.
+  log::configure(log::Level::kWarning, config.log.format);
   const auto sources = load_sources(config);
   if (!sources) {
     return std::unexpected("the user sources cannot be asked");
   }
   const server::Routing routing(config);
   const server::Placement placement(config);
-  const server::Pools pools = server::make_pools(config, {});
+  const server::Pools pools =
+      server::make_pools(config, server::discover(config, {}, server::Ask::kAll), {});
   const auto explained = server::explain({.config = config,
                                           .sources = *sources,
                                           .routing = routing,

@@ -14,17 +14,16 @@
 #include "base/printable.h"
 #include "commands/admin_client.h"
 #include "commands/commands.h"
+#include "commands/moves.h"
+#include "commands/operate_parts.h"
 #include "commands/operate_text.h"
 
 namespace headgate::commands {
 namespace {
 
 using nlohmann::json;
-using Answer = std::expected<json, std::string>;
 
-struct Options {
-  AdminPlace place;
-  bool as_json = false;
+struct Options : OperatorOptions {
   std::map<std::string, std::string> filter;  // by name in the API
   std::size_t limit = 1000;
   std::string user;
@@ -35,17 +34,6 @@ struct Options {
 };
 
 constexpr std::size_t kPage = 1000;
-
-int report(const Answer& answer, bool as_json, std::string (*text)(const json&)) {
-  if (!answer) {
-    fmt::print(stderr, "{}\n", answer.error());
-    return kFailure;
-  }
-  const std::string out =
-      as_json ? answer->dump(2, ' ', false, json::error_handler_t::replace) + "\n" : text(*answer);
-  std::fwrite(out.data(), 1, out.size(), stdout);
-  return kSuccess;
-}
 
 // Status and backends together.
 Answer ask_status(const AdminClient& client) {
@@ -92,49 +80,13 @@ Answer kick(const AdminClient& client, const Options& options) {
   return client.post("kick", body);
 }
 
-// The one pool that has a backend of this address.
-std::expected<std::string, std::string> find_pool(const AdminClient& client,
-                                                  const std::string& address) {
-  const auto backends = client.get("backends");
-  if (!backends) {
-    return std::unexpected(backends.error());
-  }
-  std::vector<std::string> pools;
-  for (const json& backend : backends->at("backends")) {
-    if (backend.at("backend") == address) {
-      pools.push_back(backend.at("pool").get<std::string>());
-    }
-  }
-  if (pools.empty()) {
-    return std::unexpected(fmt::format("no pool has a backend {}", printable(address)));
-  }
-  if (pools.size() > 1) {
-    return std::unexpected(fmt::format("several pools have {0}; say which: {1}/{0}",
-                                       printable(address), printable(pools.front())));
-  }
-  return pools.front();
-}
-
-// Pool and backend that the command line names, as members of a request.
-Answer place_of(const AdminClient& client, const std::string& named) {
-  const std::size_t slash = named.find('/');
-  if (slash != named.npos) {
-    return json{{"pool", named.substr(0, slash)}, {"backend", named.substr(slash + 1)}};
-  }
-  const auto pool = find_pool(client, named);
-  if (!pool) {
-    return std::unexpected(pool.error());
-  }
-  return json{{"pool", *pool}, {"backend", named}};
-}
-
-Answer pin(const AdminClient& client, const Options& options, const char* what) {
+Answer pin(const AdminClient& client, const Options& options) {
   auto body = place_of(client, options.backend);
   if (!body) {
     return body;
   }
   (*body)["user"] = options.user;
-  return client.post(what, *body);
+  return client.post("pin", *body);
 }
 
 Answer change(const AdminClient& client, const Options& options, std::string_view what) {
@@ -161,24 +113,6 @@ Answer change(const AdminClient& client, const Options& options, std::string_vie
                      body);
 }
 
-// What all of them have: where to ask, and how to print.
-CLI::App* add_command(CLI::App& app, std::string name, std::string help,
-                      const std::shared_ptr<Options>& options) {
-  CLI::App* command = app.add_subcommand(std::move(name), std::move(help));
-  auto* config = command->add_option("-c,--config", options->place.config_file,
-                                     "The configuration file of the running Headgate");
-  auto* admin = command->add_option("--admin", options->place.url,
-                                    "Where it is asked instead, as http://HOST:PORT");
-  config->type_name("FILE");
-  admin->type_name("URL")->excludes(config);
-  command
-      ->add_option("--token-file", options->place.token_file,
-                   "File whose first line is the token; else one that the configuration names")
-      ->type_name("FILE");
-  command->add_flag("--json", options->as_json, "Print one JSON object");
-  return command;
-}
-
 void add_filter(CLI::App* command, Options& options) {
   const auto add = [&](const std::string& name, const char* help, const char* type) {
     command->add_option("--" + name, options.filter[name], help)->type_name(type);
@@ -198,22 +132,10 @@ void add_filter(CLI::App* command, Options& options) {
 void on(CLI::App* command, const std::shared_ptr<Options>& options, std::function<int()>& run,
         std::function<Answer(const AdminClient&, const Options&)> ask,
         std::string (*text)(const json&)) {
-  command->final_callback([=, &run] {
-    run = [=] {
-      if (options->place.config_file.empty() && options->place.url.empty()) {
-        fmt::print(stderr, "expected --config FILE or --admin URL\n");
-        return kUsage;
-      }
-      try {
-        const auto client = AdminClient::open(options->place);
-        return report(client ? ask(*client, *options) : Answer(std::unexpected(client.error())),
-                      options->as_json, text);
-      } catch (const json::exception&) {
-        fmt::print(stderr, "what answers there is no Headgate of this version\n");
-        return kFailure;
-      }
-    };
-  });
+  when_typed(
+      command, options, run,
+      [options, ask = std::move(ask)](const AdminClient& client) { return ask(client, *options); },
+      text);
 }
 
 void add_backend(CLI::App* command, Options& options) {
@@ -251,15 +173,13 @@ void add_change(CLI::App& app, std::function<int()>& run, const std::string& nam
       changed_text);
 }
 
-void add_pin(CLI::App& app, std::function<int()>& run, const char* name, const char* help) {
+void add_pin(CLI::App& app, std::function<int()>& run) {
   const auto options = std::make_shared<Options>();
-  CLI::App* command = add_command(app, name, help, options);
+  CLI::App* command =
+      add_command(app, "pin", "Keep a user's further sessions at one backend", options);
   command->add_option("USER", options->user, "The name for the backend")->required();
   add_backend(command, *options);
-  on(
-      command, options, run,
-      [name](const AdminClient& client, const Options& given) { return pin(client, given, name); },
-      pinned_text);
+  on(command, options, run, pin, pinned_text);
 }
 
 }  // namespace
@@ -309,8 +229,8 @@ void add_operator_commands(CLI::App& app, std::function<int()>& run) {
       add_command(app, "pins", "List the users that operators have pinned", options = make()),
       options, run, [](const AdminClient& client, const Options&) { return client.get("pins"); },
       pins_text);
-  add_pin(app, run, "pin", "Keep a user's further sessions at one backend");
-  add_pin(app, run, "move", "Pin a user and end the sessions elsewhere");
+  add_pin(app, run);
+  add_move_commands(app, run);
 
   on(
       add_command(app, "reload", "Read the configuration again and put it in force",

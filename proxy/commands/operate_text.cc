@@ -8,44 +8,13 @@
 #include <vector>
 
 #include "base/printable.h"
+#include "commands/json_text.h"
 #include "commands/table.h"
 
 namespace headgate::commands {
 namespace {
 
 using nlohmann::json;
-
-// Members of an answer; another version may leave some out.
-std::string text_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  if (found == object.end() || found->is_null()) {
-    return "";
-  }
-  return found->is_string() ? found->get<std::string>()
-                            : found->dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::int64_t number_of(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_number() ? found->get<std::int64_t>() : 0;
-}
-
-// "3d 4h", "4h 12m", "12m 5s", "5s"
-std::string span_text(std::int64_t seconds) {
-  constexpr std::int64_t kMinute = 60;
-  constexpr std::int64_t kHour = 60 * kMinute;
-  constexpr std::int64_t kDay = 24 * kHour;
-  if (seconds >= kDay) {
-    return fmt::format("{}d {}h", seconds / kDay, seconds % kDay / kHour);
-  }
-  if (seconds >= kHour) {
-    return fmt::format("{}h {}m", seconds / kHour, seconds % kHour / kMinute);
-  }
-  if (seconds >= kMinute) {
-    return fmt::format("{}m {}s", seconds / kMinute, seconds % kMinute);
-  }
-  return fmt::format("{}s", seconds);
-}
 
 // "draining by alice, 12 sessions left, about 5m 0s"
 std::string order_text(const json& backend) {
@@ -91,16 +60,25 @@ std::string sessions_of(std::int64_t count) {
   return fmt::format("{} session{}", count, count == 1 ? "" : "s");
 }
 
-// What to know of a change, as a line; empty: nothing.
-std::string note(const json& answer) {
-  const std::string warning = text_of(answer, "warning");
-  return warning.empty() ? "" : fmt::format("note: {}\n", printable(warning));
-}
-
-const json& list_in(const json& object, const char* key) {
-  static const json kNone = json::array();
-  const auto found = object.find(key);
-  return found != object.end() && found->is_array() ? *found : kNone;
+// A line for each pool whose backends DNS names.
+std::string srv_text(const json& pools) {
+  std::string text;
+  for (const json& pool : pools) {
+    const auto srv = pool.find("srv");
+    if (srv == pool.end() || !srv->is_object()) {
+      continue;
+    }
+    text += fmt::format("pool {}: {} backends by SRV {}", printable(text_of(pool, "name")),
+                        number_of(pool, "backends"), printable(text_of(*srv, "name")));
+    if (const std::string failure = text_of(*srv, "failure"); !failure.empty()) {
+      text += fmt::format("; no new answer: {}", printable(failure));
+    }
+    if (const std::size_t left_out = list_in(*srv, "left_out").size(); left_out != 0) {
+      text += fmt::format("; {} targets left out", left_out);
+    }
+    text += '\n';
+  }
+  return text.empty() ? text : text + '\n';
 }
 
 }  // namespace
@@ -128,7 +106,7 @@ std::string status_text(const json& status) {
     }
   }
   text += fmt::format("sessions {}{}\nusers {}\n\n", total, phases, number_of(status, "users"));
-  return text + backends_text(list_in(status, "backends"));
+  return text + srv_text(list_in(status, "pools")) + backends_text(list_in(status, "backends"));
 }
 
 std::string sessions_text(const json& page) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/moves.h"
 #include "config/scalars.h"
 
 namespace headgate::config {
@@ -71,6 +72,7 @@ Type<Admin> admin_type() {
           key("move_rate", &Admin::move_rate, number(1U, 100'000U),
               "Sessions a second that are ended at a backend whose users are to leave, unless the "
               "command says otherwise."),
+          key("moves", &Admin::moves, moves_type(), "How users are moved to other backends."),
       },
       check_tokens);
 }

@@ -6,6 +6,7 @@
 #include "config/map_file.h"
 #include "config/mechanisms.h"
 #include "config/pool_health.h"
+#include "config/pool_srv.h"
 #include "config/schema.h"
 
 namespace headgate::config {
@@ -59,8 +60,9 @@ void check_listeners(Reader& reader, const Config& config) {
 void check_pins(Reader& reader, const Pool& pool) {
   for (std::size_t i = 0; i < pool.pins.size(); ++i) {
     const std::string path = fmt::format("pools.{}.pins[{}].backend", pool.name, i);
-    if (reader.good(path) && std::ranges::find(pool.backends, pool.pins[i].backend,
-                                               &Backend::address) == pool.backends.end()) {
+    if (!pool.srv && reader.good(path) &&
+        std::ranges::find(pool.backends, pool.pins[i].backend, &Backend::address) ==
+            pool.backends.end()) {
       reader.refuse(path, fmt::format("the address of one of the pool's backends, found '{}'",
                                       pool.pins[i].backend.to_string()));
     }
@@ -102,6 +104,9 @@ void check_empty_pool(Reader& reader, const Config& config, const Pool& pool) {
       named = true;
     } else if (leads_here) {
       needed_by = fmt::format("users[{}]", i);
+    } else if (source.backend &&
+               std::ranges::find(source.backend->then, pool.name) != source.backend->then.end()) {
+      needed_by = fmt::format("users[{}].backend", i);
     }
     for (std::size_t j = 0; j < source.map.size(); ++j) {
       if (source.map[j].pool == pool.name && !source.map[j].backend) {
@@ -130,12 +135,14 @@ void check_empty_pool(Reader& reader, const Config& config, const Pool& pool) {
 
 void check_pools(Reader& reader, const Config& config) {
   for (const Pool& pool : config.pools) {
-    if (pool.backends.empty() && !reader.has(fmt::format("pools.{}.backends[0]", pool.name))) {
+    if (pool.backends.empty() && !reader.has(fmt::format("pools.{}.backends[0]", pool.name)) &&
+        !reader.has(fmt::format("pools.{}.srv", pool.name))) {
       check_empty_pool(reader, config, pool);
     }
     check_pins(reader, pool);
     check_shares(reader, pool);
     check_health(reader, pool);
+    check_srv(reader, pool);
     const std::string bound = fmt::format("pools.{}.load_bound", pool.name);
     if (pool.load_bound != 0 && pool.policy != Policy::kUserHash) {
       reader.refuse(bound,
@@ -197,6 +204,49 @@ bool brings_tokens(const UserSource& source) {
                                                !source.dovecot_auth->brings_passwords);
 }
 
+// Certificates are judged in vain where no listener asks for them.
+void check_asked_for(Reader& reader, const Config& config, std::size_t at) {
+  const UserSource& source = config.users[at];
+  const bool external =
+      source.kind == SourceKind::kAuthHttp && source.http.judges(AuthMethod::kExternal);
+  if ((source.kind == SourceKind::kCertificate || external) &&
+      std::ranges::none_of(config.listeners, [](const Listener& listener) {
+        return listener.client_certificates.has_value();
+      })) {
+    reader.refuse(fmt::format("users[{}].{}", at, external ? "http.methods" : "source"),
+                  fmt::format("a listener with client_certificates for {}, found none",
+                              external ? "external" : "source certificate"));
+  }
+}
+
+// All pools of a source that asks several have to be fit for the same logins.
+void check_chain(Reader& reader, const Config& config, std::size_t at,
+                 std::string_view needs_check) {
+  const UserSource& source = config.users[at];
+  if (!source.backend) {
+    return;
+  }
+  const auto own = std::ranges::find(config.pools, source.pool, &Pool::name);
+  const std::vector<std::string>& then = source.backend->then;
+  for (std::size_t i = 0; i < then.size(); ++i) {
+    const std::string path = fmt::format("users[{}].backend.then[{}]", at, i);
+    const Pool* pool = find_pool(reader, config, then[i], path);
+    const auto here = then.begin() + static_cast<std::ptrdiff_t>(i);
+    if (pool == nullptr) {
+      continue;
+    }
+    if (then[i] == source.pool || std::find(then.begin(), here, then[i]) != here) {
+      reader.refuse(path, fmt::format("another pool, found '{}' again", then[i]));
+    } else if (pool->trusts_headgate()) {
+      reader.refuse(path, fmt::format("{}, found '{}'", needs_check, then[i]));
+    } else if (own != config.pools.end() && !own->trusts_headgate() && own->login != pool->login) {
+      reader.refuse(path, fmt::format("a pool with login {}, as pool {} has it, found '{}'",
+                                      own->login == BackendLogin::kToken ? "token" : "password",
+                                      own->name, then[i]));
+    }
+  }
+}
+
 // With source `backend`, and with sources told not to check, nobody but the backend checks the
 // password, and a master login is one that it lets pass with any: whoever knows a user name would
 // be in.
@@ -228,13 +278,8 @@ void check_users(Reader& reader, const Config& config) {
                                 "since a certificate is no password, found '{}'",
                                 pool->name));
     }
-    if (config.users[i].kind == SourceKind::kCertificate &&
-        std::ranges::none_of(config.listeners, [](const Listener& listener) {
-          return listener.client_certificates.has_value();
-        })) {
-      reader.refuse(fmt::format("users[{}].source", i),
-                    "a listener with client_certificates for source certificate, found none");
-    }
+    check_asked_for(reader, config, i);
+    check_chain(reader, config, i, kNeedsCheck);
     if (brings_tokens(config.users[i]) && pool != nullptr && !pool->trusts_headgate() &&
         pool->login == BackendLogin::kPassword) {
       reader.refuse(path, fmt::format("a pool with a master user, or with login token, secret or "

@@ -14,6 +14,7 @@
 #include "base/url.h"
 #include "config/admission.h"
 #include "config/mechanism.h"
+#include "config/srv.h"
 #include "config/user_source.h"
 
 // The whole configuration as plain constants. What a key means, its default, unit and bounds stand
@@ -159,8 +160,9 @@ struct Pool {
   Secret secret;                                 // kSecret, from `secret` or `secret_file`
   std::optional<Certificate> client_certificate;
   std::optional<Master> master;
-  std::vector<Backend> backends;  // none: the user sources name them
-  unsigned max_sessions = 0;      // logged in; 0: no limit
+  std::vector<Backend> backends;  // none: srv or the user sources name them
+  std::optional<Srv> srv;
+  unsigned max_sessions = 0;  // logged in; 0: no limit
   milliseconds connect_timeout{5000};
   milliseconds login_timeout{30000};  // connects, retries and login together
   unsigned ready_connections = 0;     // each worker, for each backend
@@ -269,11 +271,36 @@ struct AdminToken {
   Secret token;  // from `token_file`
 };
 
+// What becomes of a move whose hook fails or whose hold lasts too long.
+enum class WhenMoveFails : std::uint8_t { kUndo, kComplete };
+
+// Called for each user who is moved. Exactly one of command and url is set.
+struct MoveHook {
+  std::vector<std::string> command;  // the program's path first
+  std::optional<Url> url;
+  std::vector<HttpHeader> headers;
+  bool verify = true;
+  std::string ca;  // empty: the system's
+  milliseconds timeout{30000};
+};
+
+// How users are moved from one backend to another.
+struct Moves {
+  unsigned rate = 10;      // users a second
+  unsigned parallel = 20;  // users at a time
+  seconds hold{60};
+  std::size_t max_waiting = 1000;  // logins
+  milliseconds settle{1000};
+  WhenMoveFails when_failed = WhenMoveFails::kUndo;
+  std::optional<MoveHook> hook;
+};
+
 struct Admin {
   std::optional<Endpoint> address;
   std::vector<AdminToken> tokens;
   std::string state_file;   // empty: what operators have set ends with the process
   unsigned move_rate = 50;  // sessions a second
+  Moves moves;
 };
 
 struct Log {

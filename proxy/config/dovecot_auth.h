@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,10 @@ struct DovecotAuth {
   unsigned connections = 2;                 // of each worker to each server
   std::chrono::milliseconds timeout{8000};  // a login in all
   std::string service = "imap";
-  bool tokens = false;            // it checks tokens as well
-  bool checks_passwords = false;  // no passdb lets in whoever gives any password
-  bool brings_passwords = false;  // each answer has a password for the backend
+  std::optional<SocketAddress> master;  // for `headgate explain`
+  bool tokens = false;                  // it checks tokens as well
+  bool checks_passwords = false;        // no passdb lets in whoever gives any password
+  bool brings_passwords = false;        // each answer has a password for the backend
 };
 
 }  // namespace headgate::config

@@ -137,7 +137,8 @@ Type<std::string> file_to_write(std::string_view what) {
 }
 
 Type<MapFile> map_file() {
-  const std::string expected = fmt::format("a file of rules, of at most {} bytes", kLargestMapFile);
+  const std::string expected =
+      fmt::format("a file of rules, of at most {} MiB", kLargestMapFile >> 20);
   auto read = [expected](Reader& reader, const Value& value, MapFile& out) {
     auto path = read_path(reader, value, expected);
     if (!path || !reader.checks_files()) {

@@ -15,6 +15,9 @@ enum class Mechanism : std::uint8_t {
   kScramSha256,
   kScramSha1,
   kCramMd5,
+  kDigestMd5,
+  kGssapi,
+  kGssSpnego,
   kExternal,
 };
 

@@ -10,11 +10,17 @@
 namespace headgate::config {
 namespace {
 
-constexpr Mechanism kAll[] = {Mechanism::kPlain,           Mechanism::kLogin,
-                              Mechanism::kXoauth2,         Mechanism::kOauthbearer,
-                              Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
-                              Mechanism::kScramSha256,     Mechanism::kScramSha1,
-                              Mechanism::kCramMd5,         Mechanism::kExternal};
+constexpr Mechanism kAll[] = {
+    Mechanism::kPlain,       Mechanism::kLogin,           Mechanism::kXoauth2,
+    Mechanism::kOauthbearer, Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
+    Mechanism::kScramSha256, Mechanism::kScramSha1,       Mechanism::kCramMd5,
+    Mechanism::kDigestMd5,   Mechanism::kGssapi,          Mechanism::kGssSpnego,
+    Mechanism::kExternal};
+
+bool judges_exchange(const Proofs& proofs, Mechanism mechanism) {
+  return proofs.rounds || (proofs.stored && !is_passed(mechanism)) ||
+         (proofs.cram_md5 && mechanism == Mechanism::kCramMd5);
+}
 
 // All that some source can judge.
 std::vector<Mechanism> served(const Config& config) {
@@ -25,6 +31,7 @@ std::vector<Mechanism> served(const Config& config) {
            .token = all.token || some.token,
            .stored = all.stored || some.stored,
            .rounds = all.rounds || some.rounds,
+           .cram_md5 = all.cram_md5 || some.cram_md5,
            .certificate = all.certificate || some.certificate};
   }
   std::vector<Mechanism> mechanisms;
@@ -32,7 +39,7 @@ std::vector<Mechanism> served(const Config& config) {
     return mechanism == Mechanism::kExternal ? all.certificate
            : by_token(mechanism)             ? all.token
            : ties_to_tls(mechanism)          ? all.stored
-           : by_exchange(mechanism)          ? all.stored || all.rounds
+           : by_exchange(mechanism)          ? judges_exchange(all, mechanism)
                                              : all.password;
   });
   return mechanisms;
@@ -42,38 +49,46 @@ std::string_view what_it_takes(Mechanism mechanism) {
   if (by_token(mechanism)) {
     return ", which takes a source that checks tokens or a pool with login token";
   }
+  if (mechanism == Mechanism::kExternal) {
+    return ", which takes source certificate, or auth_http with http.methods external";
+  }
+  if (is_passed(mechanism)) {
+    return ", which takes source dovecot_auth";
+  }
   return by_exchange(mechanism) ? ", which takes a source that knows what is stored of passwords: "
                                   "passwd_file, sql, or ldap with passwords fetch; but for -PLUS "
-                                  "dovecot_auth does as well"
+                                  "dovecot_auth does as well, and for CRAM-MD5 auth_http with "
+                                  "http.methods cram-md5"
                                 : "";
 }
 
-bool judges_exchanges(const Config& config, const UserSource& source) {
-  const Proofs some = proofs(config, source);
-  return some.stored || some.rounds;
-}
-
-// The first source that serves exchanges and whose pool logs users in with their passwords.
-std::vector<UserSource>::const_iterator first_that_needs_password(const Config& config) {
+// The first source that serves this exchange and whose pool logs users in with their passwords. The
+// protocol of auth_http has a password for the backend in each answer to an exchange.
+std::vector<UserSource>::const_iterator first_that_needs_password(const Config& config,
+                                                                  Mechanism mechanism) {
   return std::ranges::find_if(config.users, [&](const UserSource& source) {
     const auto pool = std::ranges::find(config.pools, source.pool, &Pool::name);
-    const bool brings_password = source.dovecot_auth && source.dovecot_auth->brings_passwords;
-    return judges_exchanges(config, source) && !brings_password && pool != config.pools.end() &&
-           !pool->trusts_headgate();
+    const bool brings_password = source.kind == SourceKind::kAuthHttp ||
+                                 (source.dovecot_auth && source.dovecot_auth->brings_passwords);
+    return judges_exchange(proofs(config, source), mechanism) && !brings_password &&
+           pool != config.pools.end() && !pool->trusts_headgate();
   });
 }
 
-// The second source that serves exchanges, where one of both judges each round itself: nobody could
-// ask the other one in the middle of an exchange.
-std::vector<UserSource>::const_iterator first_that_is_not_asked(const Config& config) {
-  const auto serves = [&](const UserSource& source) { return judges_exchanges(config, source); };
+// The second source that serves this exchange, where one of both judges each round itself: nobody
+// could ask the other one in the middle of an exchange.
+std::vector<UserSource>::const_iterator first_that_is_not_asked(const Config& config,
+                                                                Mechanism mechanism) {
+  const auto serves = [&](const UserSource& source) {
+    return judges_exchange(proofs(config, source), mechanism);
+  };
   const auto first = std::ranges::find_if(config.users, serves);
   if (first == config.users.end()) {
     return first;
   }
   const auto second = std::find_if(first + 1, config.users.end(), serves);
   return second != config.users.end() &&
-                 (proofs(config, *first).rounds || proofs(config, *second).rounds)
+                 (!proofs(config, *first).stored || !proofs(config, *second).stored)
              ? second
              : config.users.end();
 }
@@ -101,18 +116,19 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
   if (wanted == Mechanism::kExternal && !listener.client_certificates) {
     return "client_certificates at a listener with EXTERNAL, found none";
   }
-  const auto source = first_that_needs_password(config);
+  const auto source = first_that_needs_password(config, wanted);
   if (by_exchange(wanted) && source != config.users.end()) {
     return fmt::format(
         "mechanisms that tell the password, since users[{}] leads to pool {}, which has neither a "
         "master user nor login secret or external, found {}",
         source - config.users.begin(), source->pool, name(wanted));
   }
-  const auto idle = first_that_is_not_asked(config);
+  const auto idle = first_that_is_not_asked(config, wanted);
   if (by_exchange(wanted) && idle != config.users.end()) {
     return fmt::format(
         "mechanisms that tell the password, since users[{}] would never be asked: of two sources "
-        "that judge such logins, one of them dovecot_auth, only the first can be; found {}",
+        "that judge such logins, one of them dovecot_auth or auth_http, only the first can be; "
+        "found {}",
         idle - config.users.begin(), name(wanted));
   }
   if (ties_to_tls(wanted) &&
@@ -132,8 +148,18 @@ bool by_token(Mechanism mechanism) {
 }
 
 bool by_exchange(Mechanism mechanism) {
-  return ties_to_tls(mechanism) || mechanism == Mechanism::kScramSha256 ||
+  return ties_to_tls(mechanism) || is_passed(mechanism) || mechanism == Mechanism::kScramSha256 ||
          mechanism == Mechanism::kScramSha1 || mechanism == Mechanism::kCramMd5;
+}
+
+bool is_passed(Mechanism mechanism) {
+  return mechanism == Mechanism::kDigestMd5 || mechanism == Mechanism::kGssapi ||
+         mechanism == Mechanism::kGssSpnego;
+}
+
+bool has_long_messages(Mechanism mechanism) {
+  return by_token(mechanism) || mechanism == Mechanism::kGssapi ||
+         mechanism == Mechanism::kGssSpnego;
 }
 
 bool ties_to_tls(Mechanism mechanism) {
@@ -149,6 +175,12 @@ Proofs proofs(const Config& config, const UserSource& source) {
   }
   if (source.dovecot_auth) {
     return {.password = true, .token = source.dovecot_auth->tokens, .rounds = true};
+  }
+  if (source.kind == SourceKind::kAuthHttp) {
+    return {.password = source.http.judges(AuthMethod::kPlain),
+            .token = source.http.judges(AuthMethod::kToken),
+            .cram_md5 = source.http.judges(AuthMethod::kCramMd5),
+            .certificate = source.http.judges(AuthMethod::kExternal)};
   }
   if (!source.trusts_backend()) {
     const bool stored = source.kind == SourceKind::kPasswdFile || source.sql ||

@@ -14,6 +14,7 @@ struct Proofs {
   bool token = false;        // XOAUTH2, OAUTHBEARER
   bool stored = false;       // SCRAM, CRAM-MD5: the source knows what is stored of a password
   bool rounds = false;       // the same: the source judges each round itself
+  bool cram_md5 = false;     // the same, and knows this mechanism alone
   bool certificate = false;  // EXTERNAL
 };
 // A source that leaves the judging to the backend can serve tokens where some pool passes them on.
@@ -33,5 +34,9 @@ bool by_token(Mechanism mechanism);
 bool by_exchange(Mechanism mechanism);
 // The exchange is tied to its TLS connection: SCRAM's -PLUS.
 bool ties_to_tls(Mechanism mechanism);
+// No password that is stored judges it here: its rounds are passed to a source that does.
+bool is_passed(Mechanism mechanism);
+// Its messages can be as long as tokens: tickets of Kerberos.
+bool has_long_messages(Mechanism mechanism);
 
 }  // namespace headgate::config

@@ -247,6 +247,19 @@ Type<std::string> domain() {
       [](const std::string& value) { return value.empty() ? "" : yaml_text(value); });
 }
 
+Type<std::string> service_name() {
+  return scalar<std::string>(
+      "the name of a service, for example _imaps._tcp.example.org",
+      R"("type": "string", "minLength": 1)",
+      [](std::string_view text) -> std::expected<std::string, std::string> {
+        if (!text.starts_with('_') || !text.contains('.') || !is_host_name(text)) {
+          return std::unexpected(std::string());
+        }
+        return lower_case(text.ends_with('.') ? text.substr(0, text.size() - 1) : text);
+      },
+      [](const std::string& value) { return yaml_text(value); });
+}
+
 Type<std::string> pattern() {
   return scalar<std::string>(
       "a regular expression (ECMAScript syntax)", R"("type": "string", "minLength": 1)",
@@ -386,7 +399,8 @@ Type<SocketAddress> socket_address() {
 
 Type<Url> url() {
   return from_base<Url>(
-      "http://HOST:PORT/PATH or the same with https, for example http://127.0.0.1:8080/auth");
+      "http://HOST:PORT/PATH, the same with https, or http://unix:SOCKET:/PATH, for example "
+      "http://127.0.0.1:8080/auth");
 }
 
 Type<std::string> header_name() {

@@ -30,6 +30,8 @@ Type<std::string> greeting_text();
 Type<std::string> capability();
 // What follows '@'; kept in lower case.
 Type<std::string> domain();
+// A name that SRV records stand at: "_imaps._tcp.example.org"; kept in lower case.
+Type<std::string> service_name();
 // A regular expression; see pattern.h.
 Type<std::string> pattern();
 

@@ -8,6 +8,7 @@
 #include "config/mechanisms.h"
 #include "config/pool_admission.h"
 #include "config/pool_health.h"
+#include "config/pool_srv.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -43,6 +44,9 @@ const Choices<Mechanism> kMechanisms = {{"PLAIN", Mechanism::kPlain},
                                         {"SCRAM-SHA-256", Mechanism::kScramSha256},
                                         {"SCRAM-SHA-1", Mechanism::kScramSha1},
                                         {"CRAM-MD5", Mechanism::kCramMd5},
+                                        {"DIGEST-MD5", Mechanism::kDigestMd5},
+                                        {"GSSAPI", Mechanism::kGssapi},
+                                        {"GSS-SPNEGO", Mechanism::kGssSpnego},
                                         {"EXTERNAL", Mechanism::kExternal}};
 const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPassword},
                                               {"token", BackendLogin::kToken},
@@ -93,7 +97,9 @@ Type<Listener> listener_type() {
           "off "
           "as well. Not set: all that the user sources can serve for every user. SCRAM and "
           "CRAM-MD5 are offered only where they are named here, since they need passwords that "
-          "are stored in the clear or, for SCRAM, as SCRAM's own keys. The -PLUS ones, tied to the "
+          "are stored in the clear or, for SCRAM, as SCRAM's own keys; so are DIGEST-MD5, GSSAPI "
+          "and "
+          "GSS-SPNEGO, which source dovecot_auth alone can judge. The -PLUS ones, tied to the "
           "TLS connection, need tls.minimum_version 1.3.",
           {.example = "[PLAIN, OAUTHBEARER]"}),
   });
@@ -293,6 +299,8 @@ Type<Pool> pool_type() {
               "which "
               "names the backend.",
               {.shown = true, .more = R"({address: "127.0.1.2:10143", weight: 200})"}),
+          key("srv", &Pool::srv, srv_type(),
+              "The backends are those that DNS names, in place of a list."),
           key("max_sessions", &Pool::max_sessions, number(0U, kMostSessions),
               "Sessions that are logged in to the pool; further logins are refused. 0: no limit."),
           key("connect_timeout", &Pool::connect_timeout, duration(50ms, 60s),

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -89,8 +90,13 @@ struct HttpHeader {
   Secret value;
 };
 
+// Which logins an auth server can judge, by nginx's names for them.
+enum class AuthMethod : std::uint8_t { kPlain, kCramMd5, kExternal, kToken };
+
 // How a source asks its servers over HTTP.
 struct HttpLookup {
+  std::vector<AuthMethod> methods = {AuthMethod::kPlain};
+  bool pass_client_cert = false;    // in PEM, beside what stands in it
   std::vector<Url> more;            // servers beside `url`
   bool spread = false;              // each look-up begins with another server
   milliseconds timeout{5000};       // a look-up in all
@@ -99,6 +105,10 @@ struct HttpLookup {
   bool verify = true;               // https
   std::string ca;                   // empty: the system's
   std::vector<HttpHeader> headers;  // go with each request
+
+  [[nodiscard]] bool judges(AuthMethod method) const {
+    return std::ranges::find(methods, method) != methods.end();
+  }
 };
 
 // Whom to ask about a token.
@@ -157,12 +167,20 @@ struct MapFile {
   std::vector<MapRule> rules;  // empty where files are not opened
 };
 
+// Pools that a source asks behind its own.
+struct BackendChain {
+  std::vector<std::string> then;
+  seconds remember{86400};  // 0: never
+  std::size_t entries = 100'000;
+};
+
 struct UserSource {
   SourceKind kind = SourceKind::kBackend;
   std::string name;  // in metrics and logs; unique
   // Empty: the first pool (auth_http alone).
   std::string pool;  // where users of this source go unless a route or the source says otherwise
-  std::string path;  // passwd_file
+  std::optional<BackendChain> backend;  // backend: more pools than one
+  std::string path;                     // passwd_file
   bool app_passwords_need_code = true;  // passwd_file, sql, ldap
   milliseconds deadline{10000};
   std::size_t max_parallel = 64;  // each worker

@@ -41,6 +41,11 @@ Type<DovecotAuth> dovecot_auth_type() {
               "as long."),
           key("service", &DovecotAuth::service, name_text(),
               "The protocol that Dovecot takes the login for."),
+          key("master", &DovecotAuth::master, socket_address(),
+              "A socket of Dovecot's auth service of type master, which answers without a "
+              "password: "
+              "for headgate explain. Not set: explain cannot ask.",
+              {.example = "/run/dovecot/auth-master"}),
           key("tokens", &DovecotAuth::tokens, boolean(),
               "Whether it checks tokens as well, so that clients are offered XOAUTH2 and "
               "OAUTHBEARER."),

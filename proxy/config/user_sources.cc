@@ -25,6 +25,11 @@ const Choices<SourceKind> kKinds = {{"backend", SourceKind::kBackend},
                                     {"certificate", SourceKind::kCertificate},
                                     {"dovecot_auth", SourceKind::kDovecotAuth}};
 
+const Choices<AuthMethod> kMethods = {{"plain", AuthMethod::kPlain},
+                                      {"cram-md5", AuthMethod::kCramMd5},
+                                      {"external", AuthMethod::kExternal},
+                                      {"token", AuthMethod::kToken}};
+
 void check_breaker(Reader& reader, const std::string& path, const Breaker& breaker) {
   if (breaker.longest_pause < breaker.pause) {
     reader.refuse(reader.has(path + ".longest_pause") ? path + ".longest_pause" : path + ".pause",
@@ -172,6 +177,21 @@ Type<Cache> cache_type() {
   });
 }
 
+Type<BackendChain> backend_chain_type() {
+  return section<BackendChain>({
+      key("then", &BackendChain::then, list_of(name_text(), "a list of at least one pool", 1),
+          "Pools that are asked in this order when the source's pool has said that the password is "
+          "wrong; the last one that is asked answers for all. A route that matches comes before "
+          "them.",
+          {.required = true, .example = "[new]"}),
+      key("remember", &BackendChain::remember, duration(0s, 8760h),
+          "For how long such a pool is asked first once it has let the user in; then all are asked "
+          "in their order again. 0s: never."),
+      key("entries", &BackendChain::entries, number(std::size_t{16}, std::size_t{100'000'000}),
+          "Users of whom that is remembered; each takes about 200 bytes and the name."),
+  });
+}
+
 Type<MapRule> map_rule_type() {
   return section<MapRule>(
       {
@@ -202,8 +222,9 @@ struct Own {
   SourceKind kind;
   std::string_view missing;  // "expected …" where the source needs it; empty: it does not
 };
-constexpr std::array<Own, 11> kOwn = {
-    {{"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
+constexpr std::array<Own, 12> kOwn = {
+    {{"backend", SourceKind::kBackend, ""},
+     {"path", SourceKind::kPasswdFile, "a file that can be read, found nothing"},
      {"sql", SourceKind::kSql, "a section sql with source sql, found nothing"},
      {"ldap", SourceKind::kLdap, "a section ldap with source ldap, found nothing"},
      {"map", SourceKind::kMap, ""},
@@ -233,6 +254,14 @@ void check_http(Reader& reader, const std::string& path, const UserSource& sourc
                     fmt::format("another URL, found '{}' again", http.more[i].to_string()));
     }
   }
+  for (std::size_t i = 0; i < http.methods.size(); ++i) {
+    const auto end = http.methods.begin() + static_cast<std::ptrdiff_t>(i);
+    const std::string key = fmt::format("{}.http.methods[{}]", path, i);
+    if (reader.good(key) && std::find(http.methods.begin(), end, http.methods[i]) != end) {
+      reader.refuse(
+          key, fmt::format("another method, found '{}' again", word(kMethods, http.methods[i])));
+    }
+  }
   check_timeout(reader, path + ".http.timeout", http.timeout, source.deadline);
 }
 
@@ -245,6 +274,15 @@ void check_source_cache(Reader& reader, const std::string& path, const UserSourc
   if (source.oauth && source.cache) {
     reader.refuse(path + ".cache",
                   "no cache for source oauth, since a token may end before the answer does");
+  }
+  for (const AuthMethod method : {AuthMethod::kExternal, AuthMethod::kToken}) {
+    if (source.cache && source.http.judges(method)) {
+      reader.refuse(path + ".cache",
+                    fmt::format("no cache with http.methods {}, since {}", word(kMethods, method),
+                                method == AuthMethod::kToken
+                                    ? "a token may end before the answer does"
+                                    : "the answer is about a certificate and not a password"));
+    }
   }
   const bool asks_nobody = source.kind == SourceKind::kBackend || source.kind == SourceKind::kMap ||
                            source.kind == SourceKind::kCertificate;
@@ -293,6 +331,14 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
 
 Type<HttpLookup> http_type() {
   return section<HttpLookup>({
+      key("methods", &HttpLookup::methods,
+          list_of(choice(kMethods), "a list of at least one method", 1),
+          "Logins that the servers can judge, by the Auth-Method that they are told: plain for "
+          "passwords; cram-md5, which listeners[].sasl has to name as well; external for "
+          "certificates; token for xoauth2 and oauthbearer. All but plain take an Auth-Pass in the "
+          "answer, or a pool that can do without the client's password."),
+      key("pass_client_cert", &HttpLookup::pass_client_cert, boolean(),
+          "Whether the certificate of a client goes along as a whole, as Auth-SSL-Cert."),
       key("more", &HttpLookup::more, list_of(url(), "a list of URLs"),
           "More servers, asked in this order when those before do not answer.",
           {.example = R"(["http://127.0.0.2:8080/auth"])"}),
@@ -345,6 +391,8 @@ Type<UserSource> source_type() {
               "Name in logs and metrics. Not set: the kind of the source, with its place in the "
               "list where there are several.",
               {.example = "customers"}),
+          key("backend", &UserSource::backend, backend_chain_type(),
+              "backend: more pools than one may have the user's mailbox."),
           key("path", &UserSource::path, file("a file that can be read"), "passwd_file: the file.",
               {.example = "users.passwd"}),
           key("sql", &UserSource::sql, sql_type(), "sql: the database and what to ask it."),

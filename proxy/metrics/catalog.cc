@@ -13,6 +13,7 @@
 #include "metrics/health_figures.h"
 #include "metrics/instruments.h"
 #include "metrics/labels.h"
+#include "metrics/move_figures.h"
 
 namespace headgate::metrics {
 namespace {
@@ -78,6 +79,7 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
       {"", "factor", "what it was", values_of(kFactorNames)},
+      {"", "found", "why this pool was asked", values_of(kPoolFoundNames)},
       {"", "by", "failures of what", values_of(kGuessLimitNames)},
       {"", "repeated", "whether it had been counted before", {"no", "yes"}},
       {"",
@@ -88,8 +90,12 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_backend_check_seconds", "stage", "part of the check",
        values_of(dialogue::kCheckStageNames)},
       {"headgate_backend_checks_total", "result", "how the check ended", {"passed", "failed"}},
+      {"headgate_srv_lookups_total", "result", "whether the answer was taken", {"taken", "failed"}},
       {"headgate_backend_state", "state", "what is known of the backend",
        values_of(kBackendStateNames)},
+      {"headgate_moving_users", "state", "how far it has come", values_of(kMoveStateNames)},
+      {"headgate_moved_users_total", "result", "how it ended", values_of(kMoveResultNames)},
+      {"headgate_move_hooks_total", "result", "how it ended", values_of(kMoveHookResultNames)},
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
       {"", "reason", "why the session ended", close_reasons()},
@@ -172,12 +178,13 @@ std::string documentation() {
   }
   fmt::format_to(out,
                  "\n## Buckets\n\nUpper bounds in seconds; each histogram ends with `+Inf`.\n\n"
-                 "- `{}`, `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
+                 "- `{}`, `{}`, `{}`, `{}`, `{}`, `{}`: {}\n- `{}`: {}\n- `{}`: {}\n",
                  info(MetricId::kLoginDuration).name, info(MetricId::kSourceDuration).name,
                  info(MetricId::kLookupDuration).name, info(MetricId::kGuessDelay).name,
-                 info(MetricId::kAdmissionWait).name, bounds_line(kLoginBounds),
-                 info(MetricId::kSessionDuration).name, bounds_line(kSessionBounds),
-                 info(MetricId::kLoopLag).name, bounds_line(kLagBounds));
+                 info(MetricId::kAdmissionWait).name, info(MetricId::kHoldWait).name,
+                 bounds_line(kLoginBounds), info(MetricId::kSessionDuration).name,
+                 bounds_line(kSessionBounds), info(MetricId::kLoopLag).name,
+                 bounds_line(kLagBounds));
   return text;
 }
 

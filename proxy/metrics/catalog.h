@@ -76,6 +76,18 @@ namespace headgate::metrics {
     "Logins that were refused because too many waited, or because they had waited too long.")     \
   X(kAdmissionWait, "headgate_admission_wait_seconds", kHistogram, "",                            \
     "Time that logins waited for their turn at a backend; those that did not wait do not count.") \
+  X(kHeldLogins, "headgate_held_logins", kGauge, "",                                              \
+    "Logins that wait until their users have moved.")                                             \
+  X(kHoldWait, "headgate_hold_wait_seconds", kHistogram, "",                                      \
+    "Time that logins waited until their users had moved.")                                       \
+  X(kMovingUsers, "headgate_moving_users", kGauge, "state",                                       \
+    "Users who are being moved to another backend, or back.")                                     \
+  X(kMovedUsers, "headgate_moved_users_total", kCounter, "result",                                \
+    "Users whose move has ended, and how.")                                                       \
+  X(kMoveHooks, "headgate_move_hooks_total", kCounter, "result",                                  \
+    "Hooks for users who are moved that have ended, and how.")                                    \
+  X(kMoveHookSeconds, "headgate_move_hook_seconds_total", kCounter, "",                           \
+    "Time that these hooks took, all together.")                                                  \
   X(kReadyConnections, "headgate_ready_connections", kGauge, "worker",                            \
     "Connections to backends that wait for a user behind the greeting.")                          \
   X(kReadyConnectionsTotal, "headgate_ready_connections_total", kCounter, "result",               \
@@ -93,6 +105,15 @@ namespace headgate::metrics {
     "Health checks that ended.")                                                                  \
   X(kBackendCheckDuration, "headgate_backend_check_seconds", kGauge, "pool,backend,stage",        \
     "Time of the last health check that passed, by stage; 0: a stage that it did not have.")      \
+  X(kSrvLookups, "headgate_srv_lookups_total", kCounter, "pool,result",                           \
+    "Questions for the SRV records that name the pool's backends, by whether the answer was "     \
+    "taken; what was known stays where it was not.")                                              \
+  X(kSrvBackends, "headgate_srv_backends", kGauge, "pool",                                        \
+    "Backends by the last answer that was taken.")                                                \
+  X(kSrvLeftOut, "headgate_srv_targets_left_out", kGauge, "pool",                                 \
+    "Targets of that answer that cannot be backends.")                                            \
+  X(kSrvAnswered, "headgate_srv_answer_timestamp_seconds", kGauge, "pool",                        \
+    "When that answer came, as Unix time; 0: none has come.")                                     \
   X(kUsers, "headgate_users", kGauge, "", "Users with sessions, logged in or logging in.")        \
   X(kUsersAway, "headgate_users_away", kGauge, "",                                                \
     "Users with sessions at another backend than before a failure.")                              \
@@ -125,6 +146,11 @@ namespace headgate::metrics {
     "Questions to a user source by what its cache knew.")                                         \
   X(kSourceCacheEntries, "headgate_source_cache_entries", kGauge, "source",                       \
     "Answers in the source's cache, positive and negative.")                                      \
+  X(kSourcePoolLogins, "headgate_source_pool_logins_total", kCounter, "source,pool,found",        \
+    "Logins that a pool of source backend has let in, where several are asked: memory: it had "   \
+    "let the user in of late; order: it is the first; trial: another one had refused the user.")  \
+  X(kSourcePoolsRemembered, "headgate_source_pools_remembered", kGauge, "source",                 \
+    "Users of whom it is remembered that another pool than the first one let them in.")           \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kBulkSessions, "headgate_bulk_sessions", kGauge, "worker",                                    \

@@ -13,6 +13,7 @@
 #include "dialogue/failure.h"
 #include "dialogue/limit.h"
 #include "metrics/catalog.h"
+#include "metrics/page.h"
 #include "metrics/process.h"
 
 #ifdef __clang__
@@ -24,105 +25,7 @@
 namespace headgate::metrics {
 namespace {
 
-using prometheus::ClientMetric;
 using prometheus::MetricFamily;
-using LabelValues = std::initializer_list<std::string_view>;
-
-prometheus::MetricType type_of(Type type) {
-  switch (type) {
-    case Type::kCounter:
-      return prometheus::MetricType::Counter;
-    case Type::kGauge:
-      return prometheus::MetricType::Gauge;
-    case Type::kHistogram:
-      return prometheus::MetricType::Histogram;
-  }
-  return prometheus::MetricType::Untyped;
-}
-
-// Several workers' histograms of one series, added up.
-struct HistogramSum {
-  explicit HistogramSum(const Bounds& bounds) : bounds_(&bounds) {}
-
-  void add(const Histogram& histogram) {
-    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
-      counts_[bucket] += histogram.count(bucket);
-    }
-    sum_us_ += histogram.sum_us();
-  }
-
-  void add(const LookupServerFigures& figures) {
-    for (std::size_t bucket = 0; bucket < counts_.size(); ++bucket) {
-      counts_[bucket] += figures.durations[bucket];
-    }
-    sum_us_ += figures.sum_us;
-  }
-
-  [[nodiscard]] ClientMetric::Histogram result() const {
-    ClientMetric::Histogram result;
-    std::uint64_t cumulative = 0;
-    for (std::size_t bucket = 0; bucket < kHistogramBounds; ++bucket) {
-      cumulative += counts_[bucket];
-      result.bucket.push_back(
-          {cumulative, std::chrono::duration<double>((*bounds_)[bucket]).count()});
-    }
-    // From the buckets, never from a count of its own: the two could be a moment apart.
-    result.sample_count = cumulative + counts_.back();
-    result.sample_sum = static_cast<double>(sum_us_) / 1e6;
-    return result;
-  }
-
- private:
-  const Bounds* bounds_;
-  std::array<std::uint64_t, kHistogramBounds + 1> counts_{};
-  std::uint64_t sum_us_ = 0;
-};
-
-// The page in the making: one family for each metric of the catalogue, in its order.
-class Page {
- public:
-  Page() {
-    for (const Metric& metric : kCatalog) {
-      MetricFamily& family = families_.emplace_back();
-      family.name = metric.name;
-      family.help = metric.help;
-      family.type = type_of(metric.type);
-    }
-  }
-
-  // `values` in the order of the metric's labels.
-  void add(MetricId id, LabelValues values, auto number) {
-    ClientMetric& series = add_series(id, values);
-    if (info(id).type == Type::kCounter) {
-      series.counter.value = static_cast<double>(number);
-    } else {
-      series.gauge.value = static_cast<double>(number);
-    }
-  }
-  void add(MetricId id, LabelValues values, const HistogramSum& histogram) {
-    add_series(id, values).histogram = histogram.result();
-  }
-
-  // A metric without series at this moment (no pool yet) is left out whole.
-  std::vector<MetricFamily> take() {
-    std::erase_if(families_, [](const MetricFamily& family) { return family.metric.empty(); });
-    return std::move(families_);
-  }
-
- private:
-  ClientMetric& add_series(MetricId id, LabelValues values) {
-    ClientMetric& series = families_[index(id)].metric.emplace_back();
-    std::string_view names = info(id).labels;
-    for (const std::string_view value : values) {
-      const std::size_t comma = std::min(names.find(','), names.size());
-      series.label.push_back({std::string(names.substr(0, comma)), std::string(value)});
-      names.remove_prefix(std::min(comma + 1, names.size()));
-    }
-    return series;
-  }
-
-  std::vector<MetricFamily> families_;
-};
 
 using Workers = std::vector<std::shared_ptr<const WorkerMetrics>>;
 
@@ -271,7 +174,7 @@ void add_workers(Page& page, const Workers& workers) {
 
 void add_backends(Page& page, const std::vector<BackendFigures>& backends) {
   for (const BackendFigures& one : backends) {
-    const LabelValues labels = {one.pool, one.backend};
+    const Page::LabelValues labels = {one.pool, one.backend};
     page.add(MetricId::kBackendSessions, labels, one.sessions);
     page.add(MetricId::kBackendUp, labels, one.up ? 1 : 0);
     page.add(MetricId::kBackendWeight, labels, one.weight);
@@ -315,9 +218,33 @@ void add_users(Page& page, const UserFigures& users) {
   page.add(MetricId::kUserTableOverflows, {}, users.overflows);
 }
 
+void add_moves(Page& page, const MoveFigures& moves) {
+  for (std::size_t at = 0; at < kMoveStateNames.size(); ++at) {
+    page.add(MetricId::kMovingUsers, {kMoveStateNames[at]}, moves.users[at]);
+  }
+  for (std::size_t at = 0; at < kMoveResultNames.size(); ++at) {
+    page.add(MetricId::kMovedUsers, {kMoveResultNames[at]}, moves.results[at]);
+  }
+  for (std::size_t at = 0; at < kMoveHookResultNames.size(); ++at) {
+    page.add(MetricId::kMoveHooks, {kMoveHookResultNames[at]}, moves.hooks[at]);
+  }
+  page.add(MetricId::kMoveHookSeconds, {}, moves.hook_seconds);
+}
+
+void add_held_logins(Page& page, const Workers& workers) {
+  std::int64_t held = 0;
+  HistogramSum waits(kLoginBounds);
+  for (const auto& worker : workers) {
+    held += worker->held_logins.value();
+    waits.add(worker->hold_wait);
+  }
+  page.add(MetricId::kHeldLogins, {}, held);
+  page.add(MetricId::kHoldWait, {}, waits);
+}
+
 void add_limits(Page& page, const std::vector<LimitFigures>& limits) {
   for (const LimitFigures& one : limits) {
-    const LabelValues labels = {one.scope, one.of};
+    const Page::LabelValues labels = {one.scope, one.of};
     page.add(MetricId::kSessionLimit, labels, one.limit);
     page.add(MetricId::kSessionLimitMost, labels, one.most);
     page.add(MetricId::kSessionLimitNear, labels, one.near);
@@ -367,6 +294,15 @@ void add_source_figures(Page& page, const std::vector<SourceFigures>& sources) {
     page.add(MetricId::kSourceBreakerOpen, {one.source}, one.breaker_open ? 1 : 0);
     page.add(MetricId::kSourceBreakerOpenings, {one.source}, one.breaker_openings);
     page.add(MetricId::kSourceCacheEntries, {one.source}, one.cache_entries);
+    for (const PoolLogins& pool : one.pools) {
+      for (std::size_t at = 0; at < pool.by.size(); ++at) {
+        page.add(MetricId::kSourcePoolLogins, {one.source, pool.pool, kPoolFoundNames[at]},
+                 pool.by[at]);
+      }
+    }
+    if (!one.pools.empty()) {
+      page.add(MetricId::kSourcePoolsRemembered, {one.source}, one.pools_remembered);
+    }
   }
 }
 
@@ -386,6 +322,16 @@ void add_lookup_servers(Page& page, const std::vector<LookupServerFigures>& serv
 
 double unix_time(std::chrono::system_clock::time_point time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+void add_srv(Page& page, const std::vector<SrvFigures>& pools) {
+  for (const SrvFigures& one : pools) {
+    page.add(MetricId::kSrvLookups, {one.pool, "taken"}, one.answers);
+    page.add(MetricId::kSrvLookups, {one.pool, "failed"}, one.failures);
+    page.add(MetricId::kSrvBackends, {one.pool}, one.backends);
+    page.add(MetricId::kSrvLeftOut, {one.pool}, one.left_out);
+    page.add(MetricId::kSrvAnswered, {one.pool}, unix_time(one.answered));
+  }
 }
 
 void add_config(Page& page, const ConfigInfo& config) {
@@ -421,6 +367,10 @@ std::vector<MetricFamily> Collector::Collect() const {
       page.add(MetricId::kGuessEntries, {one.table}, one.entries);
     }
   }
+  add_held_logins(page, sources_.workers);
+  if (sources_.moves) {
+    add_moves(page, sources_.moves());
+  }
   add_sessions(page, sources_.workers);
   add_workers(page, sources_.workers);
   if (sources_.backends) {
@@ -428,6 +378,9 @@ std::vector<MetricFamily> Collector::Collect() const {
   }
   if (sources_.health) {
     add_health(page, sources_.health());
+  }
+  if (sources_.srv) {
+    add_srv(page, sources_.srv());
   }
   if (sources_.users) {
     add_users(page, sources_.users());

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "metrics/health_figures.h"
+#include "metrics/move_figures.h"
 #include "metrics/source_figures.h"
 #include "metrics/worker_metrics.h"
 
@@ -37,6 +38,16 @@ struct BackendFigures {
   bool draining = false;
   bool disabled = false;
   std::optional<AdmissionFigures> admission = std::nullopt;
+};
+
+// What DNS has said of the backends of one pool.
+struct SrvFigures {
+  std::string pool;
+  std::uint64_t answers = 0;  // that were taken
+  std::uint64_t failures = 0;
+  std::size_t backends = 0;
+  std::size_t left_out = 0;                        // targets of the last answer that was taken
+  std::chrono::system_clock::time_point answered;  // when it came; the epoch: never
 };
 
 // Users with sessions, as the user table knows them.
@@ -96,11 +107,13 @@ struct Sources {
   std::vector<std::shared_ptr<const WorkerMetrics>> workers;  // index: worker label
   std::function<std::vector<BackendFigures>()> backends;
   std::function<std::vector<HealthFigures>()> health;
+  std::function<std::vector<SrvFigures>()> srv = {};
   std::function<UserFigures()> users;
   std::function<std::vector<LimitFigures>()> limits;
   std::function<std::vector<SourceFigures>()> user_sources;
   std::function<std::vector<LookupServerFigures>()> lookup_servers;
   std::function<std::vector<GuessFigures>()> guesses;
+  std::function<MoveFigures()> moves = {};
   std::function<ConfigInfo()> config;
   std::function<std::vector<CertificateFigures>()> certificates = {};
   BuildInfo build;

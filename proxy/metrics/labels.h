@@ -79,6 +79,14 @@ enum class CacheResult : std::uint8_t {
 inline constexpr std::array<std::string_view, 3> kCacheResultNames = {"hit", "negative_hit",
                                                                       "miss"};
 
+// How the pool of a login was found where several may have the user's mailbox.
+enum class PoolFound : std::uint8_t {
+  kMemory,  // it let the user in of late, and was asked first
+  kOrder,   // it is the first one
+  kTrial,   // another one had refused the user
+};
+inline constexpr std::array<std::string_view, 3> kPoolFoundNames = {"memory", "order", "trial"};
+
 // What became of connections to backends that were kept ready for a user.
 enum class ReadyConnection : std::uint8_t {
   kUsed,

@@ -3,11 +3,18 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "metrics/instruments.h"
 #include "metrics/labels.h"
 
 namespace headgate::metrics {
+
+// Logins that one pool of a source with several has let in.
+struct PoolLogins {
+  std::string pool;
+  std::array<std::uint64_t, kPoolFoundNames.size()> by{};
+};
 
 // One user source at one moment: what all workers share of it.
 struct SourceFigures {
@@ -15,6 +22,8 @@ struct SourceFigures {
   bool breaker_open = false;
   std::uint64_t breaker_openings = 0;
   std::uint64_t cache_entries = 0;
+  std::vector<PoolLogins> pools = {};  // empty: there is one pool
+  std::uint64_t pools_remembered = 0;
 };
 
 // One lookup server of one user source at one moment.

@@ -107,6 +107,8 @@ class alignas(64) WorkerMetrics {
   std::array<Counter, 2> failures_counted;  // [0: seen before, 1: counted]
   Histogram guess_delay{kLoginBounds};
   Histogram admission_wait{kLoginBounds};
+  Gauge held_logins;
+  Histogram hold_wait{kLoginBounds};
   std::array<Counter, kFactorNames.size()> factors;
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;

@@ -1,6 +1,7 @@
 #include "migration/imported_config.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <iterator>
@@ -57,6 +58,10 @@ std::string listener_lines(const ImportedConfig& config) {
     if (listener.backlog) {
       fmt::format_to(to, "    backlog: {}\n", *listener.backlog);
     }
+    if (!listener.sasl.empty()) {
+      fmt::format_to(to, "    sasl: [{}]\n", fmt::join(listener.sasl, ", "));
+    }
+    out += value_lines(listener.values, "", 4);
   }
   return out;
 }

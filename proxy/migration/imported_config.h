@@ -46,6 +46,8 @@ struct ImportedListener {
   std::vector<std::string> trusted;  // not empty: behind a load balancer
   std::optional<std::string> header_timeout;
   std::optional<std::string> backlog;
+  std::vector<std::string_view> sasl = {};  // empty: all that the source can judge
+  ImportedValues values = {};               // more keys
 };
 
 struct ImportedPool {

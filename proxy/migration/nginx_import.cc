@@ -1,6 +1,7 @@
 #include "migration/nginx_import.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -16,6 +17,7 @@
 #include "config/scalars.h"
 #include "migration/imported_config.h"
 #include "migration/nginx_config.h"
+#include "migration/nginx_left_out.h"
 
 namespace headgate::migration {
 namespace {
@@ -23,68 +25,18 @@ namespace {
 using Block = std::vector<NginxDirective>;
 using std::chrono::milliseconds;
 
-// What becomes of directives that have no equivalent; one note for each that stands in the file.
-constexpr std::array<std::pair<std::string_view, std::string_view>, 31> kLeftOut = {{
-    {"auth_http_pass_client_cert", "client certificates are not asked for"},
-    {"error_log", "the log goes to standard error; see log.level and log.format"},
-    {"google_perftools_profiles", "no equivalent"},
-    {"imap_capabilities",
-     "clients get Headgate's own list before login and the backend's after it; see "
-     "login.capabilities"},
-    {"include", "not followed: import the included file too"},
-    {"pop3_auth", "Headgate speaks IMAP"},
-    {"pop3_capabilities", "Headgate speaks IMAP"},
-    {"proxy_pass_error_message", "the backend's words about a failed login never reach the client"},
-    {"proxy_protocol",
-     "backends learn the client's address by the ID command; see pools.main.forward_client"},
-    {"proxy_smtp_auth", "Headgate speaks IMAP"},
-    {"resolver", "names are resolved by the system"},
-    {"resolver_timeout", "names are resolved by the system"},
-    {"server_name", "the greeting names no host; see login.greeting"},
-    {"smtp_auth", "Headgate speaks IMAP"},
-    {"smtp_capabilities", "Headgate speaks IMAP"},
-    {"smtp_client_buffer", "Headgate speaks IMAP"},
-    {"smtp_greeting_delay", "Headgate speaks IMAP"},
-    {"ssl_certificate_compression", "no equivalent"},
-    {"ssl_client_certificate", "client certificates are not asked for"},
-    {"ssl_crl", "client certificates are not asked for"},
-    {"ssl_dhparam", "no key exchange over finite fields is offered"},
-    {"ssl_engine", "no equivalent"},
-    {"ssl_password_file", "keys must not be encrypted"},
-    {"ssl_prefer_server_ciphers", "no equivalent"},
-    {"ssl_session_cache", "sessions are resumed by tickets, which all workers share"},
-    {"ssl_session_ticket_key", "ticket keys are made at each start"},
-    {"ssl_session_timeout", "no equivalent"},
-    {"ssl_trusted_certificate", "client certificates are not asked for"},
-    {"ssl_verify_client", "client certificates are not asked for"},
-    {"ssl_verify_depth", "client certificates are not asked for"},
-    {"xclient", "Headgate speaks IMAP"},
-}};
-
-// Those that are read somewhere below.
-const std::set<std::string_view> kTranslated = {"auth_http",
-                                                "auth_http_header",
-                                                "auth_http_timeout",
-                                                "imap_auth",
-                                                "imap_client_buffer",
-                                                "listen",
-                                                "max_errors",
-                                                "protocol",
-                                                "proxy_buffer",
-                                                "proxy_timeout",
-                                                "server",
-                                                "set_real_ip_from",
-                                                "ssl",
-                                                "ssl_certificate",
-                                                "ssl_certificate_key",
-                                                "ssl_ciphers",
-                                                "ssl_conf_command",
-                                                "ssl_ecdh_curve",
-                                                "ssl_protocols",
-                                                "ssl_session_tickets",
-                                                "starttls",
-                                                "timeout",
-                                                "proxy"};
+// Words of imap_auth: what clients are offered, and by what name the service knows the login.
+struct NginxMechanism {
+  std::string_view word;
+  std::string_view mechanism;
+  std::string_view method;
+};
+constexpr std::array<NginxMechanism, 6> kMechanisms = {{{"plain", "PLAIN", "plain"},
+                                                        {"login", "LOGIN", "plain"},
+                                                        {"cram-md5", "CRAM-MD5", "cram-md5"},
+                                                        {"external", "EXTERNAL", "external"},
+                                                        {"xoauth2", "XOAUTH2", "token"},
+                                                        {"oauthbearer", "OAUTHBEARER", "token"}}};
 
 std::optional<std::size_t> parse_size(std::string_view text) {
   std::size_t number = 0;
@@ -126,7 +78,8 @@ class Importer {
   void take_listen(const NginxDirective& listen, const Block& server);
   void take_certificates(const Block& server);
   void take_auth(const Block& server);
-  void take_mechanisms(const Block& server);
+  void take_mechanisms(const Block& server, ImportedListener& listener);
+  void take_client_certificates(const Block& server, ImportedListener& listener);
   void take_tls(const Block& server);
   void take_limits(const Block& server);
   void take_duration(const Block& server, std::string_view name, const std::string& key,
@@ -144,6 +97,8 @@ class Importer {
   ImportNotes notes_;
   ImportedConfig config_;
   std::optional<Url> url_;  // of the auth server; without one the backend checks passwords
+  std::set<std::string_view> methods_ = {"plain"};  // of all servers together
+  bool pass_client_cert_ = false;
   std::vector<std::pair<std::string, std::string>> headers_;
 };
 
@@ -221,16 +176,20 @@ void Importer::add_pool() {
   if (!headers.empty()) {
     source.values["http.headers"] = fmt::format("[{}]", headers);
   }
+  if (methods_.size() > 1) {
+    source.values["http.methods"] = fmt::format("[{}]", fmt::join(methods_, ", "));
+  }
+  if (pass_client_cert_) {
+    source.values["http.pass_client_cert"] = "true";
+  }
   config_.sources.push_back(std::move(source));
 }
 
 void Importer::note_left_out(const Block& block) {
   for (const NginxDirective& directive : block) {
-    const auto* known = std::ranges::find(kLeftOut, directive.name,
-                                          &std::pair<std::string_view, std::string_view>::first);
-    if (known != kLeftOut.end()) {
-      note(directive, known->second);
-    } else if (!kTranslated.contains(directive.name)) {
+    if (const std::string_view why = why_nginx_left_out(directive.name); !why.empty()) {
+      note(directive, why);
+    } else if (!is_nginx_translated(directive.name)) {
       note(directive, "unknown, left out");
     }
   }
@@ -255,7 +214,6 @@ void Importer::take_server(const NginxDirective& server) {
   }
   take_certificates(server.block);
   take_auth(server.block);
-  take_mechanisms(server.block);
   take_tls(server.block);
   take_limits(server.block);
 }
@@ -310,6 +268,8 @@ void Importer::take_listen(const NginxDirective& listen, const Block& server) {
       listener.backlog = argument.substr(8);
     }
   }
+  take_client_certificates(server, listener);
+  take_mechanisms(server, listener);
   listener.name = config_.unique_listener_name(listener.tls == "implicit" ? "imaps" : "imap");
   config_.listeners.push_back(std::move(listener));
 }
@@ -360,14 +320,56 @@ void Importer::take_auth(const Block& server) {
   take_duration(server, "auth_http_timeout", "http.timeout", milliseconds(50), milliseconds(10000));
 }
 
-void Importer::take_mechanisms(const Block& server) {
-  if (const NginxDirective* mechanisms = last(server, "imap_auth")) {
-    for (const std::string& word : mechanisms->arguments) {
-      if (word != "plain" && word != "login") {
-        note(*mechanisms, fmt::format("{} is not offered", word));
-      }
+void Importer::take_mechanisms(const Block& server, ImportedListener& listener) {
+  const NginxDirective* mechanisms = last(server, "imap_auth");
+  if (mechanisms == nullptr || last(server, "auth_http") == nullptr) {
+    return;
+  }
+  bool more_than_passwords = false;
+  for (const NginxMechanism& known : kMechanisms) {
+    if (std::ranges::find(mechanisms->arguments, known.word) == mechanisms->arguments.end()) {
+      continue;
+    }
+    if (known.word == "external" && listener.values.empty()) {
+      note(*mechanisms, "external is not offered without ssl_verify_client");
+      continue;
+    }
+    listener.sasl.push_back(known.mechanism);
+    methods_.insert(known.method);
+    more_than_passwords = more_than_passwords || known.method != "plain";
+  }
+  for (const std::string& word : mechanisms->arguments) {
+    if (std::ranges::find(kMechanisms, word, &NginxMechanism::word) == kMechanisms.end()) {
+      note(*mechanisms, fmt::format("{} is not offered", word));
     }
   }
+  if (!more_than_passwords) {
+    listener.sasl.clear();
+  }
+}
+
+void Importer::take_client_certificates(const Block& server, ImportedListener& listener) {
+  const NginxDirective* verify = last(server, "ssl_verify_client");
+  const std::string wanted = value(server, "ssl_verify_client");
+  if (verify == nullptr || wanted == "off" || listener.tls == "none") {
+    return;
+  }
+  const std::string ca = value(server, "ssl_client_certificate");
+  if (ca.empty() || (wanted != "on" && wanted != "optional")) {
+    note(*verify, "left out: only certificates that ssl_client_certificate vouches for are taken");
+    return;
+  }
+  const auto set = [&](const std::string& key, std::string text) {
+    listener.values.emplace("client_certificates." + key, std::move(text));
+  };
+  set("ca", config::json_text(path(ca)));
+  set("required", wanted == "on" ? "true" : "false");
+  const std::string depth = value(server, "ssl_verify_depth");
+  set("depth", depth.empty() ? "1" : depth);
+  if (const std::string crl = value(server, "ssl_crl"); !crl.empty()) {
+    set("crl", config::json_text(path(crl)));
+  }
+  pass_client_cert_ = pass_client_cert_ || value(server, "auth_http_pass_client_cert") == "on";
 }
 
 void Importer::take_tls(const Block& server) {

@@ -194,12 +194,12 @@ BackendLeg::Status BackendLeg::take(dialogue::BackendEvent event) {
 }
 
 // A backend that has not said a word never judged the user, so another one may be tried; one that
-// hangs in the middle of a login may yet let the user in.
-void BackendLeg::time_out() {
-  std::string detail = "timeout in state ";
+// hangs in the middle of a login may yet let the user in, but for one that is out anyway.
+void BackendLeg::time_out(bool taken_out) {
+  std::string detail = taken_out ? "taken out by health checks in state " : "timeout in state ";
   detail += state_name();
   LoginFailure failure = LoginFailure::kBackendTimeout;
-  if (stage_ == Stage::kConnect || (was_ready_ && !answered_)) {
+  if (taken_out || stage_ == Stage::kConnect || (was_ready_ && !answered_)) {
     failure = LoginFailure::kConnectTimeout;
   } else if (!heard_) {
     failure = stage_ == Stage::kTls ? LoginFailure::kBackendTls : LoginFailure::kBackendGreeting;

@@ -52,8 +52,9 @@ class BackendLeg {
   // taken.
   void rest() { connection_->want(0); }
   Status on_ready();
-  // The attempt's time is over: what that means depends on how far it came.
-  void time_out();
+  // The attempt's time is over: what that means depends on how far it came, and on whether health
+  // checks have taken the backend out.
+  void time_out(bool taken_out = false);
 
   dialogue::BackendWelcome take_welcome() { return std::move(welcome_); }
   Connection::Ptr take_connection() { return std::move(connection_); }

@@ -85,6 +85,7 @@ void prove(const config::Pool& pool, const auth::Route& route,
     request.proof = BackendProof::kExternal;
   } else {
     request.password = route.password ? route.password->clone() : credentials.secret.clone();
+    request.proof = route.proof;
     if (route.master) {
       request.user = *route.master;
       request.authorization = route.user;

@@ -114,7 +114,8 @@ Explanation explain(const LoginRules& rules, const std::string& user, const IpAd
                        .backend_user = route->user,
                        .source = source_name(rules.config, source),
                        .pool = pool.name,
-                       .pool_reason = rules.routing.explain(*routed),
+                       .pool_reason = rules.routing.explain(*routed) +
+                                      (pool.srv ? "; backends by SRV " + pool.srv->name : ""),
                        .backend_reason = {},
                        .candidates = {},
                        .health = health_in_words(pool)};

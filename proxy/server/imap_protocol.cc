@@ -26,6 +26,9 @@ imap::SaslMechanism mechanism(config::Mechanism mechanism) {
     case config::Mechanism::kScramSha256:
     case config::Mechanism::kScramSha1:
     case config::Mechanism::kCramMd5:
+    case config::Mechanism::kDigestMd5:
+    case config::Mechanism::kGssapi:
+    case config::Mechanism::kGssSpnego:
       return {std::string(config::name(mechanism))};  // a user source judges
     case config::Mechanism::kExternal:
       return imap::sasl_external();
@@ -41,7 +44,7 @@ void set_mechanisms(const std::vector<config::Mechanism>& offered, const config:
     options.mechanisms.push_back(mechanism(each));
     if (each == config::Mechanism::kPlain || each == config::Mechanism::kLogin) {
       options.login_command = true;
-    } else if (config::by_token(each)) {
+    } else if (config::has_long_messages(each)) {
       options.max_sasl = login.max_sasl;
     }
   }

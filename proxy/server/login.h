@@ -18,8 +18,10 @@
 #include "server/client_leg.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/held_logins.h"
 #include "server/idle_search.h"
 #include "server/login_queue.h"
+#include "server/routing.h"
 
 namespace headgate::server {
 
@@ -37,14 +39,17 @@ struct Login {
     kPolicyDelay,
     kQueue,
     kRoom,
+    kHold,
   };
 
   Login(net::Transport& transport, ClientLegContext leg_context,
-        std::shared_ptr<Generation> in_force, LoginQueue& queue, void* session,
-        net::Timer::Callback on_pause_over, LoginQueue::OnCall on_call)
+        std::shared_ptr<Generation> in_force, LoginQueue& queue, HeldLogins& held, void* session,
+        net::Timer::Callback on_pause_over, LoginQueue::OnCall on_call,
+        HeldLogins::OnRelease on_release)
       : context(std::move(leg_context)),
         client(transport, context),
         generation(std::move(in_force)),
+        hold(held, session, on_release),
         place(queue, session, on_call),
         pause(session, on_pause_over) {}
 
@@ -64,7 +69,12 @@ struct Login {
   bool guarded = false;                      // the guard against guessing has let it pass
   bool proven = false;                       // the exchange has ended well
   auth::Route route;
-  std::size_t pool = 0;  // index, once routed
+  std::size_t source = 0;     // index, of the route
+  std::size_t pool = 0;       // index, once routed
+  bool pool_refused = false;  // a pool has said that the password is wrong, and another was asked
+  Routed routed;              // how
+  HeldLogins::Place hold;     // while the user is being moved
+  bool released = false;      // that is over: to go on at the end of the turn
   BackendSearch search;
   Endpoint endpoint;                     // of the current attempt
   LoginQueue::Place place;               // at its backend
@@ -74,9 +84,11 @@ struct Login {
   // Of the last attempt, then of the login as a whole; what the log says about it.
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;
-  std::string refusal;               // what the client is told; empty: the failure's own words
+  std::string refusal;            // what the client is told; empty: the failure's own words
+  std::string refusal_challenge;  // what it is told before that; empty: its mechanism's own words
   std::shared_ptr<IdleSearch> room;  // under way, for a session that can give way to this one
   unsigned rooms_asked = 0;          // for this backend
+  bool tried_again = false;          // at the backend of the user's other sessions
   bool last = false;                 // the session ends with that
   unsigned attempts = 0;             // logins that the client has tried
   bool answer_due =

@@ -46,14 +46,18 @@ const balance::Backend* find_backend(const balance::BackendSet& set, const HostP
   return found == set.backends.end() ? nullptr : &*found;
 }
 
-const config::Backend* find_configured(const config::Config& config, const std::string& pool,
-                                       const HostPort& address) {
+// As the configuration says, or DNS.
+const config::Backend* find_configured(const config::Config& config, const Discovery& discovery,
+                                       const std::string& pool, const HostPort& address) {
   const auto of_name = std::ranges::find(config.pools, pool, &config::Pool::name);
   if (of_name == config.pools.end()) {
     return nullptr;
   }
-  const auto found = std::ranges::find(of_name->backends, address, &config::Backend::address);
-  return found == of_name->backends.end() ? nullptr : &*found;
+  const auto discovered = std::ranges::find(discovery, pool, &Discovered::pool);
+  const auto& backends =
+      of_name->srv && discovered != discovery.end() ? discovered->backends : of_name->backends;
+  const auto found = std::ranges::find(backends, address, &config::Backend::address);
+  return found == backends.end() ? nullptr : &*found;
 }
 
 bool gets_new_users(const balance::Slot& slot) {
@@ -111,24 +115,30 @@ admin::BackendView view_of(const balance::BackendSet& set, const balance::Backen
   return view;
 }
 
-std::expected<Orders, std::string> read_orders(const std::string& file) {
+struct State {
+  Orders orders;
+  MoveLog moves;
+};
+
+std::expected<State, std::string> read_orders(const std::string& file) {
   if (file.empty()) {
-    return Orders();
+    return State();
   }
   const auto text = read_state(file);
   if (!text) {
     return std::unexpected("admin.state_file: " + text.error());
   }
   if (!*text) {
-    return Orders();
+    return State();
   }
   auto orders = Orders::from_json(**text);
-  if (!orders) {
+  auto moves = orders ? MoveLog::from_json(**text) : std::unexpected(orders.error());
+  if (!moves) {
     return std::unexpected(
         fmt::format("admin.state_file: {}: {}; without the file all backends are in service", file,
-                    orders.error()));
+                    moves.error()));
   }
-  return orders;
+  return State{*std::move(orders), *std::move(moves)};
 }
 
 }  // namespace
@@ -139,22 +149,26 @@ std::expected<std::unique_ptr<Operations>, std::string> Operations::create(
   if (!orders) {
     return std::unexpected(orders.error());
   }
-  for (const auto& [key, order] : orders->all()) {
+  for (const auto& [key, order] : orders->orders.all()) {
     log::info("operator's order restored", {{"pool", key.first},
                                             {"backend", key.second},
                                             {"service", name(order.service)},
                                             {"token", order.by}});
   }
-  return std::unique_ptr<Operations>(new Operations(std::move(surroundings), std::move(*orders)));
+  return std::unique_ptr<Operations>(
+      new Operations(std::move(surroundings), std::move(orders->orders), std::move(orders->moves)));
 }
 
-Operations::Operations(Surroundings surroundings, Orders orders)
-    : around_(std::move(surroundings)), orders_(std::move(orders)) {}
+Operations::Operations(Surroundings surroundings, Orders orders, MoveLog moves)
+    : around_(std::move(surroundings)), orders_(std::move(orders)) {
+  mover_.emplace(mover_surroundings(), std::move(moves));
+}
 
 Operations::~Operations() = default;
 
 void Operations::begin() {
   renew_leaving();
+  mover_->begin();
   pacer_ = std::jthread([this](const std::stop_token& stop) { pace(stop); });
 }
 
@@ -169,10 +183,12 @@ admin::StatusView Operations::status() {
   admin::StatusView status = around_.status();
   const auto snapshot = around_.snapshot();
   status.state_is_kept = !snapshot->config.admin.state_file.empty();
+  const Discovery discovery = around_.discovery();
   for (const auto& set : around_.pools()) {
     admin::PoolView pool{.name = set->pool,
                          .policy = std::string(balance::name(set->policy)),
-                         .backends = set->backends.size()};
+                         .backends = set->backends.size(),
+                         .srv = srv_view(discovery, set->pool)};
     for (const balance::Backend& backend : set->backends) {
       pool.sessions += balance::sessions_of(backend);
       pool.up += backend.service == Service::kIn &&
@@ -193,13 +209,14 @@ admin::StatusView Operations::status() {
 std::vector<admin::BackendView> Operations::backends() {
   const auto snapshot = around_.snapshot();
   const Pools pools = around_.pools();
+  const Discovery discovery = around_.discovery();
   std::vector<admin::BackendView> views;
   const std::lock_guard lock(mutex_);
   for (const auto& set : pools) {
     for (const balance::Backend& backend : set->backends) {
-      views.push_back(view_of(*set, backend,
-                              find_configured(snapshot->config, set->pool, backend.address),
-                              orders_.find(set->pool, backend.address.to_string())));
+      views.push_back(view_of(
+          *set, backend, find_configured(snapshot->config, discovery, set->pool, backend.address),
+          orders_.find(set->pool, backend.address.to_string())));
     }
   }
   return views;
@@ -282,7 +299,9 @@ std::string Operations::keep(const Orders& orders) const {
   if (file.empty()) {
     return "this ends with the process: admin.state_file is not set";
   }
-  if (const auto written = write_state(file, orders.to_json()); !written) {
+  std::string state;
+  mover_->look([&](const MoveLog& moves) { state = orders.to_json(moves); });
+  if (const auto written = write_state(file, state); !written) {
     log::error("state file not written", {{"error", written.error()}});
     return "this ends with the process: " + written.error();
   }
@@ -323,9 +342,9 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
                                    changed.warning.empty() ? "" : "; ", pool);
   }
   const auto snapshot = around_.snapshot();
-  changed.backend =
-      view_of(*set, *find_backend(*set, address), find_configured(snapshot->config, pool, address),
-              orders.find(pool, name));
+  changed.backend = view_of(*set, *find_backend(*set, address),
+                            find_configured(snapshot->config, around_.discovery(), pool, address),
+                            orders.find(pool, name));
   return changed;
 }
 
@@ -344,13 +363,13 @@ std::vector<admin::PinView> Operations::pins() {
 
 std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
                                                       const std::string& user,
-                                                      const HostPort& backend, bool move,
+                                                      const HostPort& backend,
                                                       const std::string& by) {
   const std::lock_guard one_at_a_time(changing_);
   const Pools pools = around_.pools();
-  const auto set = std::ranges::find_if(pools, [&](const auto& one) { return one->pool == pool; });
+  const balance::BackendSet* set = find_pool(pools, pool);
   const std::string name = backend.to_string();
-  if (set == pools.end() || find_backend(**set, backend) == nullptr) {
+  if (set == nullptr || find_backend(*set, backend) == nullptr) {
     return std::unexpected(
         Problem{404, fmt::format("there is no backend {} in a pool {}", name, pool)});
   }
@@ -366,20 +385,8 @@ std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
   }
   admin::Pinned pinned{
       .pin = {.pool = pool, .user = user, .backend = name, .since = pin.since, .by = by},
-      .moved = 0,
       .warning = keep(orders)};
   around_.orders_changed();
-  if (move) {
-    SessionSurvey::Order order;
-    order.filter.pool = pool;
-    order.filter.phase = metrics::name(metrics::Phase::kRelay);
-    order.user =
-        around_.snapshot()->placement.identity(static_cast<std::size_t>(set - pools.begin()), user);
-    order.not_at = backend;
-    order.reason = dialogue::CloseReason::kMoved;
-    order.detail = "by " + by;
-    pinned.moved = SessionSurvey::run(std::move(order), *around_.workers, kKickMayTake).ended;
-  }
   return pinned;
 }
 

@@ -157,7 +157,7 @@ Pools Orders::apply(const Pools& pools, const Identify& identify) const {
   return ordered;
 }
 
-std::string Orders::to_json() const {
+std::string Orders::to_json(const MoveLog& moves) const {
   json backends = json::array();
   for (const auto& [key, order] : orders_) {
     json entry = {{"pool", key.first}, {"backend", key.second}, {"service", name(order.service)},
@@ -176,7 +176,10 @@ std::string Orders::to_json() const {
                     {"since", pin.since},
                     {"by", pin.by}});
   }
-  return json({{"version", kVersion}, {"backends", std::move(backends)}, {"pins", std::move(pins)}})
+  return json({{"version", kVersion},
+               {"backends", std::move(backends)},
+               {"pins", std::move(pins)},
+               {"moves", moves.to_json()}})
              .dump(2, ' ', false, json::error_handler_t::replace) +
          "\n";
 }

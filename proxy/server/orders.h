@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "balance/backend_set.h"
+#include "server/move_log.h"
 #include "server/snapshot.h"
 
 namespace headgate::server {
@@ -27,13 +28,6 @@ struct BackendOrder {
   std::uint64_t since_ms = 0;  // steady clock; 0: before a restart
 
   [[nodiscard]] bool changes_nothing() const { return service == balance::Service::kIn && !weight; }
-};
-
-// A user who is to live at one backend of the pool; there is no other choice.
-struct UserPin {
-  std::string backend;     // "HOST:PORT"
-  std::int64_t since = 0;  // Unix time
-  std::string by;          // name of the token
 };
 
 // What operators have ordered for backends, by pool and address, and for users, by pool and name.
@@ -59,8 +53,8 @@ class Orders {
   // The pools as the orders want them; those without an order are shared.
   [[nodiscard]] Pools apply(const Pools& pools, const Identify& identify) const;
 
-  // As a state file keeps them.
-  [[nodiscard]] std::string to_json() const;
+  // As a state file keeps them, with the moves of users beside them.
+  [[nodiscard]] std::string to_json(const MoveLog& moves = MoveLog()) const;
   // The error says what is wrong with the text.
   static std::expected<Orders, std::string> from_json(std::string_view text);
 

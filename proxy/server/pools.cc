@@ -53,6 +53,25 @@ const balance::Backend* find_backend(const Pools& pools, const std::string& pool
   return nullptr;
 }
 
+// With the addresses that it had: a resolver that fails for a moment must not take a backend away.
+balance::Backend make_backend(const config::Backend& wanted, const balance::Backend* known) {
+  balance::Backend backend;
+  backend.address = wanted.address;
+  backend.weight = wanted.weight;
+  backend.backup = wanted.backup;
+  backend.share = wanted.share;
+  backend.max_sessions = wanted.max_sessions;
+  backend.hash = balance::backend_key(wanted.address);
+  backend.state = known != nullptr ? known->state : std::make_shared<balance::BackendState>();
+  backend.endpoints = known != nullptr ? known->endpoints : std::vector<Endpoint>();
+  return backend;
+}
+
+std::expected<std::vector<Endpoint>, std::string> find_addresses(const config::Pool& pool,
+                                                                 const HostPort& address) {
+  return pool.srv ? net::resolve(address, pool.srv->servers) : net::resolve(address);
+}
+
 std::optional<metrics::AdmissionFigures> admission_of(const balance::BackendSet& set,
                                                       const balance::BackendState& state) {
   if (!set.admission.on) {
@@ -67,9 +86,11 @@ std::optional<metrics::AdmissionFigures> admission_of(const balance::BackendSet&
 
 }  // namespace
 
-Pools make_pools(const config::Config& config, const Pools& before) {
+Pools make_pools(const config::Config& config, const Discovery& discovery, const Pools& before,
+                 const std::stop_token& stop) {
   Pools pools;
-  for (const config::Pool& pool : config.pools) {
+  for (std::size_t i = 0; i < config.pools.size(); ++i) {
+    const config::Pool& pool = config.pools[i];
     auto set = std::make_shared<balance::BackendSet>();
     set->pool = pool.name;
     set->policy = policy_of(pool.policy);
@@ -79,26 +100,20 @@ Pools make_pools(const config::Config& config, const Pools& before) {
                       .least = pool.admission.least,
                       .most = pool.admission.most,
                       .queue = pool.admission.queue};
-    for (const config::Backend& configured : pool.backends) {
-      balance::Backend backend;
-      backend.address = configured.address;
-      backend.weight = configured.weight;
-      backend.backup = configured.backup;
-      backend.share = configured.share;
-      backend.max_sessions = configured.max_sessions;
-      backend.hash = balance::backend_key(configured.address);
-      const balance::Backend* known = find_backend(before, pool.name, configured.address);
-      backend.state = known != nullptr ? known->state : std::make_shared<balance::BackendState>();
-      if (auto endpoints = net::resolve(configured.address)) {
+    for (const config::Backend& wanted : pool.srv ? discovery[i].backends : pool.backends) {
+      const balance::Backend* known = find_backend(before, pool.name, wanted.address);
+      balance::Backend& backend = set->backends.emplace_back(make_backend(wanted, known));
+      const bool servers_answer = !pool.srv || discovery[i].failure.empty();
+      if (stop.stop_requested() || (!servers_answer && !backend.endpoints.empty())) {
+        continue;
+      }
+      if (auto endpoints = find_addresses(pool, wanted.address)) {
         backend.endpoints = std::move(*endpoints);
       } else {
-        // A resolver that fails for a moment must not take a backend away.
-        backend.endpoints = known != nullptr ? known->endpoints : std::vector<Endpoint>();
-        const std::string name = configured.address.to_string();
+        const std::string name = wanted.address.to_string();
         log::warning("backend name does not resolve",
                      {{"pool", pool.name}, {"backend", name}, {"error", endpoints.error()}});
       }
-      set->backends.push_back(std::move(backend));
     }
     balance::prepare(*set);
     pools.push_back(std::move(set));
@@ -128,10 +143,11 @@ Pools departed(const Pools& before, const Pools& now) {
 
 bool same_addresses(const Pools& one, const Pools& other) {
   return std::ranges::equal(one, other, [](const auto& a, const auto& b) {
-    return std::ranges::equal(
-        a->backends, b->backends, [](const balance::Backend& x, const balance::Backend& y) {
-          return x.address == y.address && x.weight == y.weight && x.endpoints == y.endpoints;
-        });
+    return std::ranges::equal(a->backends, b->backends,
+                              [](const balance::Backend& x, const balance::Backend& y) {
+                                return x.address == y.address && x.weight == y.weight &&
+                                       x.backup == y.backup && x.endpoints == y.endpoints;
+                              });
   });
 }
 

@@ -1,18 +1,22 @@
 #pragma once
 
 #include <cstdint>
+#include <stop_token>
 #include <vector>
 
 #include "config/config.h"
 #include "metrics/collector.h"
+#include "server/discovery.h"
 #include "server/snapshot.h"
 
 namespace headgate::server {
 
-// The backend sets of a configuration. Resolves names, so it blocks. What `before` knows of a
-// backend is kept, by pool and address: sessions, failures, and the addresses it had when its name
-// does not resolve now, which is logged; a new one then has none.
-Pools make_pools(const config::Config& config, const Pools& before);
+// The backend sets of a configuration, those of pools with `srv` from `discovery`, which is as
+// config.pools. Resolves names, so it blocks. What `before` knows of a backend is kept, by pool and
+// address: sessions, failures, and the addresses it had when its name does not resolve now, which
+// is logged; a new one then has none. Once `stop` is requested no name is resolved.
+Pools make_pools(const config::Config& config, const Discovery& discovery, const Pools& before,
+                 const std::stop_token& stop = {});
 
 // Those backends of `before` that are not in `now` and still have sessions, with weight 0.
 Pools departed(const Pools& before, const Pools& now);

@@ -1,14 +1,25 @@
 #include "server/routing.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
+#include "auth/pool_memory.h"
 #include "base/printable.h"
 #include "config/pattern.h"
 #include "server/placement.h"
 
 namespace headgate::server {
+namespace {
+
+// "old, new"
+std::string chain_in_words(const config::UserSource& source) {
+  return fmt::format("{}, {}", source.pool, fmt::join(source.backend->then, ", "));
+}
+
+}  // namespace
+
 Routing::Routing(const config::Config& config) : config_(config) {
   for (const config::Route& route : config.routes) {
     Rule rule{route.domain, std::nullopt, find_pool(route.pool).value_or(0)};
@@ -56,11 +67,23 @@ std::expected<Routed, std::string> Routing::route(std::string_view user, const a
       return Routed{rule.pool, std::nullopt, RoutedBy::kRoute, i};
     }
   }
+  if (route.trial) {
+    // All pools of a source are known to exist.
+    routed.pool = find_pool(route.trial->pool()).value_or(routed.pool);
+    routed.by = route.trial->remembered() ? RoutedBy::kRemembered : RoutedBy::kInTurn;
+  }
   return routed;
 }
 
 std::string Routing::explain(const Routed& routed) const {
   switch (routed.by) {
+    case RoutedBy::kRemembered:
+    case RoutedBy::kInTurn:
+      return fmt::format(
+          "users[{}], source {}, {}; of {}, asked until one takes the password", routed.rule,
+          config::name(config_.users[routed.rule].kind),
+          routed.by == RoutedBy::kRemembered ? "remembers that the user is there" : "asks it first",
+          chain_in_words(config_.users[routed.rule]));
     case RoutedBy::kSourceBackend:
       return fmt::format("users[{}], source {}, names the backend", routed.rule,
                          config::name(config_.users[routed.rule].kind));

@@ -24,6 +24,8 @@ enum class RoutedBy : std::uint8_t {
   kSourcePool,     // the user source named a pool
   kRoute,          // routes[rule]
   kDefault,        // users[rule].pool
+  kRemembered,     // of several pools, the one that let the user in of late
+  kInTurn,         // of several pools, the one whose turn it is
 };
 
 struct Routed {

@@ -32,7 +32,8 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
       ClientLegContext{terms_, snapshot().config.listeners[listener],
                        *snapshot().protocols[listener], terms_->server_tls[listener].get(),
                        accepted.peer, accepted.local},
-      worker.generation(), worker.login_queue(), this, &Session::on_pause_over, &Session::on_call);
+      worker.generation(), worker.login_queue(), worker.held_logins(), this,
+      &Session::on_pause_over, &Session::on_call, &Session::on_release);
   listener_metrics().enter(phase_);
 }
 
@@ -103,6 +104,8 @@ void Session::resume() {
     run_relay(0, 0);
   } else if (login_->call) {
     answer_call();
+  } else if (std::exchange(login_->released, false)) {
+    go_on_after_hold();
   } else if (std::exchange(login_->answer_due, false)) {
     if (login_->challenge) {
       send_challenge();

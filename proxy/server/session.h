@@ -42,9 +42,10 @@ struct Login;
 //   → closed
 //
 // session.cc has the callbacks and the close, session_login.cc the way from the client's
-// credentials to the hand-over, session_relay.cc what comes after, session_report.cc log lines and
-// metrics. Callbacks are the outermost frames: only they and close() itself end a session, and no
-// method touches the session after a call that may have closed it without asking closed() first.
+// credentials to the hand-over, session_attempt.cc its part at the backends, session_relay.cc what
+// comes after, session_report.cc log lines and metrics. Callbacks are the outermost frames: only
+// they and close() itself end a session, and no method touches the session after a call that may
+// have closed it without asking closed() first.
 class Session final : public ListNode {
  public:
   Session(Worker& worker, std::size_t listener, net::Accepted accepted);
@@ -73,6 +74,8 @@ class Session final : public ListNode {
   [[nodiscard]] std::uint64_t last_moved_ms() const;
   // Of a login that has asked for room: a session of the user has ended, or none could.
   void on_room(bool made);
+  // Before login: the user with this key is being moved, and is to be held on this worker.
+  void step_back(std::uint64_t user);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -84,6 +87,7 @@ class Session final : public ListNode {
   static void on_deadline(void* self) noexcept;
   static void on_pause_over(void* self) noexcept;
   static void on_call(void* self, LoginQueue::Call call) noexcept;
+  static void on_release(void* self) noexcept;
 
   [[nodiscard]] const Snapshot& snapshot() const { return *terms_->snapshot; }
   [[nodiscard]] metrics::ListenerMetrics& listener_metrics() const {
@@ -98,14 +102,9 @@ class Session final : public ListNode {
   void ask_sources();
   void on_looked_up(auth::LookupResult& result, std::size_t source);
   void route(auth::Route route, std::size_t source);
-  void next_attempt();
-  // Whether an attempt may use a connection that was kept ready.
-  enum class Connections : std::uint8_t { kAny, kNew };
-  void start_attempt(Connections which);
-  dialogue::BackendLoginRequest backend_request();
-  void after_backend(BackendLeg::Status status);
-  void attempt_failed();
-  void note_login_time(Clock::time_point end);
+  void enter_pool(const Routed& routed);
+  void seek_place();
+  void start_deadline();
   void pause_over();
   void reject(auth::Rejected rejected);
   // `own_delay`: before the reply, instead of the usual one.
@@ -114,13 +113,28 @@ class Session final : public ListNode {
   void answer_failure();
   void hand_over();
 
+  // session_attempt.cc
+  void next_attempt();
+  // Whether an attempt may use a connection that was kept ready.
+  enum class Connections : std::uint8_t { kAny, kNew };
+  void start_attempt(Connections which);
+  dialogue::BackendLoginRequest backend_request();
+  void after_backend(BackendLeg::Status status);
+  void attempt_failed();
+  void attempt_takes_long();
+  void note_login_time(Clock::time_point end);
+
   // session_exchange.cc
   void next_round();
   void on_round_answered(auth::ExchangeAnswer answer);
   void send_challenge();
   void route_known(auth::Route known, std::size_t source);
   void give_up_exchange();
-  [[nodiscard]] std::string channel_binding() const;
+  [[nodiscard]] net::ChannelBindings channel_bindings() const;
+
+  // session_trial.cc
+  bool ask_next_pool();
+  void remember_pool();
 
   // session_guess.cc
   bool pass_guess_guard();
@@ -136,6 +150,7 @@ class Session final : public ListNode {
 
   // session_place.cc
   [[nodiscard]] bool outrun_by_reload() const;
+  [[nodiscard]] bool outrun_by_new_set() const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
   BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
   [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;
@@ -149,6 +164,11 @@ class Session final : public ListNode {
   void waited_in_vain();
   void end_turn(balance::Admission::Outcome outcome);
   [[nodiscard]] std::string queue_detail() const;
+
+  // session_hold.cc
+  bool held_for_move();
+  void go_on_after_hold();
+  void held_for_too_long();
 
   // session_room.cc
   bool ask_for_room();

@@ -19,7 +19,7 @@ void Session::next_round() {
   const dialogue::SaslResponse round = login_->client.take_round();
   if (round.initial) {
     begin_attempt();
-    login_->exchange = login_->generation->exchanges->begin(round.mechanism, channel_binding());
+    login_->exchange = login_->generation->exchanges->begin(round.mechanism, channel_bindings());
     login_->credentials.mechanism = round.mechanism;
   }
   Login& login = *login_;
@@ -79,11 +79,11 @@ void Session::give_up_exchange() {
   worker_.guesses().end(login.guess);
 }
 
-// Empty where clients are not offered to tie an exchange to their TLS connection.
-std::string Session::channel_binding() const {
+// None where clients are not offered to tie an exchange to their TLS connection.
+net::ChannelBindings Session::channel_bindings() const {
   return std::ranges::any_of(login_->context.listener.sasl, config::ties_to_tls)
-             ? client_->transport().tls_exporter()
-             : std::string();
+             ? client_->transport().channel_bindings()
+             : net::ChannelBindings{};
 }
 
 }  // namespace headgate::server

@@ -15,20 +15,6 @@ namespace headgate::server {
 
 using dialogue::LoginFailure;
 
-namespace {
-
-constexpr std::uint64_t kRoundPauseMs = 1000;
-
-// Whether a backend that failed so may be back in a moment. What it judged in a reply of its own
-// stays: proxies in a row would multiply their attempts.
-bool worth_another_round(LoginFailure failure) {
-  return failure == LoginFailure::kConnectRefused || failure == LoginFailure::kConnectTimeout ||
-         failure == LoginFailure::kConnectFailed || failure == LoginFailure::kBackendGreeting ||
-         failure == LoginFailure::kBackendUnavailable || failure == LoginFailure::kBackendBusy;
-}
-
-}  // namespace
-
 using metrics::Phase;
 using metrics::Stage;
 
@@ -74,6 +60,7 @@ void Session::look_up() {
 void Session::begin_attempt() {
   give_up_exchange();
   login_->policy.reset();
+  login_->pool_refused = false;
   ++login_->attempts;
   take_terms_in_force();
 }
@@ -108,6 +95,7 @@ void Session::ask_sources() {
   }
   const net::Transport& transport = client_->transport();
   login.session_id = id();
+  const bool asks = login.context.listener.client_certificates.has_value();
   const auth::LoginRequest request{
       .credentials = login.credentials,
       .client = login.client.client(),
@@ -118,7 +106,8 @@ void Session::ask_sources() {
       .tls_version = transport.tls_version(),
       .tls_cipher = transport.tls_cipher(),
       .proxied = login.client.proxied(),
-      .certificate = login.credentials.by_certificate() ? transport.client_certificate() : nullptr,
+      .certificate = asks ? transport.client_certificate() : nullptr,
+      .certificate_asked = asks,
       .attempt = login.attempts,
       .server_name = transport.server_name(),
   };
@@ -169,7 +158,11 @@ void Session::route(auth::Route route, std::size_t source) {
     return;
   }
   login.route = std::move(route);
+  login.source = source;
   login.pool = routed->pool;
+  if (routed->by != RoutedBy::kRemembered && routed->by != RoutedBy::kInTurn) {
+    login.route.trial.reset();  // a route has decided
+  }
   if (outrun_by_reload() && take_terms_in_force()) {
     ask_sources();
     return;
@@ -180,158 +173,45 @@ void Session::route(auth::Route route, std::size_t source) {
     const std::string_view both = login.credentials.secret.view();
     login.credentials.secret = Secret(both.substr(0, both.size() - login.route.code_length));
   }
+  start_deadline();
+  enter_pool(*routed);
+}
+
+// Of all that the login does at backends.
+void Session::start_deadline() {
+  Login& login = *login_;
+  const config::Pool& pool = snapshot().config.pools[login.pool];
+  login.deadline_ms =
+      worker_.loop().now_ms() + net::to_ms(login.route.login_timeout.value_or(pool.login_timeout));
+}
+
+// Begins the attempts at login.pool.
+void Session::enter_pool(const Routed& routed) {
+  Login& login = *login_;
   const config::Pool& pool = snapshot().config.pools[login.pool];
   if (const auto why = why_useless(pool, login.route, login.credentials)) {
     fail_login(LoginFailure::kBackendMisconfigured, *why);
     return;
   }
-  if (const auto refused = find_place(*routed)) {
+  login.routed = routed;
+  seek_place();
+}
+
+// Also for the second time, when the user has been moved meanwhile.
+void Session::seek_place() {
+  Login& login = *login_;
+  if (held_for_move()) {
+    return;
+  }
+  if (const auto refused = find_place(login.routed)) {
     fail_login(*refused, "no place for the session");
     return;
   }
-  login.deadline_ms =
-      worker_.loop().now_ms() + net::to_ms(login.route.login_timeout.value_or(pool.login_timeout));
   login.rooms_asked = 0;
+  login.tried_again = false;
   login.failure = LoginFailure::kNoBackend;
   login.detail = "no backend of the pool may be used";
   next_attempt();
-}
-
-void Session::next_attempt() {
-  Login& login = *login_;
-  const std::uint64_t now = worker_.loop().now_ms();
-  auto attempt = now < login.deadline_ms ? login.search.next() : std::nullopt;
-  if (!attempt || (attempt->new_round && !worth_another_round(login.failure))) {
-    fail_login(login.failure, login.detail);
-    return;
-  }
-  attempt = follow_user(*attempt);
-  pool_ = login.search.set();
-  backend_index_ = attempt->backend;
-  const balance::Backend& backend = pool_->backends[backend_index_];
-  backend.state->sessions.fetch_add(1, std::memory_order_relaxed);
-  login.endpoint = attempt->endpoint;
-  if (attempt->new_round) {
-    login.pause_for = Login::Pause::kRetry;
-    worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
-    return;
-  }
-  take_turn();
-}
-
-dialogue::BackendLoginRequest Session::backend_request() {
-  const Login& login = *login_;
-  const config::Pool& pool = snapshot().config.pools[login.pool];
-  dialogue::BackendLoginRequest request;
-  prove(pool, login.route, login.credentials, request);
-  request.forward_client = pool.forward_client == config::ForwardClient::kId;
-  request.client = {.session_id = id(),
-                    .client = login.client.client(),
-                    .connected = login.client.connected(),
-                    .tls = client_->transport().is_tls(),
-                    .server_name = std::string(client_->transport().server_name()),
-                    .id = login.client.dialogue()->client_id()};
-  return request;
-}
-
-void Session::start_attempt(Connections which) {
-  Login& login = *login_;
-  const config::Pool& pool = snapshot().config.pools[login.pool];
-  const balance::Backend& backend = pool_->backends[backend_index_];
-  login.attempted_at = Login::Clock::now();
-  login.pause_for = Login::Pause::kAttempt;
-  const std::uint64_t left =
-      login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
-  worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
-  const config::TlsMode tls = tls_at_backend(pool, login.route);
-  auto ready =
-      which == Connections::kAny && tls == pool.tls
-          ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
-          : nullptr;
-  if (ready) {
-    enter(Phase::kBackendLogin);
-    login.backend = std::move(ready);
-    after_backend(login.backend->log_in(backend_request(), this, &Session::on_backend_ready));
-    return;
-  }
-  enter(Phase::kConnect);
-  login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
-                                          tls, this, &Session::on_backend_ready);
-  after_backend(login.backend->start(backend_request()));
-}
-
-void Session::after_backend(BackendLeg::Status status) {
-  BackendLeg& leg = *login_->backend;
-  if (leg.take_handshake_done()) {
-    worker_.metrics().count_handshake(metrics::Side::kBackend, leg.tls_version(),
-                                      leg.handshake_ok(), leg.tls_resumed());
-  }
-  switch (status) {
-    case BackendLeg::Status::kWaiting:
-      if (leg.stage() == BackendLeg::Stage::kTls) {
-        enter(Phase::kBackendTls);
-      } else if (leg.stage() == BackendLeg::Stage::kDialogue) {
-        enter(Phase::kBackendLogin);
-      }
-      return;
-    case BackendLeg::Status::kReady:  // only without a request
-      return;
-    case BackendLeg::Status::kLoggedIn:
-      hand_over();
-      return;
-    case BackendLeg::Status::kFailed:
-      attempt_failed();
-      return;
-  }
-}
-
-void Session::attempt_failed() {
-  Login& login = *login_;
-  login.pause.cancel();
-  if (login.backend->went_stale()) {
-    worker_.metrics().count(metrics::ReadyConnection::kStale);
-    start_attempt(Connections::kNew);
-    return;
-  }
-  balance::BackendState& state = *pool_->backends[backend_index_].state;
-  state.sessions.fetch_sub(1, std::memory_order_relaxed);
-  const config::Pool& pool = snapshot().config.pools[login.pool];
-  login.failure = login.backend->failure();
-  login.detail = without(login.backend->detail(), login.credentials.secret.view());
-  if (login.route.password) {
-    login.detail = without(std::move(login.detail), login.route.password->view());
-  }
-  if (pool.master) {
-    login.detail = without(std::move(login.detail), pool.master->password.view());
-  }
-  login.detail = without(std::move(login.detail), pool.secret.view());
-  const dialogue::FailureInfo& info = dialogue::info(login.failure);
-  if (login.failure == LoginFailure::kBackendTimeout) {
-    note_login_time(Login::Clock::now());
-  }
-  if (dialogue::blames_backend(info)) {
-    balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
-                          pool.retry_after.count(), worker_.random());
-  }
-  end_turn(dialogue::blames_backend(info) || login.failure == LoginFailure::kBackendTimeout
-               ? balance::Admission::Outcome::kFailed
-               : balance::Admission::Outcome::kRefused);
-  if (!info.retry_elsewhere || keeps_user(login.failure)) {
-    pool_ = nullptr;
-    fail_login(info.failure, login.detail);
-    return;
-  }
-  report_attempt_failed();
-  pool_ = nullptr;
-  next_attempt();
-}
-
-// For the health monitor, which finds backends that are slow.
-void Session::note_login_time(Clock::time_point end) {
-  if (snapshot().config.pools[login_->pool].health) {
-    const auto us = std::chrono::duration_cast<metrics::Microseconds>(end - login_->attempted_at);
-    pool_->backends[backend_index_].state->login_times.add(static_cast<std::uint64_t>(us.count()));
-  }
 }
 
 void Session::pause_over() {
@@ -352,6 +232,9 @@ void Session::pause_over() {
       give_up_room();
       refuse_for_user_limit("no answer from all workers in time");
       return;
+    case Login::Pause::kHold:
+      held_for_too_long();
+      return;
     case Login::Pause::kAskAgain:
       ask_sources();
       return;
@@ -364,15 +247,7 @@ void Session::pause_over() {
       ask_sources();
       return;
     case Login::Pause::kAttempt: {
-      const std::uint64_t now = worker_.loop().now_ms();
-      if (login.backend->alive() && now < login.deadline_ms) {
-        // The backend is alive; from here on only the login as a whole is timed.
-        login.pause_for = Login::Pause::kAttempt;
-        worker_.timers().arm(login.pause, login.deadline_ms - now);
-        return;
-      }
-      login.backend->time_out();
-      attempt_failed();
+      attempt_takes_long();
       return;
     }
   }
@@ -382,6 +257,7 @@ void Session::pause_over() {
 void Session::reject(auth::Rejected rejected) {
   Login& login = *login_;
   login.refusal = std::move(rejected.text);
+  login.refusal_challenge = std::move(rejected.challenge);
   login.last = rejected.last;
   if (rejected.factor) {
     worker_.metrics().factors[metrics::index(*rejected.factor)].add();
@@ -395,11 +271,13 @@ void Session::fail_login(LoginFailure failure, std::string_view detail,
   Login& login = *login_;
   report_login_failed(failure, detail);
   worker_.users().leave(lease_);
-  if (failure == LoginFailure::kWrongCredentials) {
+  // One pool's word is enough, whatever became of the others.
+  const bool wrong =
+      failure == LoginFailure::kWrongCredentials || std::exchange(login.pool_refused, false);
+  if (wrong) {
     count_wrong_password();
   }
-  if (failure == LoginFailure::kWrongCredentials || failure == LoginFailure::kExpired ||
-      failure == LoginFailure::kAccountDisabled) {
+  if (wrong || failure == LoginFailure::kExpired || failure == LoginFailure::kAccountDisabled) {
     report_to_policy(false, false);
   }
   login.failure = failure;
@@ -428,13 +306,16 @@ void Session::answer_failure() {
   login.backend.reset();
   worker_.guesses().end(login.guess);
   const std::string text = std::exchange(login.refusal, {});
-  after_client(login.client.fail({login.failure, text, std::exchange(login.last, false)}));
+  const std::string challenge = std::exchange(login.refusal_challenge, {});
+  after_client(
+      login.client.fail({login.failure, text, std::exchange(login.last, false), challenge}));
 }
 
 // The one place where a dialogue becomes a relay. What the client sees first, what it has sent
 // since, and what the backend said behind its OK go in; everything else of the login goes away.
 void Session::hand_over() {
   end_turn(balance::Admission::Outcome::kIn);
+  remember_pool();
   if (!establish()) {
     return;
   }

@@ -62,6 +62,13 @@ bool Session::outrun_by_reload() const {
   return place && !index_of(*login.generation->pools[login.pool], place->backend);
 }
 
+// The same when DNS has brought the backend, and so only a newer set knows it.
+bool Session::outrun_by_new_set() const {
+  const Login& login = *login_;
+  return !login.route.backend &&
+         index_of(*login.generation->pools[login.pool], lease_.backend).has_value();
+}
+
 // Empty: there is a place, and login.search begins there.
 std::optional<LoginFailure> Session::find_place(const Routed& routed) {
   Login& login = *login_;
@@ -174,8 +181,8 @@ bool Session::establish() {
   give_up_backend();
   const auto set = login.search.set();
   const auto index = index_of(*set, lease_.backend);
-  if (!index && take_terms_in_force()) {
-    ask_sources();  // they are at a backend that a reload has brought
+  if (!index && (take_terms_in_force() || outrun_by_new_set())) {
+    ask_sources();  // they are at a backend that a reload or DNS has brought
     return false;
   }
   login.search =

@@ -96,9 +96,10 @@ void SessionSurvey::expect_one_more() {
   ++awaited_;
 }
 
-void SessionSurvey::hand_in(Rows rows, std::size_t ended, bool complete) {
+void SessionSurvey::hand_in(Rows rows, Users users, std::size_t ended, bool complete) {
   const std::lock_guard lock(mutex_);
   outcome_.rows.merge(std::move(rows));
+  outcome_.users.merge(std::move(users));
   outcome_.ended += ended;
   incomplete_ += complete ? 0U : 1U;
   --awaited_;
@@ -110,15 +111,13 @@ SurveyPart::SurveyPart(std::shared_ptr<SessionSurvey> survey) : survey_(std::mov
 }
 
 SurveyPart::~SurveyPart() {
-  survey_->hand_in(std::move(rows_), ended_, complete_);
+  survey_->hand_in(std::move(rows_), std::move(users_), ended_, complete_);
 }
 
 SurveyPart::Visit SurveyPart::visit(Session& session) {
   const SessionSurvey::Order& order = survey_->order();
   const SessionGlance glance = session.glance();
   if ((order.after && glance.id <= *order.after) || glance.started_ms >= order.before_ms ||
-      (order.user && *order.user != session.lease().user) ||
-      (order.not_at && (glance.backend == nullptr || *order.not_at == *glance.backend)) ||
       !matches(order.filter, glance)) {
     return Visit::kSeen;
   }
@@ -129,6 +128,14 @@ SurveyPart::Visit SurveyPart::visit(Session& session) {
     session.close(*order.reason, order.detail);
     ++ended_;
     return Visit::kEnded;
+  }
+  if (users_.size() < order.users) {
+    std::string name(glance.user);
+    std::ranges::transform(name, name.begin(), lower);
+    users_.insert_or_assign(session.lease().user, std::move(name));
+  }
+  if (order.rows == 0) {
+    return Visit::kSeen;
   }
   // One that logged in while this goes on is seen twice; its place is the same.
   if (rows_.size() < order.rows || glance.id < rows_.rbegin()->first) {

@@ -63,12 +63,14 @@ class SessionSurvey {
     std::string detail;
     std::int64_t at_most = std::numeric_limits<std::int64_t>::max();
     std::uint64_t before_ms = std::numeric_limits<std::uint64_t>::max();
-    std::optional<std::uint64_t> user;  // of the user with this key in the user table
-    std::optional<HostPort> not_at;     // that are somewhere else than at this backend
+    // Collecting: the users that the sessions have, up to so many on each worker.
+    std::size_t users = 0;
   };
   using Rows = std::map<std::uint64_t, admin::SessionView>;
+  using Users = std::map<std::uint64_t, std::string>;  // key in the user table, name in lower case
   struct Outcome {
     Rows rows;
+    Users users;
     std::size_t ended = 0;
     bool complete = false;  // every worker has answered in time, and gone through all its sessions
   };
@@ -82,7 +84,7 @@ class SessionSurvey {
   // One more session may be ended.
   bool take_one() { return left_.fetch_sub(1, std::memory_order_relaxed) > 0; }
   void expect_one_more();
-  void hand_in(Rows rows, std::size_t ended, bool complete);
+  void hand_in(Rows rows, Users users, std::size_t ended, bool complete);
 
  private:
   const Order order_;
@@ -109,6 +111,7 @@ class SurveyPart {
  private:
   std::shared_ptr<SessionSurvey> survey_;
   SessionSurvey::Rows rows_;
+  SessionSurvey::Users users_;
   std::size_t ended_ = 0;
   bool complete_ = false;
 };

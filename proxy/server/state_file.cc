@@ -16,7 +16,7 @@
 namespace headgate::server {
 namespace {
 
-constexpr std::size_t kLargestFile = 16UL * 1024 * 1024;
+constexpr std::size_t kLargestFile = 64UL * 1024 * 1024;
 
 std::unexpected<std::string> failed(const std::string& path) {
   return std::unexpected(path + ": " + std::strerror(errno));

@@ -66,10 +66,11 @@ std::expected<void, std::string> Supervisor::start() {
       return done;
     }
   }
+  operations_->begin();  // before anybody can log in who is to be held
   for (const auto& worker : workers_) {
     threads_.emplace_back([&worker] { worker->run(); });
   }
-  operations_->begin();
+  resolver_ = std::jthread([this](const std::stop_token& stop) { keep_names_fresh(stop); });
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
                       {"config", in_force().snapshot->config.file},
                       {"version", kVersion}});
@@ -93,11 +94,13 @@ std::expected<void, std::string> Supervisor::make_workers() {
   auto operations = Operations::create(
       {.snapshot = [this] { return in_force().snapshot; },
        .pools = [this] { return in_force().pools; },
+       .discovery = [this] { return in_force().discovery; },
        .orders_changed = [this] { publish(std::nullopt); },
        .status = [this] { return status(); },
        .reload = [this] { return reload_in_words(); },
        .explain = [this](const std::string& user,
                          const IpAddress& client) { return explain_login(user, client); },
+       .users = &*users_,
        .workers = &workers_});
   if (!operations) {
     return std::unexpected(operations.error());
@@ -145,10 +148,12 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.workers.assign(metrics_.begin(), metrics_.end());
   sources.backends = [this] { return backend_figures(); };
   sources.health = [this] { return health_figures(); };
+  sources.srv = [this] { return figures(in_force().discovery); };
   sources.users = [this] { return user_figures(); };
   sources.limits = [this] { return limit_figures(); };
   sources.user_sources = [this] { return in_force().sources->figures(); };
   sources.lookup_servers = [this] { return in_force().sources->lookup_server_figures(); };
+  sources.moves = [this] { return operations_->move_figures(); };
   sources.config = [this] { return config_info(); };
   sources.guesses = [this] { return guesses_->figures(); };
   sources.certificates = [this] { return certificate_figures(); };
@@ -287,9 +292,17 @@ std::vector<metrics::LimitFigures> Supervisor::limit_figures() const {
 
 admin::Readiness Supervisor::readiness() const {
   const auto backends = backend_figures();
-  for (const auto& set : in_force().pools) {
-    if (set->backends.empty()) {
+  const InForce now = in_force();
+  for (std::size_t i = 0; i < now.pools.size(); ++i) {
+    const auto& set = now.pools[i];
+    const Discovered& discovered = now.discovery[i];
+    if (set->backends.empty() && discovered.name.empty()) {
       continue;  // the user sources name them
+    }
+    if (set->backends.empty()) {
+      return {.ready = false,
+              .why = fmt::format("pool {}: SRV {}: {}", set->pool, discovered.name,
+                                 discovered.failure)};
     }
     const bool any = std::ranges::any_of(
         backends, [&](const auto& backend) { return backend.up && backend.pool == set->pool; });
@@ -302,7 +315,6 @@ admin::Readiness Supervisor::readiness() const {
 
 void Supervisor::wait() {
   const timespec tick{.tv_sec = kTick.count(), .tv_nsec = 0};
-  auto resolve_at = Clock::now() + kResolveEvery;
   auto warn_at = Clock::now() + kWarnEvery;
   for (;;) {
     const int signal = sigtimedwait(&signals_, nullptr, &tick);
@@ -313,10 +325,6 @@ void Supervisor::wait() {
       return;
     }
     let_go_of_old_sources();
-    if (Clock::now() >= resolve_at) {
-      resolve_at = Clock::now() + kResolveEvery;
-      resolve_again();
-    }
     if (Clock::now() >= warn_at) {
       warn_of_expiry();
       warn_at = Clock::now() + kWarnEvery;
@@ -331,11 +339,43 @@ void Supervisor::warn_of_expiry() const {
   }
 }
 
-void Supervisor::resolve_again() {
-  const std::lock_guard lock(changes_mutex_);
+// On a thread of its own, since a resolver may take its time.
+void Supervisor::keep_names_fresh(const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any never;
+  auto resolve_at = Clock::now() + kResolveEvery;
+  while (!stop.stop_requested()) {
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, kTick, [] { return false; });
+    const bool addresses = Clock::now() >= resolve_at;
+    if (addresses) {
+      resolve_at = Clock::now() + kResolveEvery;
+    }
+    resolve_again(addresses, stop);
+  }
+}
+
+// Asks for the pools whose SRV records are due, and for all addresses when that is wanted or the
+// backends have changed. Nobody waits for it: what a reload has found out meanwhile is newer.
+void Supervisor::resolve_again(bool addresses, const std::stop_token& stop) {
   const InForce now = in_force();
-  now.sources->resolve();
-  Pools fresh = fresh_pools(now.snapshot->config);
+  const config::Config& config = now.snapshot->config;
+  Discovery discovery = discover(config, now.discovery, Ask::kDue, stop);
+  if (addresses) {
+    now.sources->resolve();
+  }
+  Pools fresh = now.resolved;
+  if (addresses || !same_backends(discovery, now.discovery)) {
+    fresh = fresh_pools(config, discovery, now, stop);
+  }
+  const std::lock_guard lock(changes_mutex_);
+  if (stop.stop_requested() || in_force().snapshot != now.snapshot) {
+    return;
+  }
+  {
+    const std::lock_guard in_force_lock(in_force_mutex_);
+    in_force_.discovery = std::move(discovery);
+  }
   if (!same_addresses(fresh, now.resolved)) {
     publish(fresh);
     health_->update(now.snapshot, std::move(fresh));
@@ -350,6 +390,7 @@ void Supervisor::let_go_of_old_sources() {
 }
 
 void Supervisor::stop() {
+  resolver_.request_stop();
   {
     const std::lock_guard lock(changes_mutex_);  // a reload under way ends first
     stopping_ = true;
@@ -363,6 +404,7 @@ void Supervisor::stop() {
   for (std::thread& thread : threads_) {
     thread.join();
   }
+  resolver_ = {};  // it may have waited for an answer until now, while sessions ended
   admin_.reset();  // scrapes read the workers' counters
   operations_.reset();
   workers_.clear();

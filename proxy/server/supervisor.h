@@ -1,11 +1,13 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <csignal>
 #include <expected>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <vector>
@@ -17,6 +19,7 @@
 #include "config/difference.h"
 #include "metrics/collector.h"
 #include "server/certificates.h"
+#include "server/discovery.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
 #include "server/health_monitor.h"
@@ -30,8 +33,8 @@
 namespace headgate::server {
 
 // The main thread's part: makes everything the workers share, binds what they listen on, starts
-// them, resolves names again from time to time, serves the admin interface, reads the configuration
-// again when asked, and stops it all.
+// them, has names resolved again from time to time, serves the admin interface, reads the
+// configuration again when asked, and stops it all.
 class Supervisor {
  public:
   using Errors = std::vector<std::string>;
@@ -58,9 +61,10 @@ class Supervisor {
   struct InForce {
     std::shared_ptr<const Snapshot> snapshot;
     std::shared_ptr<const auth::SharedSources> sources;
-    Pools resolved;  // as the names resolve
-    Pools pools;     // what the workers go by: with what operators have ordered
-    Pools departed;  // backends that a reload took away while sessions were there
+    Discovery discovery;  // of pools with `srv`
+    Pools resolved;       // as the names resolve
+    Pools pools;          // what the workers go by: with what operators have ordered
+    Pools departed;       // backends that a reload took away while sessions were there
     Certificates certificates;
     std::string hash;  // of the file
     std::chrono::system_clock::time_point loaded;
@@ -75,7 +79,8 @@ class Supervisor {
   std::expected<void, std::string> make_workers();
   std::expected<void, std::string> start_health();
   std::expected<void, std::string> start_admin();
-  void resolve_again();
+  void keep_names_fresh(const std::stop_token& stop);
+  void resolve_again(bool addresses, const std::stop_token& stop);
   void let_go_of_old_sources();
   void warn_of_expiry() const;
   [[nodiscard]] metrics::ConfigInfo config_info() const;
@@ -94,7 +99,8 @@ class Supervisor {
   std::expected<Candidate, Errors> prepare(config::Config config);
   std::expected<std::vector<std::vector<ListenerSocket>>, std::string> bind_listeners(
       const config::Config& config);
-  Pools fresh_pools(const config::Config& config) const;
+  static Pools fresh_pools(const config::Config& config, const Discovery& discovery,
+                           const InForce& before, const std::stop_token& stop = {});
   NewGeneration part_of_worker(Candidate& candidate, std::size_t worker) const;
   void put_in_force(Candidate candidate);
   void publish(std::optional<Pools> resolved);
@@ -106,7 +112,7 @@ class Supervisor {
   const std::size_t worker_count_;
   const std::shared_ptr<const net::TicketKeys> ticket_keys_ = net::make_ticket_keys();
 
-  // One reload or resolution of names at a time; held while it blocks.
+  // One reload at a time; held while it blocks. What names resolve to comes into force under it.
   std::mutex changes_mutex_;
   bool stopping_ = false;  // under changes_mutex_
   // No longer in force; a worker must not be the last to let go of them. Under changes_mutex_.
@@ -129,6 +135,7 @@ class Supervisor {
   std::unique_ptr<Operations> operations_;
   std::unique_ptr<HealthMonitor> health_;
   std::unique_ptr<admin::Server> admin_;
+  std::jthread resolver_;  // while all of the above is there
   sigset_t signals_{};
 };
 

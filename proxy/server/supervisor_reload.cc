@@ -125,7 +125,8 @@ std::expected<Supervisor::Candidate, Supervisor::Errors> Supervisor::prepare(
   }
   candidate.sockets = *std::move(sockets);
   log_listeners(config, candidate.sockets.front());
-  next.resolved = fresh_pools(config);
+  next.discovery = discover(config, now.discovery, Ask::kAll);
+  next.resolved = fresh_pools(config, next.discovery, now);
   next.snapshot = std::make_shared<const Snapshot>(std::move(config), counts_);
   return candidate;
 }
@@ -160,11 +161,11 @@ std::expected<std::vector<std::vector<ListenerSocket>>, std::string> Supervisor:
 
 // The one place where sets are made. What was known of a backend goes on, also of one that a reload
 // took away and another brings back.
-Pools Supervisor::fresh_pools(const config::Config& config) const {
-  const InForce now = in_force();
-  Pools before = now.pools;
-  before.insert(before.end(), now.departed.begin(), now.departed.end());
-  return make_pools(config, before);
+Pools Supervisor::fresh_pools(const config::Config& config, const Discovery& discovery,
+                              const InForce& before, const std::stop_token& stop) {
+  Pools known = before.resolved;
+  known.insert(known.end(), before.departed.begin(), before.departed.end());
+  return make_pools(config, discovery, known, stop);
 }
 
 NewGeneration Supervisor::part_of_worker(Candidate& candidate, std::size_t worker) const {
@@ -209,8 +210,8 @@ void Supervisor::put_in_force(Candidate candidate) {
   }
 }
 
-// The one place where new sets of the same configuration come to workers: other addresses
-// (`resolved` is as config.pools), and whatever else may change a set while it is in use.
+// The one place where new sets of the same configuration come to workers: other addresses or other
+// backends (`resolved` is as config.pools), and whatever else may change a set while it is in use.
 void Supervisor::publish(std::optional<Pools> resolved) {
   const std::lock_guard one_at_a_time(publish_mutex_);
   if (!resolved) {
@@ -219,9 +220,11 @@ void Supervisor::publish(std::optional<Pools> resolved) {
   const Pools fresh = as_it_counts(operations_->apply(*in_force().snapshot, *resolved));
   {
     const std::lock_guard lock(in_force_mutex_);
+    Pools gone = in_force_.pools;
+    gone.insert(gone.end(), in_force_.departed.begin(), in_force_.departed.end());
     in_force_.resolved = *std::move(resolved);
     in_force_.pools = fresh;
-    in_force_.departed = departed(in_force_.departed, fresh);
+    in_force_.departed = departed(gone, fresh);
   }
   for (const auto& worker : workers_) {
     worker->post(NewPools{fresh});

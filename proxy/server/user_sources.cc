@@ -148,6 +148,11 @@ std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Con
   options->spread = source.http.spread;
   options->verify = source.http.verify;
   options->ca = source.http.ca;
+  options->methods = {.plain = source.http.judges(config::AuthMethod::kPlain),
+                      .cram_md5 = source.http.judges(config::AuthMethod::kCramMd5),
+                      .external = source.http.judges(config::AuthMethod::kExternal),
+                      .token = source.http.judges(config::AuthMethod::kToken)};
+  options->pass_client_cert = source.http.pass_client_cert;
   options->known_backends = known_backends(config);
   return options;
 }
@@ -175,6 +180,7 @@ std::shared_ptr<const auth::DovecotAuthOptions> dovecot_auth_options(
   options->connections = dovecot.connections;
   options->timeout = std::min(dovecot.timeout, source.deadline);
   options->service = dovecot.service;
+  options->master = dovecot.master;
   options->tokens = dovecot.tokens;
   options->checks_passwords = dovecot.checks_passwords;
   options->mechanisms = passed_mechanisms(config);
@@ -258,6 +264,14 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
                     .longest_pause = source.breaker.longest_pause},
         .passes_tokens = source.trusts_backend() && config::proofs(config, source).token};
     options.hands_out = config::proofs(config, source).stored;
+    if (source.backend) {
+      auth::PoolChain& chain = options.pools.emplace();
+      chain.pools = {source.pool};
+      chain.pools.insert(chain.pools.end(), source.backend->then.begin(),
+                         source.backend->then.end());
+      chain.remember = source.backend->remember;
+      chain.entries = source.backend->entries;
+    }
     if (source.sql) {
       options.sql = sql_options(*source.sql);
     }

@@ -28,6 +28,8 @@ Worker::Worker(Options options)
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
   login_queue_.emplace(*timers_, *metrics_, options.count);
+  const std::size_t most_held = options.first.snapshot->config.admin.moves.max_waiting;
+  held_logins_.emplace(*timers_, *metrics_, (most_held + options.count - 1) / options.count);
   wakeup_.emplace(loop_, [this] { on_mail(); });
   turn_end_.emplace(loop_, [this] { on_turn_end(); });
   take_up(std::move(options.first));
@@ -40,6 +42,7 @@ Worker::~Worker() {
   ready_.stop();
   closing_listeners_.clear();
   login_queue_.reset();
+  held_logins_.reset();
   timers_.reset();
   loop_.drain();
 }
@@ -169,6 +172,8 @@ void Worker::on_mail() {
                      turn_end_->set_busy(true);
                    },
                    [this](const EndSessionsAt& end) { on_end_sessions(end); },
+                   [this](const EndUser& end) { on_end_user(*end.order); },
+                   [this](const ReleaseUser& free) { held_logins_->release(free.user); },
                    [this](const FindIdle& find) { on_find_idle(find.search); },
                    [this](const EndIdle& end) { on_end_idle(end); },
                    [](const RoomMade& room) {
@@ -282,6 +287,27 @@ void Worker::on_end_sessions(const EndSessionsAt& end) {
       session->leave_within(end.over);
     }
   }
+}
+
+void Worker::on_end_user(UserEnd& end) {
+  if (end.hold) {
+    held_logins_->hold(end.user);
+    for (Session* session = waiting_.front(); session != nullptr;
+         session = waiting_.after(*session)) {
+      session->step_back(end.user);
+    }
+  }
+  std::vector<Session*> ending;
+  const auto [first, last] = by_user_.equal_range(end.user);
+  for (auto at = first; at != last; ++at) {
+    if (end.hold || at->second->lease().backend != end.but_at) {
+      ending.push_back(at->second);
+    }
+  }
+  for (Session* session : ending) {
+    session->close(dialogue::CloseReason::kMoved, end.detail);
+  }
+  end.ended.fetch_add(ending.size(), std::memory_order_relaxed);
 }
 
 void Worker::note_oldest() {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -8,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <random>
+#include <string>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -22,6 +24,7 @@
 #include "net/transport.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
+#include "server/held_logins.h"
 #include "server/idle_search.h"
 #include "server/listener.h"
 #include "server/login_queue.h"
@@ -41,6 +44,22 @@ struct DropOldest {};  // the oldest session before login gives way
 struct EndLeftBehind {
   std::uint64_t user = 0;
   std::uint32_t epoch = 0;
+};
+// The user's sessions end, but those at one backend. With `hold` all end, those at no backend yet
+// step back, and logins wait until ReleaseUser. Whoever ordered it sees that all workers have done
+// it by being the last to hold the order.
+struct UserEnd {
+  std::uint64_t user = 0;  // key in the user table
+  bool hold = false;
+  std::uint64_t but_at = 0;  // Backend::hash; without hold
+  std::string detail;        // of the ends
+  std::atomic<std::uint64_t> ended{0};
+};
+struct EndUser {
+  std::shared_ptr<UserEnd> order;
+};
+struct ReleaseUser {
+  std::uint64_t user = 0;
 };
 struct AnswerSurvey {
   std::unique_ptr<SurveyPart> part;
@@ -64,8 +83,9 @@ struct RoomMade {
   bool made = false;
 };
 struct Stop {};  // no new sessions; those there are end now
-using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
-                             EndSessionsAt, FindIdle, EndIdle, RoomMade, Stop>;
+using Message =
+    std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey, EndSessionsAt,
+                 EndUser, ReleaseUser, FindIdle, EndIdle, RoomMade, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -107,6 +127,7 @@ class Worker {
   std::uint64_t random() { return random_(); }
   ReadyConnections& ready_connections() { return ready_; }
   LoginQueue& login_queue() { return *login_queue_; }
+  HeldLogins& held_logins() { return *held_logins_; }
   // A connection to the backend in the way of its pool, but with TLS of this mode, not begun.
   std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
                                               const balance::Backend& backend,
@@ -142,6 +163,7 @@ class Worker {
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
   void on_end_sessions(const EndSessionsAt& end);
+  void on_end_user(UserEnd& end);
   void on_find_idle(const std::shared_ptr<IdleSearch>& search);
   void on_end_idle(const EndIdle& end);
   void note_oldest();
@@ -168,6 +190,7 @@ class Worker {
 
   ReadyConnections ready_{*this};
   std::optional<LoginQueue> login_queue_;
+  std::optional<HeldLogins> held_logins_;
   static constexpr std::size_t kFewWaiting = 16;
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   std::size_t waiting_count_ = 0;

@@ -47,13 +47,60 @@ class FakeControl final : public Control {
     return {{.pool = "main", .user = "a", .backend = "b:1", .since = 1, .by = "bob"}};
   }
   std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
-                                     const HostPort& backend, bool move,
-                                     const std::string& by) override {
+                                     const HostPort& backend, const std::string& by) override {
     return Pinned{
         .pin = {.pool = pool, .user = user, .backend = backend.to_string(), .since = 1, .by = by},
-        .moved = move ? 2U : 0U,
         .warning = {}};
   }
+  std::expected<MoveStarted, Problem> move(const MoveRequest& request,
+                                           const std::string& by) override {
+    moved = request;
+    MoveStarted started{.move = order(7), .user = {}, .left_out = 3, .warning = {}};
+    started.move.by = by;
+    started.move.to = request.to->to_string();
+    if (request.users.size() == 1) {
+      started.user = MovedUserView{.user = request.users[0], .from = "b:1", .state = "done"};
+      started.user->ended = 2;
+    }
+    return started;
+  }
+  MovePage moves(std::uint64_t before, std::size_t limit) override {
+    EXPECT_NE(before, 0U);
+    return {.moves = std::vector<MoveView>(std::min<std::size_t>(limit, 2), order(9)),
+            .more = true};
+  }
+  std::expected<MovedUserPage, Problem> moved_users(std::uint64_t move, const std::string& state,
+                                                    std::size_t first, std::size_t) override {
+    if (move != 7) {
+      return std::unexpected(Problem{404, "there is no move"});
+    }
+    MovedUserView user{.user = state, .from = "b:1", .state = "held"};
+    user.until = 5;
+    return MovedUserPage{.move = order(7), .users = {user}, .next = first + 1};
+  }
+  std::expected<MoveTold, Problem> tell_move(std::uint64_t move, MoveWord word) override {
+    words.push_back(word);
+    return MoveTold{.move = move, .users = 4, .warning = {}};
+  }
+  std::expected<MoveTold, Problem> tell_move_of(const std::string& user, MoveWord word) override {
+    words.push_back(word);
+    if (user != "alice") {
+      return std::unexpected(Problem{409, "is not held"});
+    }
+    return MoveTold{.move = 7, .users = 1, .warning = {}};
+  }
+  static MoveView order(std::uint64_t number) {
+    MoveView view;
+    view.move = number;
+    view.pool = "main";
+    view.state = "running";
+    view.users = 10;
+    view.counts = {{"waiting", 4}, {"done", 6}};
+    view.left_s = 12;
+    return view;
+  }
+  MoveRequest moved;
+  std::vector<MoveWord> words;
   std::expected<std::vector<std::string>, std::vector<std::string>> reload() override {
     if (good_configuration) {
       return std::vector<std::string>{"pools.main.policy: user_hash -> first"};
@@ -224,6 +271,7 @@ TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {
   EXPECT_EQ(pinned["by"], "alice");
   EXPECT_EQ(pinned["moved"], 0);
   EXPECT_EQ(body_of(ask("POST", "/api/v1/move", {}, body))["moved"], 2);
+  EXPECT_FALSE(control_.moved.hold_s);
   EXPECT_EQ(body_of(ask("GET", "/api/v1/pins"))["pins"].size(), 1U);
   EXPECT_EQ(body_of(ask("POST", "/api/v1/unpin", {}, R"({"user":"ALICE"})"))["unpinned"], 1);
   for (const char* wrong :
@@ -233,6 +281,79 @@ TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {
     EXPECT_EQ(ask("POST", "/api/v1/pin", {}, wrong).status, 400) << wrong;
   }
   EXPECT_EQ(ask("POST", "/api/v1/unpin", {}, "{}").status, 400);
+}
+
+TEST_F(ApiTest, AMoveMayHoldLogins) {
+  const json moved =
+      body_of(ask("POST", "/api/v1/move", {},
+                  R"({"user":"Alice","pool":"main","backend":"mail1:143","hold_s":90})"));
+  EXPECT_EQ(moved["state"], "done");
+  EXPECT_EQ(moved["from"], "b:1");
+  EXPECT_EQ(control_.moved.users, std::vector<std::string>{"alice"});
+  EXPECT_EQ(control_.moved.hold_s, 90);
+  for (const char* wrong :
+       {R"({"user":"a","pool":"main"})", R"({"user":"","pool":"main","backend":"b:1"})",
+        R"({"user":"a","pool":"main","backend":"b:1","hold_s":-1})",
+        R"({"user":"a","pool":"main","backend":"b:1","hold_s":86401})",
+        R"({"user":"a","pool":"main","backend":"b:1","rate":1})",
+        R"({"user":"a","pool":"main","to":"b:1"})"}) {
+    EXPECT_EQ(ask("POST", "/api/v1/move", {}, wrong).status, 400) << wrong;
+  }
+}
+
+TEST_F(ApiTest, ManyUsersAreMovedByOneOrder) {
+  const json order =
+      body_of(ask("POST", "/api/v1/moves", {},
+                  R"({"pool":"main","from":"b:1","to":"b:2","pattern":"A*","rate":5,"hold_s":0})"));
+  EXPECT_EQ(order["move"], 7);
+  EXPECT_EQ(order["counts"]["waiting"], 4);
+  EXPECT_EQ(order["left_s"], 12);
+  EXPECT_EQ(order["left_out"], 3);
+  EXPECT_EQ(control_.moved.from->to_string(), "b:1");
+  EXPECT_EQ(control_.moved.pattern, "a*");
+  EXPECT_EQ(control_.moved.rate, 5U);
+  EXPECT_EQ(control_.moved.hold_s, 0);
+  EXPECT_EQ(
+      ask("POST", "/api/v1/moves", {}, R"({"pool":"main","to":"b:2","users":["A","b"]})").status,
+      200);
+  EXPECT_EQ(control_.moved.users, (std::vector<std::string>{"a", "b"}));
+  for (const char* wrong :
+       {"{}", R"({"pool":"main","to":"b:2"})", R"({"pool":"main","to":"b:2","users":[]})",
+        R"({"pool":"main","to":"b:2","users":[7]})",
+        R"({"pool":"main","to":"b:2","users":["a"],"from":"b:1"})",
+        R"({"pool":"main","to":"b:2","users":["a"],"pattern":"*"})",
+        R"({"pool":"main","to":"b:2","from":"b:2"})", R"({"pool":"main","to":"b","from":"b:1"})",
+        R"({"pool":"main","to":"b:2","from":"b:1","rate":0})"}) {
+    EXPECT_EQ(ask("POST", "/api/v1/moves", {}, wrong).status, 400) << wrong;
+  }
+}
+
+TEST_F(ApiTest, MovesAndTheirUsersComeInPages) {
+  const json moves = body_of(ask("GET", "/api/v1/moves", "limit=2"));
+  EXPECT_EQ(moves["moves"].size(), 2U);
+  EXPECT_EQ(moves["next"], 9);
+  const json users = body_of(ask("GET", "/api/v1/moves/7", "state=held&cursor=3"));
+  EXPECT_EQ(users["moved"][0]["user"], "held");
+  EXPECT_EQ(users["moved"][0]["until"], 5);
+  EXPECT_EQ(users["next"], 4);
+  EXPECT_EQ(ask("GET", "/api/v1/moves/8").status, 404);
+  EXPECT_EQ(ask("GET", "/api/v1/moves/x").status, 400);
+  for (const char* wrong : {"limit=0", "limit=1001", "cursor=x", "state=held", "x=y"}) {
+    EXPECT_EQ(ask("GET", "/api/v1/moves", wrong).status, 400) << wrong;
+  }
+}
+
+TEST_F(ApiTest, AMoveIsToldWhatToDo) {
+  for (const char* word : {"done", "undo", "stop", "continue"}) {
+    EXPECT_EQ(body_of(ask("POST", std::string("/api/v1/moves/7/") + word))["users"], 4) << word;
+  }
+  EXPECT_EQ(control_.words, (std::vector<MoveWord>{MoveWord::kDone, MoveWord::kUndo,
+                                                   MoveWord::kStop, MoveWord::kGoOn}));
+  EXPECT_EQ(body_of(ask("POST", "/api/v1/move/undo", {}, R"({"user":"ALICE"})"))["move"], 7);
+  EXPECT_EQ(ask("POST", "/api/v1/move/done", {}, R"({"user":"bob"})").status, 409);
+  EXPECT_EQ(ask("POST", "/api/v1/move/done", {}, "{}").status, 400);
+  EXPECT_EQ(ask("POST", "/api/v1/moves/7/done", {}, R"({"x":1})").status, 400);
+  EXPECT_EQ(ask("POST", "/api/v1/moves/0/done").status, 400);
 }
 
 }  // namespace

@@ -29,6 +29,20 @@ TEST(Table, what_a_terminal_would_obey_is_made_printable) {
   EXPECT_EQ(table.text().find('\x1B'), std::string::npos);
 }
 
+TEST(OperateText, status_says_which_backends_dns_names_and_why_there_is_no_new_answer) {
+  const json srv = {{"name", "_imap._tcp.example.org"},
+                    {"answered", 1},
+                    {"failure", "there is no such name"},
+                    {"left_out", {"a.example.org:0: port 0"}}};
+  const json status = {{"pools",
+                        {{{"name", "listed"}, {"backends", 9}, {"srv", nullptr}},
+                         {{"name", "main"}, {"backends", 2}, {"srv", srv}}}}};
+  const std::string text = status_text(status);
+  EXPECT_THAT(text, HasSubstr("pool main: 2 backends by SRV _imap._tcp.example.org; no new answer: "
+                              "there is no such name; 1 targets left out\n"));
+  EXPECT_THAT(text, testing::Not(HasSubstr("listed")));
+}
+
 TEST(OperateText, sessions_stand_in_the_order_of_their_users) {
   const json page = {{"sessions",
                       {{{"session", "2"}, {"user", "bob"}, {"age_s", 3700.5}, {"idle_s", 65}},

@@ -548,6 +548,48 @@ TEST(Load, auth_http_says_what_is_wrong_with_its_servers) {
                   "again"));
 }
 
+std::string with_chain(const std::string& chain) {
+  return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
+         "users: [{source: backend, pool: old, backend: {" +
+         chain +
+         "}}]\n"
+         "pools:\n"
+         "  old: {backends: [{address: \"o:143\"}]}\n"
+         "  new: {backends: [{address: \"n:143\"}]}\n"
+         "  tokens: {login: token, backends: [{address: \"t:143\"}]}\n"
+         "  mastered: {master: {user: m, password: p}, backends: [{address: \"m:143\"}]}\n";
+}
+
+TEST(Load, source_backend_may_ask_several_pools) {
+  const Config config = good(with_chain("then: [new], remember: 48h, entries: 1000"));
+  EXPECT_THAT(config.users[0].backend->then, ElementsAre("new"));
+  EXPECT_EQ(config.users[0].backend->remember, 48h);
+  EXPECT_EQ(config.users[0].backend->entries, 1000U);
+}
+
+TEST(Load, pools_that_are_asked_one_after_the_other_have_to_fit) {
+  EXPECT_THAT(
+      errors_of(with_chain("remember: 1h")),
+      ElementsAre(HasSubstr("users[0].backend.then: expected a list of at least one pool")));
+  EXPECT_THAT(
+      errors_of(with_chain("then: []")),
+      ElementsAre(HasSubstr("users[0].backend.then: expected a list of at least one pool")));
+  EXPECT_THAT(
+      errors_of(with_chain("then: [old, new, new, none, tokens, mastered]")),
+      ElementsAre(
+          HasSubstr("users[0].backend.then[0]: expected another pool, found 'old' again"),
+          HasSubstr("users[0].backend.then[2]: expected another pool, found 'new' again"),
+          HasSubstr("users[0].backend.then[3]: expected the name of a pool"),
+          HasSubstr("users[0].backend.then[4]: expected a pool with login password, as pool old "
+                    "has it, found 'tokens'"),
+          HasSubstr("users[0].backend.then[5]: expected another pool: with source backend")));
+  EXPECT_THAT(errors_of("listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"
+                        "users: [{source: passwd_file, path: p, pool: o, backend: {then: [n]}}]\n"
+                        "pools: {o: {backends: [{address: \"o:143\"}]}, n: {backends: "
+                        "[{address: \"n:143\"}]}}\n"),
+              testing::Contains(HasSubstr("no backend, which is for source backend")));
+}
+
 TEST(Load, master_user_needs_a_source_that_checks_passwords) {
   const std::string pools =
       "listeners: [{name: a, address: \"127.0.0.1:0\", tls: none}]\n"

@@ -63,7 +63,8 @@ TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
       errors_of(file(", sasl: [plain]", "")),
       ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
                             "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
-                            "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, EXTERNAL, found 'plain'")));
+                            "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, DIGEST-MD5, GSSAPI, GSS-SPNEGO, "
+                            "EXTERNAL, found 'plain'")));
   EXPECT_THAT(errors_of(file(", sasl: []", "")),
               ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
 }
@@ -156,8 +157,48 @@ TEST(Mechanisms, DovecotJudgesWhatItHas) {
               ElementsAre("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"));
   EXPECT_THAT(offered_by(file(", sasl: [CRAM-MD5]", "", dovecot(", brings_passwords: true"))),
               ElementsAre("CRAM-MD5"));
+  EXPECT_THAT(offered_by(file(", sasl: [DIGEST-MD5, GSSAPI, GSS-SPNEGO]", kMasterUser,
+                              dovecot(", checks_passwords: true"))),
+              ElementsAre("DIGEST-MD5", "GSSAPI", "GSS-SPNEGO"));
+  EXPECT_THAT(errors_of(file(", sasl: [GSSAPI]", kMasterUser, kPasswd)),
+              ElementsAre(HasSubstr("found GSSAPI, which takes source dovecot_auth")));
   EXPECT_THAT(errors_of(file(", sasl: [CRAM-MD5]", "", dovecot(""))),
               ElementsAre(HasSubstr("mechanisms that tell the password")));
+}
+
+std::string auth_http(const std::string& methods) {
+  return "source: auth_http, url: \"http://a/\", http: {methods: [" + methods + "]}";
+}
+
+TEST(Mechanisms, AuthHttpJudgesWhatItsMethodsSay) {
+  EXPECT_THAT(offered_by(file("", "", auth_http("plain"))), ElementsAre("PLAIN", "LOGIN"));
+  EXPECT_THAT(offered_by(file("", "", auth_http("plain, cram-md5, token"))),
+              ElementsAre("PLAIN", "LOGIN", "XOAUTH2", "OAUTHBEARER"));
+  EXPECT_THAT(offered_by(file(", sasl: [CRAM-MD5]", "", auth_http("cram-md5"))),
+              ElementsAre("CRAM-MD5"));
+  EXPECT_THAT(errors_of(file(", sasl: [CRAM-MD5]", "", auth_http("plain"))),
+              ElementsAre(HasSubstr("for CRAM-MD5 auth_http with http.methods cram-md5")));
+  EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-256]", "", auth_http("plain, cram-md5"))),
+              ElementsAre(HasSubstr("(PLAIN, LOGIN, CRAM-MD5), found SCRAM-SHA-256")));
+  EXPECT_THAT(errors_of(file("", "", auth_http("plain, external"))),
+              ElementsAre(HasSubstr("users[0].http.methods: expected a listener with "
+                                    "client_certificates for external, found none")));
+  EXPECT_THAT(errors_of(file("", "", auth_http("plain, plain"))),
+              ElementsAre(HasSubstr("users[0].http.methods[1]: expected another method, found "
+                                    "'plain' again")));
+  EXPECT_THAT(errors_of(file("", "", auth_http(""))),
+              ElementsAre(HasSubstr("a list of at least one method")));
+  EXPECT_THAT(errors_of(file("", "", auth_http("plain, token") + ", cache: {}")),
+              ElementsAre(HasSubstr("users[0].cache: expected no cache with http.methods token")));
+}
+
+TEST(Mechanisms, OnlyOneOfTwoSourcesCanJudgeAnExchangeWhereOneJudgesItsRounds) {
+  const auto both = [](const std::string& sasl) {
+    return errors_of(file(", sasl: [" + sasl + "]", kMaster,
+                          auth_http("plain, cram-md5") + ", pool: main}, {" + kPasswd));
+  };
+  EXPECT_THAT(both("CRAM-MD5"), ElementsAre(HasSubstr("users[1] would never be asked")));
+  EXPECT_THAT(both("SCRAM-SHA-256"), ElementsAre()) << "auth_http does not know it";
 }
 
 }  // namespace

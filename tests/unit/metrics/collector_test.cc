@@ -77,6 +77,15 @@ class CollectorTest : public testing::Test {
                                                .failed = 4,
                                                .stages = {250us, 0us, 1ms, 2ms, 0us}}};
           },
+      .srv =
+          [] {
+            return std::vector<SrvFigures>{{.pool = "main",
+                                            .answers = 7,
+                                            .failures = 2,
+                                            .backends = 3,
+                                            .left_out = 1,
+                                            .answered = std::chrono::sys_seconds(1300s)}};
+          },
       .users =
           [] {
             return UserFigures{
@@ -90,10 +99,11 @@ class CollectorTest : public testing::Test {
           },
       .user_sources =
           [] {
-            return std::vector<SourceFigures>{{.source = "sql",
-                                               .breaker_open = true,
-                                               .breaker_openings = 2,
-                                               .cache_entries = 42}};
+            return std::vector<SourceFigures>{
+                {.source = "sql", .breaker_open = true, .breaker_openings = 2, .cache_entries = 42},
+                {.source = "backend",
+                 .pools = {{"old", {1, 20, 3}}, {"new", {4, 0, 5}}},
+                 .pools_remembered = 6}};
           },
       .lookup_servers =
           [] {
@@ -106,6 +116,13 @@ class CollectorTest : public testing::Test {
                                                      .sum_us = 4000}};
           },
       .guesses = [] { return std::vector<GuessFigures>{{.table = "address", .entries = 3}}; },
+      .moves =
+          [] {
+            return MoveFigures{.users = {4, 3, 2, 1},
+                               .results = {9, 8, 7},
+                               .hooks = {6, 5, 4},
+                               .hook_seconds = 2.5};
+          },
       .config = [] { return ConfigInfo{"headgate.yaml", "abc", std::chrono::sys_seconds(1000s)}; },
       .certificates =
           [] {
@@ -153,6 +170,10 @@ TEST_F(CollectorTest, BackendsThatAreCheckedShowTheirHealth) {
         "headgate_backend_state_since_timestamp_seconds" + labels + "} 1200\n",
         "headgate_backend_weight_ratio" + labels + "} 0.3\n",
         "headgate_backend_login_p95_seconds" + labels + "} 0.25\n",
+        std::string("headgate_moving_users{state=\"held\"} 1\n"),
+        std::string("headgate_moved_users_total{result=\"undone\"} 7\n"),
+        std::string("headgate_srv_lookups_total{pool=\"main\",result=\"failed\"} 2\n"),
+        std::string("headgate_srv_answer_timestamp_seconds{pool=\"main\"} 1300\n"),
         "headgate_backend_checks_total" + labels + ",result=\"passed\"} 17\n",
         "headgate_backend_checks_total" + labels + ",result=\"failed\"} 4\n",
         "headgate_backend_check_seconds" + labels + ",stage=\"connect\"} 0.00025\n"}) {
@@ -248,6 +269,18 @@ TEST_F(CollectorTest, AUserSourceIsCountedByItsNameAndItsBreakerComesFromItsProv
                            "headgate_source_cache_entries{source=\"sql\"} 42\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+}
+
+TEST_F(CollectorTest, PoolsOfASourceThatAsksSeveralComeFromItsProvider) {
+  const std::string text = page();
+  const std::string logins = "headgate_source_pool_logins_total{source=\"backend\",pool=";
+  for (const std::string& line :
+       {logins + "\"old\",found=\"order\"} 20\n", logins + "\"new\",found=\"memory\"} 4\n",
+        logins + "\"new\",found=\"trial\"} 5\n",
+        std::string("headgate_source_pools_remembered{source=\"backend\"} 6\n")}) {
+    EXPECT_THAT(text, HasSubstr(line));
+  }
+  EXPECT_THAT(text, testing::Not(HasSubstr("headgate_source_pools_remembered{source=\"sql\"}")));
 }
 
 TEST_F(CollectorTest, LookupServersComeFromTheirProvider) {

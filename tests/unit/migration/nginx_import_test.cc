@@ -95,6 +95,36 @@ TEST(NginxImport, ListenersBehindABalancerTrustItsNetworksAlone) {
   EXPECT_EQ(config.listeners[0].backlog, 99);
 }
 
+TEST(NginxImport, WhatTheAuthServerJudgesIsOffered) {
+  const auto imported = import_nginx(
+      "mail { auth_http http://unix:/run/auth:/mail; auth_http_pass_client_cert on;\n"
+      "ssl_certificate c; ssl_certificate_key k; ssl_client_certificate ca.pem;\n"
+      "imap_auth plain cram-md5 external oauthbearer gssapi;\n"
+      "server { listen 993 ssl; protocol imap; ssl_verify_client optional; ssl_crl l.pem; }\n"
+      "server { listen 143; protocol imap; starttls on; } }",
+      "/etc/nginx");
+  ASSERT_TRUE(imported) << imported.error();
+  const config::Config config = loaded(*imported);
+  EXPECT_EQ(config.users[0].url->to_string(), "http://unix:/run/auth:/mail");
+  for (const auto method : {config::AuthMethod::kPlain, config::AuthMethod::kCramMd5,
+                            config::AuthMethod::kExternal, config::AuthMethod::kToken}) {
+    EXPECT_TRUE(config.users[0].http.judges(method));
+  }
+  EXPECT_TRUE(config.users[0].http.pass_client_cert);
+  ASSERT_TRUE(config.listeners[0].client_certificates);
+  EXPECT_EQ(config.listeners[0].client_certificates->ca, "/etc/nginx/ca.pem");
+  EXPECT_EQ(config.listeners[0].client_certificates->crl, "/etc/nginx/l.pem");
+  EXPECT_FALSE(config.listeners[0].client_certificates->required);
+  EXPECT_EQ(config.listeners[0].client_certificates->depth, 1U);
+  using enum config::Mechanism;
+  EXPECT_THAT(config.listeners[0].sasl, ElementsAre(kPlain, kCramMd5, kExternal, kOauthbearer));
+  EXPECT_THAT(config.listeners[1].sasl, ElementsAre(kPlain, kCramMd5, kOauthbearer));
+  EXPECT_THAT(imported->notes,
+              testing::IsSupersetOf(
+                  {"line 3: imap_auth: gssapi is not offered",
+                   "line 3: imap_auth: external is not offered without ssl_verify_client"}));
+}
+
 TEST(NginxImport, WithoutAServerForImapThereIsNothingToImport) {
   for (const char* text :
        {"", "http { server { listen 80; } }", "mail { server { listen 25; protocol smtp; } }",

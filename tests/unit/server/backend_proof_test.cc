@@ -123,6 +123,17 @@ TEST(BackendProofTest, ASourceMayBringAMasterUserWithThePassword) {
   EXPECT_EQ(request.password.view(), "masters");
 }
 
+TEST(BackendProofTest, ASourceMayBringATokenInPlaceOfThePassword) {
+  auth::Route other = route(true);
+  other.password = std::make_shared<const Secret>("token");
+  other.proof = BackendProof::kXoauth2;
+  dialogue::BackendLoginRequest request;
+  prove(pool_with(BackendLogin::kPassword), other, by("LOGIN"), request);
+  EXPECT_EQ(request.proof, BackendProof::kXoauth2);
+  EXPECT_EQ(request.user, "alice");
+  EXPECT_EQ(request.password.view(), "token");
+}
+
 TEST(BackendProofTest, WhatASourceWantsEncryptedNeverGoesInTheClear) {
   config::Pool pool = pool_with(BackendLogin::kPassword);
   auth::Route encrypted = route(true);

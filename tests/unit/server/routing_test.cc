@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
 #include <string>
+
+#include "auth/pool_memory.h"
 
 namespace headgate::server {
 namespace {
@@ -46,6 +49,28 @@ TEST(Routing, without_a_rule_the_pool_of_the_source_decides) {
   EXPECT_EQ(routed->pool, 0U);
   EXPECT_EQ(routed->by, RoutedBy::kDefault);
   EXPECT_EQ(routing.explain(*routed), "pool of users[1], source backend; no route matches");
+}
+
+TEST(Routing, of_several_pools_the_one_whose_turn_it_is_decides_unless_a_route_does) {
+  config::Config config = make_config("routes: [{domain: example.org, pool: three}]\n");
+  config.users[1].backend = config::BackendChain{.then = {"two"}};
+  const Routing routing(config);
+  const auto memory = std::make_shared<auth::PoolMemory>(auth::PoolChain{{"one", "two"}});
+  auth::Route route = plain();
+  route.trial = std::make_shared<auth::PoolTrial>(memory, "a@b");
+  auto routed = routing.route("a@b", route, 1);
+  EXPECT_EQ(routed->pool, 0U);
+  EXPECT_EQ(routing.explain(*routed),
+            "users[1], source backend, asks it first; of one, two, asked until one takes the "
+            "password");
+  EXPECT_TRUE(route.trial->next());
+  EXPECT_EQ(routing.route("a@b", route, 1)->pool, 1U);
+  EXPECT_EQ(routing.route("a@example.org", route, 1)->by, RoutedBy::kRoute);
+  memory->learn("a@b", 1);
+  route.trial = std::make_shared<auth::PoolTrial>(memory, "a@b");
+  routed = routing.route("a@b", route, 1);
+  EXPECT_EQ(routed->pool, 1U);
+  EXPECT_THAT(routing.explain(*routed), HasSubstr("remembers that the user is there"));
 }
 
 TEST(Routing, first_route_that_matches_wins) {

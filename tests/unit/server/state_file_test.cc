@@ -48,7 +48,7 @@ TEST_F(StateFile, a_failed_write_leaves_the_old_file_and_names_what_failed) {
 
 TEST_F(StateFile, what_cannot_be_a_state_file_is_an_error) {
   EXPECT_FALSE(read_state(folder_.string()).has_value());
-  std::ofstream(path_) << std::string(17UL * 1024 * 1024, 'x');
+  std::ofstream(path_) << std::string(65UL * 1024 * 1024, 'x');
   EXPECT_THAT(read_state(path_).error(), HasSubstr("too large"));
 }
 
