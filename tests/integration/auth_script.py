@@ -72,6 +72,7 @@ class AuthScript:
         certificate: Any = None,
         address: str = "127.0.0.1",
         port: int = 0,
+        path: str | None = None,
     ):
         self.answer = answer
         self.requests: list[Request] = []
@@ -80,8 +81,13 @@ class AuthScript:
         if certificate is not None:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             self._context.load_cert_chain(certificate.certificate, certificate.key)
-        self._listener = socket.create_server((address, port), backlog=512)
-        self.address, self.port = self._listener.getsockname()[:2]
+        self.path = path
+        if path is not None:
+            self._listener = socket.create_server(path, family=socket.AF_UNIX, backlog=512)
+            self.address, self.port = path, 0
+        else:
+            self._listener = socket.create_server((address, port), backlog=512)
+            self.address, self.port = self._listener.getsockname()[:2]
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._closed = False
@@ -89,6 +95,8 @@ class AuthScript:
 
     @property
     def url(self) -> str:
+        if self.path is not None:
+            return f"http://unix:{self.path}:/mail/auth"
         scheme = "https" if self._context else "http"
         return f"{scheme}://{self.address}:{self.port}/mail/auth"
 

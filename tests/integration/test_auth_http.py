@@ -1,14 +1,19 @@
 """The user source auth_http: nginx mail's protocol, byte for byte, and what nginx lacks."""
 
+import base64
+import hmac
 import threading
 import time
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from auth_script import CLOSE, HANG, AuthScript, refused, to_backend
+from client_authority import ClientAuthority
 from fake_backend import PASSWORD, Script
 from headgate_process import configuration
-from raw_client import Closed
+from raw_client import Closed, client_context
 from unreachable import Refusing
 
 SESAME = "open sesame 100%"
@@ -132,6 +137,21 @@ def test_an_empty_password_and_headers_of_the_operator_go_along(proxied):
     assert client.login("alice", "").startswith(b"NO")
     request = auth.requests[0]
     assert (request["Auth-Pass"], request["X-Auth-Key"]) == ("", "nobody knows")
+
+
+def test_a_server_may_be_at_a_unix_socket(proxied, tmp_path):
+    backend = proxied.backend()
+    auth = script(proxied, letting_in(backend), path=str(tmp_path / "auth"))
+    start(proxied, auth, http={"keep_alive": False})
+    for _ in range(2):
+        proxied.logged_in("alice", door="plain")
+    assert auth.requests[0].raw.startswith(b"GET /mail/auth HTTP/1.0\r\nHost: localhost\r\nAuth-")
+    up = {"server": auth.url, "source": "auth_http"}
+    assert proxied.gate.metrics().value("headgate_lookup_server_up", **up) == 1
+    auth.close()
+    client = proxied.enter()
+    assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
+    assert proxied.gate.log.find("lookup server failed", address=str(tmp_path / "auth"))
 
 
 # -- the answer -----------------------------------------------------------------------------------
@@ -306,6 +326,171 @@ def test_an_answer_that_says_nothing_is_a_temporary_failure_with_a_reason(proxie
     assert why in entry["detail"], entry
     assert entry["failure"] == "lookup_unavailable"
     assert proxied.gate.log.find("lookup server failed", level="warning")
+
+
+# -- more than passwords --------------------------------------------------------------------------
+
+TOKEN = "ya29.secret-token"
+
+
+def offering(*mechanisms, **more):
+    return [
+        {"name": name, "address": "127.0.0.1:0", "tls": tls, "sasl": list(mechanisms), **more}
+        for name, tls in (("imaps", "implicit"), ("plain", "none"))
+        if not (more and tls == "none")
+    ]
+
+
+def token_response(mechanism, token, user="alice@example.org"):
+    head = f"user={user}" if mechanism == "XOAUTH2" else f"n,a={user}," if user else "n,,"
+    return base64.b64encode(f"{head}\1auth=Bearer {token}\1\1".encode())
+
+
+@pytest.mark.parametrize("mechanism", ["XOAUTH2", "OAUTHBEARER"])
+def test_tokens_are_judged_and_the_answer_has_the_backend_s_password(proxied, mechanism):
+    backend = proxied.backend()
+
+    def answer(request):
+        assert request["Auth-Method"] == mechanism.lower()
+        if request["Auth-Pass"] != TOKEN:
+            return {**refused("auth-failed"), "Auth-Error-SASL": "eyJzdGF0dXMiOiI0MDAifQ=="}
+        return to_backend(backend.address, auth_pass=PASSWORD.decode())
+
+    proxied.secrets += [TOKEN, "bad-token"]
+    start(
+        proxied,
+        script(proxied, answer),
+        http={"methods": ["plain", "token"]},
+        listeners=offering("PLAIN", mechanism),
+    )
+    client = proxied.enter()
+    began = time.monotonic()
+    client.send(b"t AUTHENTICATE %b %b\r\n" % (mechanism.encode(), token_response(mechanism, "bad-token")))
+    client.expect(rb"\+ eyJzdGF0dXMiOiI0MDAifQ==")
+    assert time.monotonic() - began > 0.9, "Auth-Wait comes before the challenge"
+    client.send(b"AQ==\r\n" if mechanism == "OAUTHBEARER" else b"\r\n")
+    client.expect(rb"t NO \[AUTHENTICATIONFAILED\] auth-failed")
+    response = token_response(mechanism, TOKEN)
+    assert client.command(b"AUTHENTICATE " + mechanism.encode() + b" " + response)[1].startswith(b"OK")
+    assert backend.logins() == [(b"alice@example.org", PASSWORD)]
+
+
+def test_a_token_may_say_alone_who_it_is(proxied):
+    backend = proxied.backend()
+    names = {"auth_pass": PASSWORD.decode(), "auth_user": "alice"}
+
+    def answer(request):
+        assert request["Auth-User"] == ""
+        return to_backend(backend.address, **names)
+
+    proxied.secrets.append(TOKEN)
+    start(
+        proxied,
+        script(proxied, answer),
+        http={"methods": ["token"]},
+        listeners=offering("OAUTHBEARER"),
+    )
+    command = b"AUTHENTICATE OAUTHBEARER " + token_response("OAUTHBEARER", TOKEN, "")
+    assert proxied.enter().command(command)[1].startswith(b"OK")
+    assert backend.logins() == [(b"alice", PASSWORD)]
+    del names["auth_user"]
+    assert proxied.enter().command(command)[1].startswith(b"NO [UNAVAILABLE]")
+    assert proxied.gate.log.wait_for("login failed", failure="lookup_unavailable")
+
+
+def cram(client, user, password):
+    """CRAM-MD5 (RFC 2195)."""
+    client.send(b"c AUTHENTICATE CRAM-MD5\r\n")
+    challenge = base64.b64decode(client.expect(rb"\+ .+")[2:])
+    digest = hmac.new(password.encode(), challenge, "md5").hexdigest()
+    client.send(base64.b64encode(f"{user} {digest}".encode()) + b"\r\n")
+    return client.reply("c")[1].removeprefix(b"c ")
+
+
+def test_cram_md5_is_judged_by_its_salt_and_digest(proxied):
+    backend = proxied.backend()
+
+    def answer(request):
+        assert request["Auth-Method"] == "cram-md5"
+        salt = request["Auth-Salt"]
+        good = hmac.new(SESAME.encode(), salt.encode(), "md5").hexdigest()
+        if request["Auth-Pass"] == good and salt.startswith("<") and salt.endswith(">"):
+            return to_backend(backend.address, auth_pass=PASSWORD.decode())
+        return refused()
+
+    auth = script(proxied, answer)
+    proxied.secrets.append(SESAME)
+    start(
+        proxied,
+        auth,
+        http={"methods": ["plain", "cram-md5"]},
+        listeners=offering("PLAIN", "CRAM-MD5"),
+    )
+    client = proxied.enter()
+    assert cram(client, "al ice", "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+    assert cram(client, "al ice", SESAME).startswith(b"OK")
+    assert backend.logins() == [(b"al ice", PASSWORD)]
+    assert [request["Auth-User"] for request in auth.requests] == ["al%20ice"] * 2
+    assert [request["Auth-Login-Attempt"] for request in auth.requests] == ["1", "2"]
+    assert auth.requests[0]["Auth-Salt"] != auth.requests[1]["Auth-Salt"]
+    order = [name for name, _ in auth.requests[0].headers]
+    assert order.index("Auth-Salt") == order.index("Auth-Pass") + 1
+
+
+def test_an_exchange_needs_a_password_for_the_backend_in_the_answer(proxied):
+    backend = proxied.backend()
+    start(
+        proxied,
+        script(proxied, lambda _: to_backend(backend.address)),
+        http={"methods": ["cram-md5"]},
+        listeners=offering("CRAM-MD5"),
+    )
+    assert cram(proxied.enter(), "alice", "x").startswith(b"NO [SERVERBUG]")
+    entry = proxied.gate.log.wait_for("login failed")[0]
+    assert "needs the client's password, which CRAM-MD5 does not tell" in entry["detail"]
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    return ClientAuthority(tmp_path_factory.mktemp("people"))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_external_tells_all_about_the_certificate(proxied, people, whole):
+    backend = proxied.backend()
+    auth = script(proxied, lambda _: to_backend(backend.address, auth_pass=PASSWORD.decode()))
+    path, made = people.issue(
+        "alice", [(NameOID.COMMON_NAME, "Al\u00edce"), (NameOID.ORGANIZATION_NAME, "A, B")]
+    )
+    start(
+        proxied,
+        auth,
+        http={"methods": ["plain", "external"], "pass_client_cert": whole},
+        listeners=offering("EXTERNAL", "PLAIN", client_certificates={"ca": str(people.file)}),
+    )
+    for certificate in (path, None):
+        context = client_context()
+        if certificate:
+            context.load_cert_chain(certificate)
+        client = proxied.connect("imaps", context=context)
+        client.greeting()
+        if certificate:
+            name = base64.b64encode(b"alice@example.org")
+            assert client.command(b"AUTHENTICATE EXTERNAL " + name)[1].startswith(b"OK")
+        assert certificate or client.login("bob", "sesame").startswith(b"OK")
+    shown, without = auth.requests
+    assert (shown["Auth-Method"], shown["Auth-User"]) == ("external", "alice@example.org")
+    assert (shown["Auth-Pass"], shown["Auth-SSL-Verify"]) == ("", "SUCCESS")
+    assert shown["Auth-SSL-Subject"] == "O=A\\, B,CN=Al\\C3\\ADce"
+    assert shown["Auth-SSL-Issuer"] == "CN=People"
+    assert int(shown["Auth-SSL-Serial"], 16) == made.serial_number
+    assert shown["Auth-SSL-Fingerprint"] == made.fingerprint(hashes.SHA1()).hex()
+    pem = made.public_bytes(serialization.Encoding.PEM) if whole else b""
+    assert shown.decoded("Auth-SSL-Cert") == pem
+    assert (without["Auth-SSL-Verify"], without["Auth-SSL-Subject"]) == ("NONE", None)
+    order = [name for name, _ in shown.headers if name.startswith("Auth-SSL")]
+    words = ["", "-Protocol", "-Cipher", "-Verify", "-Subject", "-Issuer", "-Serial", "-Fingerprint"]
+    assert order == ["Auth-SSL" + word for word in words + ["-Cert"] * whole]
 
 
 # -- what nginx lacks -----------------------------------------------------------------------------

@@ -159,6 +159,23 @@ def test_a_backend_that_breaks_off_the_login_is_unavailable_and_gives_no_words(p
     assert client.command("NOOP")[1].startswith(b"OK")
 
 
+def test_who_has_sessions_at_a_backend_that_breaks_off_a_login_gets_one_more_try_there(proxied):
+    """As when Dovecot reloads: it ends the logins under way, and goes on with the sessions."""
+    broken = Script(login=[End.CLOSE])
+    backend = proxied.backend(Script(), broken, Script(), broken)
+    other = proxied.backend()
+    proxied.start(backend, other, pool={**QUICK, "policy": "first"})
+    session = proxied.logged_in()
+    second = proxied.logged_in()
+    assert [connection.logged_in for connection in backend.connections] == [True, False, True]
+    assert proxied.gate.log.wait_for("backend attempt failed", failure="backend_protocol")
+    # Once: then the login fails, and the sessions stay together.
+    assert proxied.enter().login().startswith(b"NO [UNAVAILABLE]")
+    assert len(backend.connections) == 5 and not other.connections
+    for client in (session, second):
+        assert client.command("NOOP")[1] == b"OK done"
+
+
 def test_a_login_that_hangs_ends_at_its_deadline_and_the_log_names_both_states(proxied):
     proxied.start(proxied.backend(Script(login=[End.HANG])), pool={"login_timeout": "1s"})
     client = proxied.enter()

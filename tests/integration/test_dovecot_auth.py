@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from auth_service import AuthService
+from auth_service import BEHIND, MECHANISMS, AuthService
 from dovecot import Dovecot
 from fake_backend import Script
 from headgate_process import Headgate, configuration
@@ -19,9 +19,9 @@ from server_process import wait_until_frozen
 
 MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
 POOL = {"master": {"user": "headgate-master", "password": "mastersecret"}}
-EVERY = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256"]
+EVERY = ["PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-256", "DIGEST-MD5"]
 AUTH = """\
-auth_mechanisms = plain login cram-md5 scram-sha-256
+auth_mechanisms = plain login cram-md5 scram-sha-256 digest-md5
 service auth {
   unix_listener {directory}/auth-headgate {
     mode = 0600
@@ -123,11 +123,11 @@ def test_every_mechanism_that_dovecot_has_gets_a_user_in(gate, proxied, dovecot)
         assert wrong.returncode != 0, mechanism
         assert proxied.gate.log.wait_for("login failed", mechanism=mechanism, user="alice")
     assert proxied.enter().login("alice", "sesame").startswith(b"OK")
-    assert [each.authorization for each in backend.connections] == [b"alice"] * 5
+    assert [each.authorization for each in backend.connections] == [b"alice"] * 6
     metrics = proxied.gate.metrics()
     source = {"source": "dovecot_auth"}
-    assert metrics.value("headgate_source_results_total", result="accepted", **source) == 5
-    assert metrics.value("headgate_source_results_total", result="rejected", **source) == 4
+    assert metrics.value("headgate_source_results_total", result="accepted", **source) == 6
+    assert metrics.value("headgate_source_results_total", result="rejected", **source) == 5
     assert metrics.value("headgate_source_results_total", result="challenged", **source) >= 5
     server = str(dovecot.directory / "auth-headgate")
     assert metrics.value("headgate_lookup_server_up", server=server, **source) == 1
@@ -189,6 +189,28 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
         assert here.connections[0].authorization == b"dave"
         assert proxied.enter().login("tls", "sesame").startswith(b"NO [SERVERBUG]")
         assert proxied.gate.log.wait_for("login failed", user="tls", failure="backend_misconfigured")
+
+
+@pytest.mark.servers
+def test_explain_asks_the_master_socket_which_needs_no_password(gate, proxied):
+    where = "proxy=y host=127.0.0.9 port=1143"
+    master = AUTH + "service auth {\n  unix_listener {directory}/auth-master {\n  }\n}\n"
+    with Dovecot({"alice": "sesame", "moved": f"sesame::::::{where}"}, more=master) as dovecot:
+        options = {"master": str(dovecot.directory / "auth-master")}
+        backend = gate(dovecot, options=options.items())
+        assert proxied.gate.explain("alice")["backend"] == backend.address
+        assert proxied.gate.explain("moved")["backend"] == "127.0.0.9:1143"
+        with pytest.raises(AssertionError, match="refuses the user or none knows it"):
+            proxied.gate.explain("nobody")
+        auth = auth_pid(dovecot)
+        os.kill(auth, signal.SIGSTOP)
+        try:
+            proxied.gate.config["users"][0]["dovecot_auth"]["timeout"] = "200ms"
+            proxied.gate.reload()
+            with pytest.raises(AssertionError, match="auth-master: no answer in time"):
+                proxied.gate.explain("alice")
+        finally:
+            os.kill(auth, signal.SIGCONT)
 
 
 @pytest.mark.servers
@@ -288,15 +310,64 @@ def test_the_handshake_of_2_4_and_what_a_service_is_told(gate, proxied, service)
     assert len(proxied.gate.log.find(lacks)) == 1
 
 
+GSSAPI = "MECH\tGSSAPI\tmutual-auth\n" + MECHANISMS + BEHIND
+
+
+def test_rounds_pass_whatever_the_mechanism_and_the_answer_says_who_it_is(gate, proxied, service):
+    """What Kerberos looks like from here: long messages, an empty one, and a name at the very end."""
+    challenges = {1: b"ticket taken", 2: b"layers", 3: None}
+    rounds = []
+
+    def answer(fields):
+        rounds.append(fields)
+        challenge = challenges[len(rounds)]
+        if challenge is None:
+            return ok(fields)
+        return f"CONT\t{fields[1]}\t{base64.b64encode(challenge).decode()}\n"
+
+    auth = service(answer, behind_version=GSSAPI)
+    backend = gate(auth.address, mechanisms=["GSSAPI"])
+    client = proxied.enter()
+    assert "AUTH=GSSAPI" in client.capabilities()
+    ticket = base64.b64encode(b"\0ticket\xff" * 1300)
+    client.send(b"s AUTHENTICATE GSSAPI " + ticket + b"\r\n")
+    assert client.line() == b"+ " + base64.b64encode(b"ticket taken")
+    client.send(b"\r\n")
+    assert client.line() == b"+ " + base64.b64encode(b"layers")
+    client.send(base64.b64encode(b"none") + b"\r\n")
+    assert client.line().startswith(b"* CAPABILITY"), "since the client has asked for them"
+    assert client.line().startswith(b"s OK")
+    assert rounds[0][2] == "GSSAPI" and rounds[0][-1] == "resp=" + ticket.decode()
+    assert [each[0] for each in rounds] == ["AUTH", "CONT", "CONT"]
+    assert rounds[1][2] == "" and base64.b64decode(rounds[2][2]) == b"none"
+    assert backend.connections[0].authorization == b"alice"
+
+
+def test_an_exchange_without_end_is_ended(gate, proxied, service):
+    auth = service(lambda fields: f"CONT\t{fields[1]}\tbW9yZQ==\n" if fields[0] != "CANCEL" else "",
+                   behind_version=GSSAPI)
+    gate(auth.address, mechanisms=["GSSAPI"])
+    client = proxied.enter()
+    client.send(b"s AUTHENTICATE GSSAPI\r\n")
+    for _ in range(16):
+        assert client.line() == b"+ bW9yZQ=="
+        client.send(b"bW9yZQ==\r\n")
+    assert client.line().startswith(b"s NO [AUTHENTICATIONFAILED]")
+    line = proxied.gate.log.wait_for("login failed", mechanism="GSSAPI")[0]
+    assert line["detail"] == "more rounds than any mechanism takes"
+
+
 def test_nonsense_ends_one_connection_and_is_never_a_wrong_password(gate, proxied, service):
+    # Each login is asked three times, for there are two connections.
     nonsense = ["OK\n", "FAIL\tx\n", "OK\t999\tuser=mallory\n", "x" * 20000, "CONT\t1\t###\n"]
+    nonsense += ["FAIL\n", "OK\t-1\tuser=mallory\n"]
     auth = service(lambda fields: nonsense.pop() if nonsense else ok(fields))
     backend = gate(auth.address, login={"max_failures": 100}, guessing={"enabled": False})
     client = proxied.enter()
     replies = [client.login("alice", "sesame") for _ in range(3)]
     assert all(reply.startswith(b"NO [UNAVAILABLE]") for reply in replies[:2]), replies
     assert replies[2].startswith(b"OK")
-    assert len(auth.connections) == 6 and len(backend.connections) == 1
+    assert len(auth.connections) == 8 and len(backend.connections) == 1
 
 
 def check(proxied, tmp_path, source, *, pool=None, mechanisms=("PLAIN",), more=()):

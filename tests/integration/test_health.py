@@ -5,6 +5,7 @@ import contextlib
 import imaplib
 import os
 import signal
+import threading
 import time
 import urllib.error
 
@@ -39,6 +40,11 @@ def start(proxied, *backends, health=None, **pool):
     return proxied.start(*entries, pool={**PATIENT, "health": {**QUICK, **(health or {})}, **pool})
 
 
+def preferred(first, second):
+    """Two backends, of which (nearly) every user's first choice is `first`."""
+    return {"address": first.address, "weight": 10_000}, {"address": second.address, "weight": 1}
+
+
 def state(metrics, backend):
     [name] = [
         labels["state"]
@@ -70,7 +76,7 @@ BAD = {
 def test_a_backend_that_fails_its_checks_is_taken_out_before_a_login_notices(proxied, how):
     health, script = BAD[how]
     bad, good = proxied.backend(script, strict=False), proxied.backend()
-    gate = start(proxied, {"address": bad.address, "weight": 10_000}, good,
+    gate = start(proxied, *preferred(bad, good),
                  health={**health, "panic_below": "0%"})
     wait_for_state(gate, bad, "down")
     for number in range(5):
@@ -151,7 +157,7 @@ def test_a_backend_that_is_back_starts_slowly_and_gets_its_weight(proxied):
 def test_a_login_that_fails_has_the_backend_checked_at_once(proxied):
     """With an interval of a minute, the checks alone would not know for long."""
     first, second = proxied.backend(), proxied.backend()
-    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+    gate = start(proxied, *preferred(first, second),
                  health={"interval": "1m", "panic_below": "0%"})
     gate.wait_for_metrics(
         lambda m: m.value("headgate_backend_checks_total", backend=first.address) == 1)
@@ -179,7 +185,7 @@ def test_when_most_fail_their_checks_the_checks_are_not_believed(proxied):
 
 def test_users_with_live_sessions_leave_a_backend_that_was_taken_out(proxied):
     first, second = proxied.backend(strict=False), proxied.backend()
-    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+    gate = start(proxied, *preferred(first, second),
                  health={"panic_below": "0%"})
     old = proxied.logged_in("alice")
     assert users_of(first) == ["alice"]
@@ -190,6 +196,24 @@ def test_users_with_live_sessions_leave_a_backend_that_was_taken_out(proxied):
     assert time.monotonic() - began < 1.0
     assert users_of(second) == ["alice"]
     assert old.rest() == b"", "never at two backends at once"
+
+
+def test_a_login_under_way_at_a_backend_that_is_taken_out_goes_elsewhere(proxied):
+    falls_silent = threading.Event()
+    silent = proxied.backend(
+        Script(login=lambda _: [End.HANG] if falls_silent.is_set() else [b"{tag} OK in\r\n"]),
+        strict=False)
+    good = proxied.backend()
+    gate = start(proxied, silent, good, health={**ACCOUNT, "panic_below": "0%"},
+                 policy="first", connect_timeout="500ms", login_timeout="60s")
+    wait_for_state(gate, silent, "up")
+    falls_silent.set()
+    began = time.monotonic()
+    assert proxied.logged_in("alice").command("NOOP")[1] == b"OK done"
+    assert time.monotonic() - began < 10
+    assert users_of(silent) == ["alice"] and users_of(good) == ["alice"]
+    [line] = gate.log.find("backend attempt failed", failure="connect_timeout")
+    assert line["detail"].startswith("taken out by health checks")
 
 
 def test_a_backend_that_lets_users_in_slowly_loses_weight_and_gets_it_back(proxied):
@@ -223,7 +247,7 @@ def test_a_backend_that_lets_users_in_slowly_loses_weight_and_gets_it_back(proxi
 
 def test_sessions_at_a_backend_that_was_taken_out_end_spread_over_a_time(proxied):
     first, second = proxied.backend(strict=False), proxied.backend()
-    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+    gate = start(proxied, *preferred(first, second),
                  health={"panic_below": "0%", "end_sessions_over": "1500ms"})
     for number in range(24):
         proxied.logged_in(f"user{number}")
@@ -244,7 +268,7 @@ def test_sessions_at_a_backend_that_was_taken_out_end_spread_over_a_time(proxied
 
 def test_sessions_stay_when_the_backend_is_back_before_their_time(proxied):
     first, second = proxied.backend(strict=False), proxied.backend()
-    gate = start(proxied, {"address": first.address, "weight": 10_000}, second,
+    gate = start(proxied, *preferred(first, second),
                  health={"panic_below": "0%", "end_sessions_over": "1h"})
     client = proxied.logged_in("alice")
     good, first.scripts = first.scripts, (Script(greeting=[End.HANG]),)

@@ -1,6 +1,6 @@
 """With the real nginx: as the auth server of nginx's own tests, and its configuration imported.
 
-The auth server and the cases are those of nginx-tests (mail_imap.t): docs/users/auth_http.md has the
+The auth server and the cases are those of nginx-tests (mail_imap.t, and freenginx's test of tokens): docs/users/auth_http.md has the
 whole list. What is not about auth_http there (literals, pipelining, errors) is tested in
 test_login_dialogue.py and test_login_limits.py."""
 
@@ -12,15 +12,17 @@ import urllib.request
 
 import pytest
 import yaml
+from cryptography.x509.oid import NameOID
 
+from client_authority import ClientAuthority
 from fake_backend import Script
 from headgate_process import binary
-from raw_client import plain_response
+from raw_client import client_context, plain_response
 from server_process import ServerProcess, free_port
 
 pytestmark = pytest.mark.servers
 
-# As in mail_imap.t, but for what is nginx's own mail block there.
+# As there, but for what is nginx's own mail block there.
 AUTH_SERVER = r"""
 worker_processes 1;
 daemon off;
@@ -42,6 +44,25 @@ http {{
             set $userpass "$http_auth_user:$http_auth_pass";
             if ($userpass = 'test@example.com:secret') {{ set $reply OK; }}
             if ($userpass = 'te\\"st@example.com:se\\"cret') {{ set $reply OK; }}
+            set $userpass "$http_auth_user:$http_auth_salt:$http_auth_pass";
+            if ($userpass ~ '^test@example.com:<.*@.*>:0{{32}}$') {{
+                set $reply OK;
+                set $passw secret;
+            }}
+            set $userpass "$http_auth_method:$http_auth_user:$http_auth_pass";
+            if ($userpass = 'external:test@example.com:') {{
+                set $reply OK;
+                set $passw secret;
+            }}
+            if ($userpass ~ '^(oauthbearer|xoauth2):test(=,)?@example.com:secretok$') {{
+                set $reply OK;
+                set $passw secret;
+            }}
+            set $sasl "";
+            if ($http_auth_pass = saslfail) {{
+                set $sasl "eyJzY2hlbWVzIjoiQmVhcmVyIiwic3RhdHVzIjoiNDAwIn0=";
+            }}
+            add_header Auth-Error-SASL $sasl;
             add_header Auth-Status $reply;
             add_header Auth-Server 127.0.0.1;
             add_header Auth-Port {backend_port};
@@ -77,17 +98,46 @@ class NginxAuthServer(ServerProcess):
                 time.sleep(0.02)
 
 
-PASSWORDS = {b"test@example.com": b"secret", b'te\\"st@example.com': b'se\\"cret'}
+PASSWORDS = {
+    b"test@example.com": b"secret",
+    b"test=,@example.com": b"secret",
+    b'te\\"st@example.com': b'se\\"cret',
+}
+OFFERED = ["PLAIN", "LOGIN", "CRAM-MD5", "XOAUTH2", "OAUTHBEARER"]
 
 
 @pytest.fixture
-def entered(proxied):
-    """enter(): a client before Headgate, which asks nginx."""
+def entered(proxied, tmp_path):
+    """enter(): a client before Headgate, which asks nginx; enter(certificate=True): one with TLS and a
+    certificate."""
+    people = ClientAuthority(tmp_path)
     backend = proxied.backend(Script(passwords=PASSWORDS))
     server = NginxAuthServer(backend.address.rpartition(":")[2])
-    users = [{"source": "auth_http", "url": server.url}]
-    proxied.start(backend, users=users)
-    yield lambda: proxied.enter("plain")
+    methods = ["plain", "cram-md5", "external", "token"]
+    asks = {"ca": str(people.file)}
+    proxied.start(
+        backend,
+        users=[{"source": "auth_http", "url": server.url, "http": {"methods": methods}}],
+        listeners=[
+            {"name": "plain", "address": "127.0.0.1:0", "tls": "none", "sasl": OFFERED},
+            {
+                "name": "imaps",
+                "address": "127.0.0.1:0",
+                "tls": "implicit",
+                "sasl": ["PLAIN", "EXTERNAL"],
+                "client_certificates": asks,
+            },
+        ],
+    )
+
+    def enter(certificate=False):
+        if not certificate:
+            return proxied.enter("plain")
+        context = client_context()
+        context.load_cert_chain(people.issue("test", [(NameOID.COMMON_NAME, "Test")])[0])
+        return proxied.enter("imaps", context=context)
+
+    yield enter
     assert server.stop() == []
 
 
@@ -117,6 +167,52 @@ def test_authenticate_login(entered, initial):
     client.expect(rb"\+ UGFzc3dvcmQ6")
     client.send(base64.b64encode(b"secret") + b"\r\n")
     client.expect(rb"1 OK .*")
+
+
+def test_authenticate_cram_md5(entered):
+    client = entered()
+    client.send(b"1 AUTHENTICATE CRAM-MD5\r\n")
+    client.expect(rb"\+ .+")
+    client.send(base64.b64encode(b"test@example.com " + b"0" * 32) + b"\r\n")
+    client.expect(rb"1 OK .*")
+
+
+@pytest.mark.parametrize("initial", [False, True], ids=["simple", "with the user name"])
+def test_authenticate_external_after_a_plain_that_failed(entered, initial):
+    client = entered(certificate=True)
+    user = base64.b64encode(b"test@example.com")
+    response = plain_response("test@example.com", "bad")
+    assert client.command(b"AUTHENTICATE PLAIN " + response)[1].startswith(b"NO")
+    client.send(b"1 AUTHENTICATE EXTERNAL" + (b" " + user if initial else b"") + b"\r\n")
+    if not initial:
+        client.expect(rb"\+ ")
+        client.send(user + b"\r\n")
+    client.expect(rb"1 OK .*")
+
+
+def bearer(mechanism, token, user="test@example.com"):
+    user = user.replace("=", "=3D").replace(",", "=2C") if mechanism == "OAUTHBEARER" else user
+    head = f"user={user}" if mechanism == "XOAUTH2" else f"n,a={user},"
+    return base64.b64encode(f"{head}\1auth=Bearer {token}\1\1".encode())
+
+
+@pytest.mark.parametrize("mechanism", ["OAUTHBEARER", "XOAUTH2"])
+@pytest.mark.parametrize("initial", [True, False], ids=["at once", "after the challenge"])
+def test_a_token_logs_in_after_one_that_failed(entered, mechanism, initial):
+    client = entered()
+    name = mechanism.encode()
+    began = time.monotonic()
+    client.send(b"1 AUTHENTICATE " + name + b" " + bearer(mechanism, "saslfail") + b"\r\n")
+    client.expect(rb"\+ eyJzY2hlbWVzIjoiQmVhcmVyIiwic3RhdHVzIjoiNDAwIn0=")
+    assert time.monotonic() - began > 0.9
+    client.send(b"AQ==\r\n" if mechanism == "OAUTHBEARER" else b"\r\n")
+    client.expect(rb"1 NO \[AUTHENTICATIONFAILED\] ERROR")
+    good = bearer(mechanism, "secretok", "test=,@example.com")
+    client.send(b"2 AUTHENTICATE " + name + (b" " + good if initial else b"") + b"\r\n")
+    if not initial:
+        client.expect(rb"\+ ")
+        client.send(good + b"\r\n")
+    client.expect(rb"2 OK .*")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +253,7 @@ mail {{
     ssl_certificate_key {key};
     ssl_session_cache shared:SSL:10m;
     imap_capabilities "IMAP4rev1" "UIDPLUS";
-    imap_auth plain login cram-md5;
+    imap_auth plain login cram-md5 apop;
     server {{ listen 127.0.0.1:0 ssl; protocol imap; }}
     server {{ listen 127.0.0.1:0; protocol imap; starttls on; }}
     server {{ listen 127.0.0.1:2525; protocol smtp; }}
@@ -188,7 +284,7 @@ def test_an_imported_configuration_is_checked_and_serves(proxied, tmp_path):
         "server_name",
         "proxy_pass_error_message",
         "ssl_session_cache",
-        "cram-md5",
+        "apop is not offered",
         "it speaks smtp",
     ):
         assert word in done.stderr
@@ -200,6 +296,7 @@ def test_an_imported_configuration_is_checked_and_serves(proxied, tmp_path):
     check = gate.check()
     assert check.returncode == 0, check.stderr
     client = proxied.enter("imaps")
+    assert "AUTH=CRAM-MD5" in client.capabilities()
     assert client.command("LOGIN test@example.com secret")[1].startswith(b"OK")
     assert server.stop() == []
 

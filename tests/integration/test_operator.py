@@ -95,6 +95,30 @@ def test_every_answer_is_as_the_description_says(proxied, start):
         assert api.raw("POST", path, body, token=READER)[0] == 403
     assert api.raw("POST", "pin", {**pin, "backend": "nowhere:1"})[0] == 404
     assert api.get("pins") == {"pins": []}
+    moves = {"pool": "main", "to": second.address, "users": ["dora", "erik"]}
+    number = api.post("moves", moves)["move"]
+    words = [f"moves/{number}/{word}" for word in ("stop", "continue", "done", "undo")] + ["move/done", "move/undo"]
+    for path in ("moves", *words):
+        assert api.raw("POST", path, {"xyzzy": 1})[0] == 400
+        assert api.raw("POST", path, moves, token="")[0] == 401
+        assert api.raw("POST", path, moves, token=READER)[0] == 403
+    assert api.raw("POST", "moves", {**moves, "to": "nowhere:1"})[0] == 404
+    assert api.raw("POST", "moves", {**moves, "from": second.address})[0] == 400
+    for path in ("moves", "moves?limit=1", f"moves/{number}", f"moves/{number}?state=done&limit=1"):
+        assert api.raw("GET", path)[0] == 200
+        assert api.raw("GET", path, token="nobody-has-this-token")[0] == 401
+    for path in ("moves?limit=0", "moves/x", f"moves/{number}?state=asleep"):
+        assert api.raw("GET", path)[0] == 400
+    assert api.raw("GET", "moves/99")[0] == 404
+    for word in ("stop", "continue"):
+        assert api.raw("POST", f"moves/{number}/{word}")[0] == 200
+        assert api.raw("POST", f"moves/99/{word}")[0] == 404
+    assert api.raw("POST", f"moves/{number}/done")[0] == 409
+    assert api.raw("POST", f"moves/{number}/undo")[0] == 200
+    assert api.raw("POST", "move/done", {"user": "nobody"})[0] == 404
+    assert api.post("move", {**pin, "hold_s": 0})["state"] in ("ending", "held")
+    assert api.raw("POST", "move", pin)[0] == 409
+    assert api.raw("POST", "move/undo", {"user": "carol"})[0] == 200
     assert api.post("reload", {}) == {"changes": []}
     assert api.raw("POST", "reload", {}, token="")[0] == 401
     assert api.raw("POST", "reload", {}, token=READER)[0] == 403
@@ -115,7 +139,7 @@ def test_status_and_backends_say_how_it_is(proxied, start):
     assert status["ready"] and status["users"] == 1 and not status["state_is_kept"]
     assert status["sessions"]["relay"] == 1 and status["sessions"]["client_login"] == 1
     assert status["pools"] == [{"name": "main", "policy": "user_hash", "backends": 2, "up": 2,
-                                "sessions": 1, "max_sessions": 0}]
+                                "sessions": 1, "max_sessions": 0, "srv": None}]
     backends = api.backends()
     assert backends[first.address]["sessions"] == 1 and backends[first.address]["order"] is None
     assert backends[second.address]["weight"] == 0 and backends[second.address]["max_sessions"] == 9

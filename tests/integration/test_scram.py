@@ -1,6 +1,7 @@
 """SCRAM and CRAM-MD5, judged by what a source has stored."""
 
 import base64
+import hashlib
 import sqlite3
 import subprocess
 
@@ -104,6 +105,16 @@ def test_gsasl_ties_its_login_to_the_tls_connection(gate, proxied, authority):
     wrong = Scram(client, "SCRAM-SHA-256-PLUS")
     assert wrong.first("p=tls-exporter,,").startswith("r=")
     assert wrong.send(wrong.proof(b"x" * 32)).startswith(b"s NO [AUTHENTICATIONFAILED]")
+    # The other binding: the hash of the certificate that the client has been shown.
+    client = proxied.enter()
+    shown = hashlib.sha256(client.stream.tls.getpeercert(binary_form=True)).digest()
+    for binding, reply in ((b"x" * 32, b"s NO [AUTHENTICATIONFAILED]"), (shown, b"+ dj")):
+        tied = Scram(client, "SCRAM-SHA-256-PLUS")
+        assert tied.first("p=tls-server-end-point,,").startswith("r=")
+        answer = tied.send(tied.proof(binding))
+        assert answer.startswith(reply)
+    assert base64.b64decode(answer[2:]) == tied.verifier
+    assert tied.send("").startswith(b"s OK")
     assert Scram(proxied.enter()).run().startswith(b"s OK"), "without any binding"
 
 

@@ -7,6 +7,8 @@ import pytest
 
 from fake_backend import PASSWORD, Script
 from raw_client import plain_response
+from scram_client import HASHES, Scram, stored
+from scram_client import PASSWORD as SCRAM_PASSWORD
 from sql_servers import PASSWORD as DATABASE_PASSWORD
 from sql_servers import MariaDB, PostgreSQL, SQLite
 
@@ -248,6 +250,74 @@ def test_the_time_of_the_reply_does_not_tell_whether_the_user_exists(proxied, se
     known, unknown = (statistics.median(measured) for measured in times.values())
     assert known > 0.02, "the hash costs nothing: the test measures nothing"
     assert 0.7 < unknown / known < 1.4, (known, unknown)
+
+
+SCRAM = [{"name": "imaps", "address": "127.0.0.1:0", "tls": "implicit",
+          "sasl": ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("mechanism", HASHES)
+def test_scram_is_judged_by_keys_or_a_password_in_the_column(proxied, database, mechanism):
+    backend = proxied.backend(MASTER, forbidden=[SCRAM_PASSWORD.encode()])
+    database.set_users(
+        ("keys", stored(mechanism), backend.address, "keys@internal"),
+        ("clear", "{PLAIN}" + SCRAM_PASSWORD, backend.address),
+        ("hashed", SSHA, backend.address),
+    )
+    start(proxied, database, backend, listeners=SCRAM, login={"max_failures": 100})
+    client = proxied.enter()
+    for user in ("keys", "clear", "hashed", "nobody"):
+        refused = Scram(client, mechanism, user=user, password="wrong").run()
+        assert refused.startswith(b"s NO [AUTHENTICATIONFAILED]"), user
+    assert Scram(client, mechanism, user="hashed", password="sesame").run().startswith(b"s NO [AUTH")
+    assert not backend.connections, "a wrong proof reached a backend"
+    for user in ("keys", "clear"):
+        assert Scram(proxied.enter(), mechanism, user=user).run().startswith(b"s OK"), user
+    assert [c.authorization for c in backend.connections] == [b"keys@internal", b"clear"]
+    assert proxied.enter().login("keys", SCRAM_PASSWORD).startswith(b"OK"), "a password that is told"
+
+
+@pytest.mark.parametrize("secret", ["keys", "clear"])
+def test_the_time_of_a_scram_exchange_does_not_tell_whether_the_user_exists(
+    proxied, server, secret
+):
+    """The same text, number of rounds, iterations and length of salt are a matter of course; here is
+    how long each round takes."""
+    server.set_users(
+        ("alice", stored("SCRAM-SHA-256") if secret == "keys" else "{PLAIN}" + SCRAM_PASSWORD)
+    )
+    start(
+        proxied,
+        server,
+        proxied.backend(unreachable=True),
+        listeners=SCRAM,
+        login={"max_failures": 1000, "failure_delay": "0s"},
+        guessing={"enabled": False},
+    )
+    client = proxied.enter()
+    Scram(client, user="alice", password="wrong").run()  # connects, and shows what is stored
+    times = {(user, part): [] for user in ("alice", "nobody") for part in ("first", "proof")}
+    salts, replies = {"alice": set(), "nobody": set()}, set()
+    for _ in range(40):
+        for user in salts:
+            exchange = Scram(client, user=user, password="wrong")
+            began = time.monotonic()
+            _, salt, iterations = exchange.first().split(",")
+            times[user, "first"].append(time.monotonic() - began)
+            assert iterations == "i=4096"
+            salts[user].add(salt)
+            proof = exchange.proof()
+            began = time.monotonic()
+            replies.add(exchange.send(proof))
+            times[user, "proof"].append(time.monotonic() - began)
+    assert replies == {b"s NO [AUTHENTICATIONFAILED] Authentication failed."}
+    assert [len(each) for each in salts.values()] == [1, 1], "a salt that changes is a decoy"
+    for part in ("first", "proof"):
+        # What a patient guesser would compare: the quickest is free of what else ran meanwhile.
+        known, unknown = (min(times[user, part]) for user in salts)
+        print(f"{secret}, {part}: known {known * 1e3:.3f} ms, unknown {unknown * 1e3:.3f} ms")
+        # A round without hashes takes what the machine's scheduler takes.
+        assert abs(unknown - known) < max(0.4 * known, 0.0003), (part, known, unknown)
 
 
 @pytest.mark.parametrize(
