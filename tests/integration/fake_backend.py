@@ -316,11 +316,12 @@ class Connection:
                 login = [b"{tag} NO [AUTHENTICATIONFAILED] The fake backend's own words\r\n"]
         if self._buffer:
             self._violation(f"bytes behind LOGIN before its reply: {self._buffer!r}")
+        # Before it is said: who has the answer may look at this at once.
+        self.logged_in = any(isinstance(act, (bytes, Drip)) and _is_tagged_ok(act) for act in login)
         if any(isinstance(act, Pause) for act in login):
             self._play_watching(login)
         else:
             self._play(login)
-        self.logged_in = any(isinstance(act, (bytes, Drip)) and _is_tagged_ok(act) for act in login)
 
     def _play_watching(self, acts):
         """Plays; bytes that arrive in a pause are behind LOGIN and before its reply: a violation."""
