@@ -206,11 +206,55 @@ std::optional<std::uint32_t> by_load(const BackendSet& set, std::uint64_t random
   return best;
 }
 
+// A slot where it lies when those of its kind are laid end to end, each as long as its weight.
+struct Stretch {
+  std::uint32_t at = 0;
+  std::uint64_t begin = 0;
+  std::uint64_t weight = 0;
+};
+
+// Where the point lies, which must be below the sum of the kind's weights.
+Stretch stretch_at(const BackendSet& set, Slot::Kind kind, std::uint64_t point) {
+  std::uint64_t begin = 0;
+  for (const Run& run : set.runs) {
+    if (run.kind != kind) {
+      continue;
+    }
+    const std::uint64_t length = std::uint64_t{run.weight} * (run.end - run.begin);
+    if (point - begin < length) {
+      const std::uint64_t nth = (point - begin) / run.weight;
+      return {set.packed_slots[run.begin + nth], begin + nth * run.weight, run.weight};
+    }
+    begin += length;
+  }
+  return {};
+}
+
+// Two slots of a kind by weight, without putting the first one back: drawn as by the two lowest
+// bids for a random key, which would cost a walk over all of them (0.6 µs for 300).
+std::array<std::optional<std::uint32_t>, 2> draw_two(const BackendSet& set, std::uint64_t random,
+                                                     Slot::Kind kind) {
+  std::uint64_t weights = 0;
+  for (const Run& run : set.runs) {
+    weights += run.kind == kind ? std::uint64_t{run.weight} * (run.end - run.begin) : 0;
+  }
+  if (weights == 0) {
+    return {};
+  }
+  const Stretch first = stretch_at(set, kind, scaled(mix(random), weights));
+  const std::uint64_t others = weights - first.weight;
+  if (others == 0) {
+    return {first.at, std::nullopt};
+  }
+  std::uint64_t point = scaled(mix(~random), others);
+  point += point >= first.begin ? first.weight : 0;
+  return {first.at, stretch_at(set, kind, point).at};
+}
+
 std::optional<std::uint32_t> by_two(const BackendSet& set, std::uint64_t random, Tier tier,
                                     std::int64_t now_ms) {
   const auto may = [tier, now_ms](const Slot& slot) { return allowed(slot, tier, now_ms); };
-  LowestBids bids(set, random, tier.kind);
-  std::array two = {bids.next(), bids.next()};
+  std::array two = draw_two(set, random, tier.kind);
   const auto good = [&](std::optional<std::uint32_t> at) { return !at || may(set.slots[*at]); };
   if (!good(two[0]) || !good(two[1])) {
     two = two_lowest_bids(set.slots, random, may);

@@ -568,6 +568,36 @@ TEST(PowerOfTwo, KeepsTheFullestCloseToTheEmptiest) {
   EXPECT_GT(spread(Policy::kRandom), 60);
 }
 
+// Each has less load than the one before, so that of a pair the later one wins.
+TEST(PowerOfTwo, DrawsTwoByWeightWithoutPuttingTheFirstBack) {
+  BackendSet set = make_set(0, Policy::kPowerOfTwo);
+  const std::array<double, 4> weights = {100, 100, 200, 400};
+  for (unsigned at = 0; at < weights.size(); ++at) {
+    set.backends.push_back(make_backend(at, static_cast<unsigned>(weights[at])));
+    set.backends[at].state->sessions = static_cast<std::int64_t>(1'000'000 / std::pow(10, at));
+  }
+  prepare(set);
+  std::array<double, 4> counts{};
+  for (std::size_t n = 0; n < kUsers; ++n) {
+    ++counts[choose(set, login(n)).value()];
+  }
+  for (std::size_t at = 0; at < weights.size(); ++at) {
+    double expected = 0;
+    for (std::size_t other = 0; other < at; ++other) {
+      const double both = weights[at] * weights[other] / 800;
+      expected += both / (800 - weights[at]) + both / (800 - weights[other]);
+    }
+    EXPECT_NEAR(counts[at] / kUsers, expected, 0.01) << at;
+  }
+}
+
+TEST(PowerOfTwo, OneBackendIsDrawnAlone) {
+  BackendSet set = make_set(1, Policy::kPowerOfTwo);
+  for (std::size_t n = 0; n < 1000; ++n) {
+    ASSERT_EQ(choose(set, login(n)), 0U);
+  }
+}
+
 TEST(First, FillsOneBackendAfterTheOther) {
   BackendSet set = make_set(3, Policy::kFirst);
   set.backends[0].max_sessions = 5;
