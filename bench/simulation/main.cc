@@ -17,6 +17,8 @@
 
 #include "balance/policy.h"
 #include "balance/user_table.h"
+#include "pool.h"
+#include "properties.h"
 
 namespace headgate::bench {
 namespace {
@@ -36,33 +38,6 @@ double cpu_seconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
-}
-
-// User n; as good as the hash of a name, which is a cost of its own.
-std::uint64_t key_of(std::uint64_t n) {
-  return balance::mix(n + 1);
-}
-
-Backend make_backend(unsigned number, unsigned weight) {
-  Backend backend;
-  backend.address = {fmt::format("mail{}.example.org", number), 993};
-  backend.endpoints = {Endpoint{}};
-  backend.weight = weight;
-  backend.hash = balance::backend_key(backend.address);
-  backend.state = std::make_shared<balance::BackendState>();
-  return backend;
-}
-
-// Weights of three generations of machines.
-BackendSet make_set(unsigned backends, Policy policy) {
-  BackendSet set;
-  set.pool = "main";
-  set.policy = policy;
-  for (unsigned number = 0; number < backends; ++number) {
-    set.backends.push_back(make_backend(number, 100 + 50 * (number % 3)));
-  }
-  balance::prepare(set);
-  return set;
 }
 
 class Day {
@@ -292,9 +267,10 @@ int run(int argc, char** argv) {
                                                 {Policy::kRandom, 0}}) {
     spreads += (spreads.empty() ? "" : ", ") + spread(options, policy, bound);
   }
-  fmt::print(R"({{"users": {}, "backends": {}, {}, "spreads": [{}], {}}})"
+  fmt::print(R"({{"users": {}, "backends": {}, {}, "spreads": [{}], {}, {}}})"
              "\n",
-             options.users, options.backends, day.json(), spreads, user_table(options));
+             options.users, options.backends, day.json(), spreads, user_table(options),
+             properties(options.users / 10));
   return 0;
 }
 

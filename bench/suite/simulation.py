@@ -3,8 +3,11 @@
 import json
 import subprocess
 
+from .machine import ROOT
 from .rotation import say
 from .tables import replace_between
+
+PROPERTIES = ROOT / "docs" / "balancing.md"
 
 
 def events_table(result):
@@ -37,12 +40,42 @@ def text_of(result):
             f"{table['end_ns']:.0f} ns at its end, {table['bytes']:.0f} bytes a user.\n")
 
 
+SIZES = (3, 30, 300)
+
+
+def by_size(rows, key, cell):
+    """A table line for each value of `key`, with a cell for each number of backends."""
+    lines = []
+    for name in dict.fromkeys(key(row) for row in rows):
+        cells = [cell(row) for size in SIZES for row in rows if key(row) == name and row["backends"] == size]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def properties_text(result):
+    figures = result["properties"]
+    head = "| {} | " + " | ".join(f"{size} backends" for size in SIZES) + " |\n| --- | ---: | ---: | ---: |\n"
+    chance = " | ".join(f"{3 * (1.5 * size / figures['users']) ** 0.5 * 100:.2f} %" for size in SIZES)
+    return (f"{figures['users']:,} users on backends of three weights. The largest deviation of a backend's users from "
+            "what its weight says:\n\n" + head.format("policy") +
+            by_size(figures["shares"], lambda row: row["policy"], lambda row: f"{row['deviation'] * 100:.2f} %") +
+            f"| (three standard deviations of chance, lightest backend) | {chance} |\n"
+            "\nUsers that a change moves, by those that it must move; the other policies do not go by who asks, their users "
+            "stay by their sessions:\n\n" + head.format("policy, change") +
+            by_size(figures["movement"], lambda row: f"{row['policy']}, {row['change']}",
+                    lambda row: f"{row['moved'] / row['least']:.3f} ({row['moved'] * 100:.2f} %)") +
+            "\nThe fullest backend by its share, with `user_hash` and a bound:\n\n" + head.format("load_bound") +
+            by_size(figures["bounds"], lambda row: row["load_bound"], lambda row: f"{row['highest']:.4f}"))
+
+
 def run(build, quick):
     program = build / "bench" / "headgate-simulation"
     arguments = ["--users", "200000"] if quick else []
     say("simulation: this takes a minute or two")
     result = json.loads(subprocess.run([program, *arguments], check=True, capture_output=True, text=True).stdout)
     text = text_of(result)
-    print(text)
+    properties = properties_text(result)
+    print(text + "\n" + properties)
     replace_between("simulation", text)
+    replace_between("properties", properties, PROPERTIES)
     return result
