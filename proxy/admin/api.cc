@@ -33,7 +33,10 @@ Response answer(const Problem& problem) {
   return json_error(problem.status, problem.what);
 }
 
-Response get_backends(Control& control, const Request& request) {
+// Those views whose pool, by `pool_of`, is the one that is asked for, or all, as {name: [...]}.
+template <typename View>
+Response by_pool(const Request& request, const char* name, const std::vector<View>& views,
+                 std::string View::* pool_of) {
   auto parameters = parse_query(request.query);
   if (!parameters) {
     return json_error(400, parameters.error());
@@ -42,13 +45,21 @@ Response get_backends(Control& control, const Request& request) {
   if (!parameters->empty()) {
     return json_error(400, "expected no other parameter than pool");
   }
-  json backends = json::array();
-  for (const BackendView& backend : control.backends()) {
-    if (found.empty() || found.mapped() == backend.pool) {
-      backends.push_back(to_json(backend));
+  json list = json::array();
+  for (const View& view : views) {
+    if (found.empty() || found.mapped() == view.*pool_of) {
+      list.push_back(to_json(view));
     }
   }
-  return json_response({{"backends", std::move(backends)}});
+  return json_response({{name, std::move(list)}});
+}
+
+Response get_pools(Control& control, const Request& request) {
+  return by_pool(request, "pools", control.pools(), &PoolView::name);
+}
+
+Response get_backends(Control& control, const Request& request) {
+  return by_pool(request, "backends", control.backends(), &BackendView::pool);
 }
 
 Response get_sessions(Control& control, const Request& request) {
@@ -225,6 +236,7 @@ std::vector<Route> api_routes(Control& control, const Access& access) {
                            }));
   };
   get("status", [](Control& of, const Request&) { return json_response(to_json(of.status())); });
+  get("pools", get_pools);
   get("backends", get_backends);
   get("sessions", get_sessions);
   get("who", get_who);

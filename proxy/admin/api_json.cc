@@ -9,9 +9,22 @@ namespace headgate::admin {
 using nlohmann::json;
 
 json to_json(const PoolView& view) {
-  json out = {{"name", view.name}, {"policy", view.policy},     {"backends", view.backends},
-              {"up", view.up},     {"sessions", view.sessions}, {"max_sessions", view.max_sessions},
+  json out = {{"name", view.name},
+              {"policy", view.policy},
+              {"backends", view.backends},
+              {"up", view.up},
+              {"down", view.down},
+              {"drained", view.drained},
+              {"sessions", view.sessions},
+              {"max_sessions", view.max_sessions},
+              {"waiting", view.waiting},
+              {"held", view.held},
+              {"load_spread", nullptr},
+              {"weight_away", view.weight_away},
               {"srv", nullptr}};
+  if (view.load_spread) {
+    out["load_spread"] = *view.load_spread;
+  }
   if (view.srv) {
     out["srv"] = {{"name", view.srv->name},
                   {"answered", view.srv->answered},

@@ -28,9 +28,16 @@ struct PoolView {
   std::string policy;
   std::size_t backends = 0;
   std::size_t up = 0;              // and in service
+  std::size_t down = 0;            // and in service
+  std::size_t drained = 0;         // taken out of service, in whatever way
   std::int64_t sessions = 0;       // logged in or logging in
   std::uint32_t max_sessions = 0;  // 0: no limit
-  std::optional<SrvView> srv;      // not set: the configuration lists the backends
+  std::size_t waiting = 0;         // logins, for their turn at a backend
+  std::size_t held = 0;            // logins, until their users have moved
+  // Sessions of the fullest backend by its share of them; not set: there are none to compare.
+  std::optional<double> load_spread;
+  double weight_away = 0;  // part of the weights that slow and slowly starting backends do not have
+  std::optional<SrvView> srv;  // not set: the configuration lists the backends
 };
 
 struct PhaseCount {
@@ -175,6 +182,7 @@ class Control {
  public:
   virtual ~Control() = default;
   [[nodiscard]] virtual StatusView status() = 0;
+  [[nodiscard]] virtual std::vector<PoolView> pools() = 0;
   [[nodiscard]] virtual std::vector<BackendView> backends() = 0;
   [[nodiscard]] virtual std::expected<SessionPage, Problem> sessions(const SessionQuery& query) = 0;
   // `by` is the name of the operator's token.

@@ -133,6 +133,44 @@ bool is_full(const Backend& backend) {
          sessions_of(backend) >= static_cast<std::int64_t>(backend.max_sessions);
 }
 
+std::optional<double> load_spread(const BackendSet& set, std::int64_t now_ms) {
+  const auto takes_users = [now_ms](const Backend& backend) {
+    return backend.service == Service::kIn && backend.weight != 0 && backend.share == 0 &&
+           !backend.backup && is_up(backend, now_ms);
+  };
+  std::int64_t sessions = 0;
+  double weights = 0;
+  double fullest = 0;  // sessions by weight
+  std::size_t count = 0;
+  for (const Backend& backend : set.backends) {
+    if (!takes_users(backend)) {
+      continue;
+    }
+    const std::int64_t here = std::max<std::int64_t>(sessions_of(backend), 0);
+    const double weight = double{counted_weight(backend, true)};
+    ++count;
+    sessions += here;
+    weights += weight;
+    fullest = std::max(fullest, static_cast<double>(here) / weight);
+  }
+  if (count < 2 || sessions == 0) {
+    return std::nullopt;
+  }
+  return fullest * weights / static_cast<double>(sessions);
+}
+
+double weight_away(const BackendSet& set) {
+  std::uint64_t whole = 0;
+  std::uint64_t left = 0;
+  for (const Backend& backend : set.backends) {
+    if (backend.service == Service::kIn) {
+      whole += std::uint64_t{counted_weight(backend, false)} * kWholeTenths;
+      left += counted_weight(backend, true);
+    }
+  }
+  return whole == 0 ? 0 : static_cast<double>(whole - left) / static_cast<double>(whole);
+}
+
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
                   std::uint64_t random) {
   constexpr std::int64_t kLongestMs = 30'000;

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -171,5 +172,13 @@ bool keeps_users(const Backend& backend);
 // Whether it has as many sessions as it may have.
 bool is_full(const Backend& backend);
 std::int64_t sessions_of(const Backend& backend);
+
+// How uneven the sessions are: those of the fullest backend by what its weight says it should have
+// of all; 1: each has its share. Of the backends that new users may come to; none: no two of them,
+// or no session there.
+std::optional<double> load_spread(const BackendSet& set, std::int64_t now_ms);
+// The part of all weights in service that is away from backends which are slow or start slowly: 0
+// to 1.
+double weight_away(const BackendSet& set);
 
 }  // namespace headgate::balance

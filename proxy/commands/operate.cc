@@ -193,6 +193,13 @@ void add_operator_commands(CLI::App& app, std::function<int()>& run) {
       status_text);
 
   options = make();
+  on(
+      add_command(app, "pools", "Show the pools of a running Headgate and how their load is shared",
+                  options),
+      options, run, [](const AdminClient& client, const Options&) { return client.get("pools"); },
+      pools_text);
+
+  options = make();
   CLI::App* command =
       add_command(app, "sessions", "List the sessions of a running Headgate", options);
   add_filter(command, *options);

@@ -81,7 +81,48 @@ std::string srv_text(const json& pools) {
   return text.empty() ? text : text + '\n';
 }
 
+// "1.04"; empty: there is nothing to say.
+std::string ratio_text(const json& pool, const char* key) {
+  const auto found = pool.find(key);
+  return found != pool.end() && found->is_number() ? fmt::format("{:.2f}", found->get<double>())
+                                                   : "";
+}
+
+std::string percent_text(const json& pool, const char* key) {
+  const auto found = pool.find(key);
+  return found != pool.end() && found->is_number()
+             ? fmt::format("{:.0f} %", found->get<double>() * 100)
+             : "";
+}
+
+// How DNS does that names the pool's backends; empty: it does not.
+std::string srv_state(const json& pool) {
+  const auto srv = pool.find("srv");
+  if (srv == pool.end() || !srv->is_object()) {
+    return "";
+  }
+  if (const std::string failure = text_of(*srv, "failure"); !failure.empty()) {
+    return failure;
+  }
+  const std::size_t left_out = list_in(*srv, "left_out").size();
+  return left_out == 0 ? "answered" : fmt::format("answered, {} left out", left_out);
+}
+
 }  // namespace
+
+std::string pools_text(const json& pools) {
+  Table table({"POOL", "POLICY", ">UP", ">DOWN", ">DRAINED", ">SESSIONS", ">LIMIT", ">WAITING",
+               ">HELD", ">SPREAD", ">AWAY", "SRV"});
+  for (const json& pool : list_in(pools, "pools")) {
+    const std::int64_t limit = number_of(pool, "max_sessions");
+    table.add({text_of(pool, "name"), text_of(pool, "policy"), text_of(pool, "up"),
+               text_of(pool, "down"), text_of(pool, "drained"), text_of(pool, "sessions"),
+               limit == 0 ? "none" : fmt::to_string(limit), text_of(pool, "waiting"),
+               text_of(pool, "held"), ratio_text(pool, "load_spread"),
+               percent_text(pool, "weight_away"), srv_state(pool)});
+  }
+  return list_in(pools, "pools").empty() ? "no pools\n" : table.text();
+}
 
 std::string status_text(const json& status) {
   const std::string not_ready = text_of(status, "not_ready");

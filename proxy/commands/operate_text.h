@@ -7,6 +7,7 @@
 namespace headgate::commands {
 
 std::string status_text(const nlohmann::json& status);  // with `backends` in it
+std::string pools_text(const nlohmann::json& pools);
 std::string sessions_text(const nlohmann::json& page);
 std::string kicked_text(const nlohmann::json& kicked);
 std::string pins_text(const nlohmann::json& pins);

@@ -12,6 +12,9 @@ void HeldLogins::Place::leave() {
   unlink();
   --std::exchange(user_, nullptr)->count;
   --logins_.waiting_;
+  if (std::atomic<std::uint32_t>* const count = std::exchange(count_, nullptr)) {
+    count->fetch_sub(1, std::memory_order_relaxed);
+  }
   logins_.metrics_.held_logins.subtract();
   logins_.metrics_.hold_wait.observe(
       std::chrono::milliseconds(logins_.timers_.now_ms() - since_ms_));
@@ -49,7 +52,8 @@ void HeldLogins::release(std::uint64_t user) {
   }
 }
 
-HeldLogins::Answer HeldLogins::enter(Place& place, std::uint64_t user) {
+HeldLogins::Answer HeldLogins::enter(Place& place, std::uint64_t user,
+                                     std::atomic<std::uint32_t>* count) {
   const auto found = users_.find(user);
   if (found == users_.end()) {
     return Answer::kGo;
@@ -63,6 +67,10 @@ HeldLogins::Answer HeldLogins::enter(Place& place, std::uint64_t user) {
   held.waiting.push_back(place);
   ++held.count;
   ++waiting_;
+  if (count != nullptr) {
+    count->fetch_add(1, std::memory_order_relaxed);
+    place.count_ = count;
+  }
   metrics_.held_logins.add();
   return Answer::kWait;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -41,6 +42,7 @@ class HeldLogins {
     void* owner_;
     OnRelease on_release_;
     User* user_ = nullptr;  // null: it does not wait
+    std::atomic<std::uint32_t>* count_ = nullptr;
     std::uint64_t since_ms_ = 0;
   };
 
@@ -60,7 +62,8 @@ class HeldLogins {
   // Calls all who wait. Of a user who is not held it does nothing.
   void release(std::uint64_t user);
   [[nodiscard]] bool empty() const { return users_.empty(); }
-  Answer enter(Place& place, std::uint64_t user);
+  // While it waits, `count` (of its pool; null: none) is one higher.
+  Answer enter(Place& place, std::uint64_t user, std::atomic<std::uint32_t>* count = nullptr);
 
  private:
   struct User {

@@ -179,33 +179,6 @@ Pools Operations::apply(const Snapshot& snapshot, const Pools& resolved) const {
   });
 }
 
-admin::StatusView Operations::status() {
-  admin::StatusView status = around_.status();
-  const auto snapshot = around_.snapshot();
-  status.state_is_kept = !snapshot->config.admin.state_file.empty();
-  const Discovery discovery = around_.discovery();
-  for (const auto& set : around_.pools()) {
-    admin::PoolView pool{.name = set->pool,
-                         .policy = std::string(balance::name(set->policy)),
-                         .backends = set->backends.size(),
-                         .srv = srv_view(discovery, set->pool)};
-    for (const balance::Backend& backend : set->backends) {
-      pool.sessions += balance::sessions_of(backend);
-      pool.up += backend.service == Service::kIn &&
-                         balance::is_up(backend, static_cast<std::int64_t>(now_ms()))
-                     ? 1U
-                     : 0U;
-    }
-    const auto configured =
-        std::ranges::find(snapshot->config.pools, set->pool, &config::Pool::name);
-    if (configured != snapshot->config.pools.end()) {
-      pool.max_sessions = configured->max_sessions;
-    }
-    status.pools.push_back(std::move(pool));
-  }
-  return status;
-}
-
 std::vector<admin::BackendView> Operations::backends() {
   const auto snapshot = around_.snapshot();
   const Pools pools = around_.pools();

@@ -57,6 +57,7 @@ class Operations final : public admin::Control {
   [[nodiscard]] Pools apply(const Snapshot& snapshot, const Pools& resolved) const;
 
   [[nodiscard]] admin::StatusView status() override;
+  [[nodiscard]] std::vector<admin::PoolView> pools() override;  // operations_pools.cc, as status()
   [[nodiscard]] std::vector<admin::BackendView> backends() override;
   [[nodiscard]] std::expected<admin::SessionPage, admin::Problem> sessions(
       const admin::SessionQuery& query) override;

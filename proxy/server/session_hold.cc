@@ -25,7 +25,8 @@ bool Session::held_for_move() {
   if (held.empty()) {
     return false;
   }
-  switch (held.enter(login.hold, snapshot().placement.identity(login.pool, login.route.user))) {
+  switch (held.enter(login.hold, snapshot().placement.identity(login.pool, login.route.user),
+                     &snapshot().limits->held_count(login.pool))) {
     case HeldLogins::Answer::kGo:
       return false;
     case HeldLogins::Answer::kFull:

@@ -23,6 +23,7 @@ class SessionCounts {
  public:
   struct alignas(64) Count {
     std::atomic<std::uint32_t> sessions{0};
+    std::atomic<std::uint32_t> held{0};  // of a pool: logins that wait until their users have moved
   };
 
   explicit SessionCounts(std::uint64_t seed) : networks(seed), user_networks(seed) {}
@@ -68,6 +69,11 @@ class SessionLimits {
                                              const IpAddress& client, std::uint64_t user);
   // The session is over. Does nothing for one that is not counted.
   void give_back(Share& share);
+
+  // Logins of a pool that wait until their users have moved: whoever holds one counts it.
+  [[nodiscard]] std::atomic<std::uint32_t>& held_count(std::size_t pool) const {
+    return pools_[pool]->held;
+  }
 
   // Every limit that is configured and how near the nearest is; `most_of_a_user` and `users_near`
   // are the user table's.

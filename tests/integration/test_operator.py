@@ -66,12 +66,12 @@ def test_every_answer_is_as_the_description_says(proxied, start):
     proxied.logged_in("alice")
     proxied.enter()
     one = f"backends/main/{first.address}"
-    for path in ("status", "backends", "backends?pool=main", "sessions", "who?user=ALICE",
+    for path in ("status", "pools", "pools?pool=main", "backends", "backends?pool=main", "sessions", "who?user=ALICE",
                  "explain?user=alice", "explain?user=bob&client=192.0.2.1",
                  "sessions?limit=1&phase=relay&client=127.0.0.0/8&listener=imaps&pool=main"):
         assert api.raw("GET", path)[0] == 200
         assert api.raw("GET", path, token="nobody-has-this-token")[0] == 401
-    for path in ("backends?pol=main", "sessions?limit=0", "sessions?usr=alice", "who",
+    for path in ("pools?pol=main", "backends?pol=main", "sessions?limit=0", "sessions?usr=alice", "who",
                  "explain", "explain?user=a&client=x", "explain?user=a&usr=b", "sessions?user=%00"):
         assert api.raw("GET", path)[0] == 400
     for change, body in (("drain", {}), ("drain", {"move": True, "rate": 5}), ("disable", {"rate": 5}),
@@ -139,7 +139,8 @@ def test_status_and_backends_say_how_it_is(proxied, start):
     assert status["ready"] and status["users"] == 1 and not status["state_is_kept"]
     assert status["sessions"]["relay"] == 1 and status["sessions"]["client_login"] == 1
     assert status["pools"] == [{"name": "main", "policy": "user_hash", "backends": 2, "up": 2,
-                                "sessions": 1, "max_sessions": 0, "srv": None}]
+                                "down": 0, "drained": 0, "sessions": 1, "max_sessions": 0, "waiting": 0, "held": 0,
+                                 "load_spread": None, "weight_away": 0, "srv": None}]
     backends = api.backends()
     assert backends[first.address]["sessions"] == 1 and backends[first.address]["order"] is None
     assert backends[second.address]["weight"] == 0 and backends[second.address]["max_sessions"] == 9
@@ -150,6 +151,33 @@ def test_status_and_backends_say_how_it_is(proxied, start):
 
 
 def test_without_tokens_it_can_be_looked_at_and_not_changed(proxied):
+def test_pools_say_how_their_load_is_shared(proxied, start):
+    first, second, third = (proxied.backend() for _ in range(3))
+    third.stop_listening()
+    quick = {"interval": "200ms", "timeout": "500ms", "fall": 1, "panic_below": "0%"}
+    api = start(first, second, third, pool={"policy": "least_sessions", "max_sessions": 100, "health": quick})
+    (pool,) = api.get("pools")["pools"]
+    assert (pool["name"], pool["policy"], pool["backends"]) == ("main", "least_sessions", 3)
+    assert (pool["max_sessions"], pool["waiting"], pool["held"], pool["weight_away"]) == (100, 0, 0, 0)
+    assert pool["load_spread"] is None and pool["srv"] is None
+    wait_until(lambda: api.get("pools")["pools"][0]["down"] == 1, "the third one is not found out")
+    for number in range(4):
+        proxied.logged_in(f"user{number}")
+    api.post("move", {"user": "moved", "pool": "main", "backend": first.address, "hold_s": 60})
+    held = proxied.enter()
+    held.send(b"a LOGIN moved wonderland\r\n")
+    wait_until(lambda: api.get("pools", pool="main")["pools"][0]["held"] == 1, "nobody is held")
+    (pool,) = api.get("pools", pool="main")["pools"]
+    assert (pool["up"], pool["down"], pool["drained"], pool["sessions"]) == (2, 1, 0, 4)
+    assert 1 <= pool["load_spread"] < 2
+    api.backend(second.address, "drain")
+    (pool,) = api.get("pools", pool="main")["pools"]
+    assert (pool["up"], pool["down"], pool["drained"]) == (1, 1, 1)
+    assert pool["load_spread"] is None, "there is one backend left to take users"
+    assert api.get("pools", pool="other") == {"pools": []}
+    assert api.get("status")["pools"] == [pool]
+
+
     backend = proxied.backend()
     api = Api(proxied.start(backend), token="")
     client = proxied.logged_in("alice")
@@ -428,6 +456,8 @@ def test_the_commands_do_what_the_api_does(proxied, start, tmp_path):
     assert "ready" in status and "sessions 1: relay 1" in status and first.address in status
     assert json.loads(run("status", "--json"))["users"] == 1
     assert "alice" in run("sessions", "--user", "alice", "--limit", "5")
+    assert run("pools").startswith("POOL ") and "user_hash" in run("pools")
+    assert json.loads(run("pools", "--json"))["pools"][0]["sessions"] == 1
     assert json.loads(run("sessions", "--json", "--pattern", "b*"))["sessions"] == []
     assert "relay" in run("who", "alice")
     assert "draining" in run("drain", first.address)

@@ -21,6 +21,15 @@ class FakeControl final : public Control {
     status.sessions = {{"relay", 7}};
     return status;
   }
+  std::vector<PoolView> pools() override {
+    PoolView quiet;
+    quiet.name = "quiet";
+    PoolView busy;
+    busy.name = "main";
+    busy.waiting = 3;
+    busy.load_spread = 1.25;
+    return {quiet, busy};
+  }
   std::vector<BackendView> backends() override { return {of("main"), of("other")}; }
   std::expected<SessionPage, Problem> sessions(const SessionQuery& query) override {
     asked = query;
@@ -192,6 +201,19 @@ TEST_F(ApiTest, BackendsMayBeThoseOfOnePool) {
   EXPECT_EQ(of_one[0]["pool"], "other");
   EXPECT_EQ(of_one[0]["order"]["left_s"], 60);
   EXPECT_EQ(ask("GET", "/api/v1/backends", "pol=main").status, 400);
+}
+
+TEST_F(ApiTest, PoolsSayHowEvenTheyAreOrThatThereIsNothingToCompare) {
+  const json pools = body_of(ask("GET", "/api/v1/pools"))["pools"];
+  ASSERT_EQ(pools.size(), 2U);
+  EXPECT_TRUE(pools[0]["load_spread"].is_null());
+  EXPECT_EQ(pools[1]["load_spread"], 1.25);
+  EXPECT_EQ(pools[1]["waiting"], 3);
+  EXPECT_TRUE(pools[1]["srv"].is_null());
+  const json one = body_of(ask("GET", "/api/v1/pools", "pool=main"))["pools"];
+  ASSERT_EQ(one.size(), 1U);
+  EXPECT_EQ(one[0]["name"], "main");
+  EXPECT_EQ(ask("GET", "/api/v1/pools", "pol=main").status, 400);
 }
 
 TEST_F(ApiTest, APageOfSessionsNamesTheNextOne) {

@@ -5,11 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <optional>
 #include <random>
 #include <thread>
+#include <vector>
 
 #include "balance/fixed_log.h"
 #include "balance/siphash.h"
+#include "some_backends.h"
 
 namespace headgate::balance {
 namespace {
@@ -100,6 +104,52 @@ TEST(Preparation, FindsTheStepThatAllWeightsAreMultiplesOf) {
   EXPECT_EQ(step(), 50U);
   set.backends[0].weight = set.backends[1].weight = 0;
   EXPECT_EQ(step(), 1U);
+}
+
+TEST(Figures, TheLoadSpreadIsThatOfTheFullestByItsWeight) {
+  BackendSet set = make_set(3);
+  set.backends[1].weight = 200;
+  EXPECT_EQ(load_spread(set, 0), std::nullopt) << "nobody is there";
+  set.backends[0].state->sessions = 100;
+  set.backends[1].state->sessions = 200;
+  set.backends[2].state->sessions = 100;
+  EXPECT_DOUBLE_EQ(load_spread(set, 0).value(), 1.0);
+  set.backends[0].state->sessions = 50;
+  set.backends[2].state->sessions = 150;
+  EXPECT_DOUBLE_EQ(load_spread(set, 0).value(), 1.5);
+  // With a tenth of its weight it should have far fewer.
+  set.backends[2].state->tenths = 1;
+  EXPECT_DOUBLE_EQ(load_spread(set, 0).value(), 150 / 10.0 * 310 / 400);
+}
+
+TEST(Figures, TheLoadSpreadLeavesOutWhoGetsNoNewUsers) {
+  for (const auto& change : std::vector<void (*)(Backend&)>{
+           [](Backend& one) { one.service = Service::kDraining; },
+           [](Backend& one) { one.state->retry_at_ms = kUntilChecked; },
+           [](Backend& one) { one.weight = 0; }, [](Backend& one) { one.backup = true; },
+           [](Backend& one) { one.share = 100; }, [](Backend& one) { one.endpoints.clear(); }}) {
+    BackendSet set = make_set(3);
+    set.backends[0].state->sessions = 50;
+    set.backends[1].state->sessions = 150;
+    set.backends[2].state->sessions = 1000;
+    change(set.backends[2]);
+    EXPECT_DOUBLE_EQ(load_spread(set, 0).value(), 1.5);
+    set.backends[1].service = Service::kDisabled;
+    EXPECT_EQ(load_spread(set, 0), std::nullopt) << "one is left";
+  }
+}
+
+TEST(Figures, WeightThatIsAwayIsAPartOfThatInService) {
+  BackendSet set = make_set(4);
+  EXPECT_EQ(weight_away(set), 0);
+  set.backends[0].state->tenths = 5;
+  EXPECT_DOUBLE_EQ(weight_away(set), 0.125);
+  set.backends[3].service = Service::kDraining;
+  EXPECT_DOUBLE_EQ(weight_away(set), 0.5 / 3);
+  for (Backend& backend : set.backends) {
+    backend.weight = 0;
+  }
+  EXPECT_EQ(weight_away(set), 0);
 }
 
 TEST(Health, EachFailureInARowDoublesTheTimeUpToThirtySeconds) {

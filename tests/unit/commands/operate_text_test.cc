@@ -43,6 +43,36 @@ TEST(OperateText, status_says_which_backends_dns_names_and_why_there_is_no_new_a
   EXPECT_THAT(text, testing::Not(HasSubstr("listed")));
 }
 
+TEST(OperateText, pools_stand_with_how_even_their_load_is) {
+  const json srv = {
+      {"name", "_imap._tcp.example.org"}, {"failure", ""}, {"left_out", {"a: port 0"}}};
+  const json main = {{"name", "main"},
+                     {"policy", "user_hash"},
+                     {"up", 3},
+                     {"down", 1},
+                     {"drained", 2},
+                     {"sessions", 400},
+                     {"max_sessions", 0},
+                     {"waiting", 5},
+                     {"held", 6},
+                     {"load_spread", 1.043},
+                     {"weight_away", 0.25},
+                     {"srv", srv}};
+  const json empty = {{"name", "empty"},
+                      {"max_sessions", 9},
+                      {"load_spread", nullptr},
+                      {"srv", {{"failure", "no such name"}}}};
+  const std::string text = pools_text({{"pools", {main, empty}}});
+  EXPECT_THAT(
+      text,
+      testing::MatchesRegex(
+          "POOL .* UP  DOWN  DRAINED  SESSIONS  LIMIT  WAITING  HELD  SPREAD  AWAY  SRV\n"
+          "main   user_hash   3     1        2       400   none        5     6    1.04  25 %  "
+          "answered, 1 left out\n"
+          "empty .* 9 .* no such name\n"));
+  EXPECT_EQ(pools_text({{"pools", json::array()}}), "no pools\n");
+}
+
 TEST(OperateText, sessions_stand_in_the_order_of_their_users) {
   const json page = {{"sessions",
                       {{{"session", "2"}, {"user", "bob"}, {"age_s", 3700.5}, {"idle_s", 65}},
@@ -78,6 +108,7 @@ TEST(OperateText, answers_of_another_version_are_no_trouble) {
   for (const json& answer : {json::object(), json{{"sessions", 7}, {"backends", "x"}},
                              json{{"order", 1}, {"up", "yes"}, {"config", json::array()}}}) {
     EXPECT_FALSE(status_text(answer).empty());
+    EXPECT_FALSE(pools_text(answer).empty());
     EXPECT_FALSE(sessions_text(answer).empty());
     EXPECT_FALSE(kicked_text(answer).empty());
     EXPECT_FALSE(changed_text(answer).empty());

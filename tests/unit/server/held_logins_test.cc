@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
@@ -52,6 +53,24 @@ TEST_F(HeldLoginsTest, logins_of_a_user_who_is_held_wait_and_others_go) {
   EXPECT_EQ(metrics.held_logins.value(), 0);
   EXPECT_TRUE(logins->empty());
   EXPECT_EQ(logins->enter(held.place, 1), Answer::kGo);
+}
+
+TEST_F(HeldLoginsTest, logins_that_wait_count_where_they_are_asked_to) {
+  std::atomic<std::uint32_t> count = 0;
+  logins->hold(1);
+  Waiter& stays = waiter();
+  EXPECT_EQ(logins->enter(stays.place, 1, &count), Answer::kWait);
+  EXPECT_EQ(logins->enter(waiter().place, 1, &count), Answer::kWait);
+  EXPECT_EQ(logins->enter(waiter().place, 2, &count), Answer::kGo);
+  EXPECT_EQ(count, 2U);
+  stays.place.leave();
+  EXPECT_EQ(count, 1U);
+  logins->release(1);
+  EXPECT_EQ(count, 0U);
+  logins->hold(1);
+  EXPECT_EQ(logins->enter(stays.place, 1), Answer::kWait);
+  stays.place.leave();
+  EXPECT_EQ(count, 0U);
 }
 
 TEST_F(HeldLoginsTest, a_login_that_goes_is_not_called) {
