@@ -99,6 +99,7 @@ std::vector<LabelInfo> label_infos() {
       {"", "phase", "what the session is doing", values_of(kPhaseNames)},
       {"", "direction", "where the bytes went", values_of(kDirectionNames)},
       {"", "reason", "why the session ended", close_reasons()},
+      {"headgate_farewells_total", "result", "said, or why not", values_of(kFarewellNames)},
       {"", "limit", "which limit", limits()},
       {"",
        "scope",

@@ -50,6 +50,8 @@ namespace headgate::metrics {
     "Sessions open now, by what they are doing.")                                                 \
   X(kSessionEnds, "headgate_session_ends_total", kCounter, "reason",                              \
     "Sessions that ended, each counted once, by reason.")                                         \
+  X(kFarewells, "headgate_farewells_total", kCounter, "result",                                   \
+    "Sessions that were logged in and that Headgate ended, by whether it could say BYE.")         \
   X(kSessionDuration, "headgate_session_duration_seconds", kHistogram, "",                        \
     "Time from accept to close of sessions that ended.")                                          \
   X(kRelayedBytes, "headgate_relayed_bytes_total", kCounter, "direction",                         \

@@ -144,6 +144,10 @@ void add_sessions(Page& page, const Workers& workers) {
                return worker.session_ends[index(reason.reason)];
              }));
   }
+  for (std::size_t at = 0; at < kFarewellNames.size(); ++at) {
+    page.add(MetricId::kFarewells, {kFarewellNames[at]},
+             sum(workers, [&](const auto& worker) -> auto& { return worker.farewells[at]; }));
+  }
   HistogramSum durations(kSessionBounds);
   for (const auto& worker : workers) {
     durations.add(worker->session_duration);

@@ -118,6 +118,16 @@ inline constexpr std::array<std::string_view, 7> kFactorNames = {
     "app_password",  "totp",          "totp_missing", "totp_wrong",
     "totp_replayed", "totp_overload", "certificate"};
 
+// Whether the client of an established session was told by BYE that Headgate ends it.
+enum class Farewell : std::uint8_t {
+  kSaid,
+  kUnsure,      // it may have been in the middle of a response
+  kCompressed,  // COMPRESS: what the streams are is not known
+  kStalled,     // the client had not taken what came before
+};
+inline constexpr std::array<std::string_view, 4> kFarewellNames = {"said", "unsure", "compressed",
+                                                                   "stalled"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);
@@ -125,6 +135,9 @@ constexpr std::size_t index(Enum value) {
 
 constexpr std::string_view name(Phase phase) {
   return kPhaseNames[index(phase)];
+}
+constexpr std::string_view name(Farewell farewell) {
+  return kFarewellNames[index(farewell)];
 }
 constexpr std::string_view name(GuessLimit limit) {
   return kGuessLimitNames[index(limit)];

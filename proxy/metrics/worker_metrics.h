@@ -82,6 +82,7 @@ class alignas(64) WorkerMetrics {
     login_duration[index(stage)].observe(duration);
   }
   void count(ReadyConnection what) { ready_connections_total[index(what)].add(); }
+  void count(Farewell what) { farewells[index(what)].add(); }
   void count_limit(dialogue::Limit limit) { limit_hits[index(limit)].add(); }
   // While the session runs, as bytes move: the difference since the last call.
   void count_relayed(Direction direction, std::uint64_t bytes) {
@@ -116,6 +117,7 @@ class alignas(64) WorkerMetrics {
   std::array<Counter, dialogue::kLimitCount> limit_hits;
   std::array<Counter, dialogue::kCloseReasonCount> session_ends;
   Histogram session_duration{kSessionBounds};
+  std::array<Counter, kFarewellNames.size()> farewells;
 
   // All listeners so far, the newest first; any thread. Follow ListenerMetrics::next.
   [[nodiscard]] const ListenerMetrics* first_listener() const {

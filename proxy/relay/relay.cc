@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+
 #include "net/io_watcher.h"
 
 namespace headgate::relay {
@@ -20,6 +22,14 @@ constexpr std::size_t kBudget = 512 * 1024;
 constexpr std::size_t kBulk = 64 * 1024;
 // Input thrown away at the end, see discard_input().
 constexpr int kDiscardReads = 4;
+constexpr std::size_t kMark = sizeof(std::uint64_t);
+
+// Folds more than letters together, which makes a mark no less rare; never 0.
+std::uint64_t without_case(const char* bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, bytes, kMark);
+  return word | 0x2020202020202020U;
+}
 
 }  // namespace
 
@@ -42,6 +52,10 @@ void Relay::prepend_to_backend(std::string_view bytes) {
 
 void Relay::prepend_to_client(std::string_view bytes) {
   to_client_.prefix.append(bytes);
+}
+
+void Relay::expect_switch(std::string_view last_bytes) {
+  to_backend_.switch_mark = last_bytes.size() == kMark ? without_case(last_bytes.data()) : 0;
 }
 
 Status Relay::run(unsigned client_ready, unsigned backend_ready) {
@@ -151,6 +165,7 @@ bool Relay::write_prefix(Pump& pump) {
 bool Relay::write_pipe(Pump& pump) {
   const net::IoResult written = pump.sink.splice_from(*pump.pipe);
   pump.bytes += written.bytes;
+  pump.unseen = pump.bytes;
   if (written.want == Want::kNone) {
     pump.pipe.reset();
   } else if (written.want == Want::kFailed) {
@@ -161,10 +176,14 @@ bool Relay::write_pipe(Pump& pump) {
 
 void Relay::note_taken(Pump& pump, std::string_view bytes) {
   pump.bytes += bytes.size();
-  const std::size_t size = std::min(bytes.size(), pump.tail.size());
-  std::shift_left(pump.tail.begin(), pump.tail.end(), static_cast<std::ptrdiff_t>(size));
-  std::copy(bytes.end() - static_cast<std::ptrdiff_t>(size), bytes.end(),
-            pump.tail.end() - static_cast<std::ptrdiff_t>(size));
+  char* const tail = pump.tail.data();
+  if (bytes.size() >= kTail) {
+    std::memcpy(tail, bytes.data() + bytes.size() - kTail, kTail);
+  } else {
+    std::memmove(tail, tail + bytes.size(), kTail - bytes.size());
+    std::memcpy(tail + kTail - bytes.size(), bytes.data(), bytes.size());
+  }
+  pump.switched |= without_case(tail + kTail - kMark) == pump.switch_mark;
 }
 
 inline std::size_t Relay::note_read(Pump& pump, const net::IoResult& got) {
@@ -307,10 +326,6 @@ std::uint64_t Relay::stalled_bytes() const {
 
 std::uint64_t Relay::bytes_to_backend() const {
   return to_backend_.bytes;
-}
-
-std::string_view Relay::tail_to_backend() const {
-  return {to_backend_.tail.data(), to_backend_.tail.size()};
 }
 
 std::uint64_t Relay::bytes_to_client() const {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -34,6 +36,12 @@ struct Status {
   bool again = false;
 };
 
+// The end of what one side got.
+struct Tail {
+  std::string_view bytes;  // borrowed, until more moves
+  bool whole = false;      // nothing came before them
+};
+
 // The byte pump of an established session: two directions, each "write what is there, read if there
 // is room". Owns nothing but the buffers in flight; the transports are the session's. Knows no
 // protocol, no clock and no loop, so that every row of the close table can be tested with a
@@ -51,6 +59,10 @@ class Relay {
   // What was read behind the dialogues before the hand-over: delivered first, in order. Copied.
   void prepend_to_backend(std::string_view bytes);
   void prepend_to_client(std::string_view bytes);
+  // From when on the backend has got something that ends in these 8 bytes, whatever the case of
+  // their letters, switched() says so: what follows may be something else than before. Before
+  // run().
+  void expect_switch(std::string_view last_bytes);
 
   // Moves what can be moved. `client_ready` and `backend_ready`: masks as the poll gave them, or
   // all bits on the first call. Never blocks; moves at most the budget.
@@ -66,12 +78,19 @@ class Relay {
   [[nodiscard]] std::uint64_t stalled_bytes() const;
   [[nodiscard]] std::uint64_t bytes_to_backend() const;
   [[nodiscard]] std::uint64_t bytes_to_client() const;
-  // The last few bytes that the backend got: enough to see what kind of command they end. Borrowed.
-  [[nodiscard]] std::string_view tail_to_backend() const;
+  // The last that each side got: enough for what a command or a response ends with.
+  [[nodiscard]] Tail tail_to_backend() const { return to_backend_.tail_view(); }
+  [[nodiscard]] Tail tail_to_client() const { return to_client_.tail_view(); }
+  [[nodiscard]] bool switched() const { return to_backend_.switched; }
+  // Whether the client's system has everything that was read from the backend.
+  [[nodiscard]] bool client_has_all() const { return !to_client_.blocked(); }
   // "open/open", "eof/open …": for the timeout line.
   [[nodiscard]] std::string_view state_name() const;
 
  private:
+  // Most completions of commands are shorter, and what it costs is copied with each write.
+  static constexpr std::size_t kTail = 128;
+
   // One direction: from a source to a sink.
   struct Pump {
     net::Transport& source;
@@ -79,16 +98,19 @@ class Relay {
     const End source_closed;  // how an end of the source, or a break of either, is called
     const End source_failed;
     const End sink_failed;
-    const bool may_splice;  // neither side has TLS, and nobody asks for the tail
+    const bool may_splice;  // neither side has TLS
     net::BufferPool::Buffer buffer{nullptr, net::BufferPool::Deleter{}};
     net::SplicePipes::Pipe pipe{nullptr, net::SplicePipes::Deleter{}};  // instead of the buffer
-    std::string prefix{};        // prepended bytes not yet taken by the sink
-    std::uint32_t begin = 0;     // first byte of buffer that the sink has not taken
-    std::uint32_t end = 0;       // one past the last
-    std::uint64_t bytes = 0;     // taken by the sink
-    std::array<char, 8> tail{};  // the last of them, right-aligned
-    bool bulk = false;           // the last read brought so much that a pipe pays
-    bool may_read = false;       // the poll said so, or the last read filled the buffer
+    std::string prefix{};            // prepended bytes not yet taken by the sink
+    std::uint32_t begin = 0;         // first byte of buffer that the sink has not taken
+    std::uint32_t end = 0;           // one past the last
+    std::uint64_t bytes = 0;         // taken by the sink
+    std::uint64_t unseen = 0;        // so many of them at least came before the tail
+    std::uint64_t switch_mark = 0;   // see expect_switch(); 0: nothing, which no tail is
+    std::array<char, kTail> tail{};  // the last of them, right-aligned
+    bool switched = false;
+    bool bulk = false;      // the last read brought so much that a pipe pays
+    bool may_read = false;  // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
     bool source_ended = false;  // nothing more will come from the source
     bool source_broken = false;
@@ -102,6 +124,10 @@ class Relay {
     [[nodiscard]] bool blocked() const { return !empty() || sink.unsent() > 0; }
     [[nodiscard]] bool stalled() const { return !sink_broken && blocked(); }
     [[nodiscard]] bool finished() const { return sink_broken || end_passed; }
+    [[nodiscard]] Tail tail_view() const {
+      const std::size_t known = std::min<std::uint64_t>(bytes - unseen, tail.size());
+      return {{tail.data() + tail.size() - known, known}, known == bytes};
+    }
   };
 
   bool run_pump(Pump& pump);

@@ -1,4 +1,6 @@
 #include <memory>
+#include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -6,6 +8,7 @@
 #include "imap/backend_check.h"
 #include "imap/backend_login.h"
 #include "imap/client_login.h"
+#include "imap/farewell.h"
 #include "server/protocol.h"
 
 namespace headgate::server {
@@ -94,6 +97,15 @@ class ImapProtocol final : public Protocol {
       }
     }
     return true;
+  }
+  [[nodiscard]] std::string_view switch_mark() const override { return imap::kEndOfCompress; }
+  [[nodiscard]] bool between_responses(const relay::Tail& to_backend,
+                                       const relay::Tail& to_client) const override {
+    return imap::between_responses({to_backend.bytes, to_backend.whole},
+                                   {to_client.bytes, to_client.whole});
+  }
+  [[nodiscard]] std::string farewell(dialogue::CloseReason reason) const override {
+    return imap::established_farewell(reason);
   }
 
  private:

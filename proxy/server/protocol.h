@@ -1,12 +1,15 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "config/config.h"
 #include "dialogue/backend_check.h"
 #include "dialogue/backend_dialogue.h"
 #include "dialogue/client_dialogue.h"
+#include "dialogue/close_reason.h"
+#include "relay/relay.h"
 
 namespace headgate::server {
 
@@ -23,6 +26,16 @@ class Protocol {
   // Whether a client whose last bytes were `tail` now waits for news for as long as it likes
   // (IMAP's IDLE); such a session has a longer idle limit.
   [[nodiscard]] virtual bool waits_for_news(std::string_view tail) const = 0;
+
+  // The last eight bytes of a client's command behind which an established session may go on in
+  // something else than this protocol (IMAP's COMPRESS).
+  [[nodiscard]] virtual std::string_view switch_mark() const = 0;
+  // Whether it is certain that the client takes what comes now for a response of its own; of a
+  // session that is in this protocol still.
+  [[nodiscard]] virtual bool between_responses(const relay::Tail& to_backend,
+                                               const relay::Tail& to_client) const = 0;
+  // What it is told then when the session ends for this reason; empty: nothing.
+  [[nodiscard]] virtual std::string farewell(dialogue::CloseReason reason) const = 0;
 };
 
 // `listener` is one of the configuration's.

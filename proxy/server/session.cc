@@ -128,7 +128,7 @@ void Session::close(CloseReason reason, std::string_view detail) {
     login_->client.farewell(reason);
     worker_.guesses().end(login_->guess);
   }
-  report_end(reason, detail);
+  report_end(reason, detail, relay_ ? say_farewell(reason) : std::nullopt);
   worker_.users().leave(lease_);
   snapshot().limits->give_back(share_);
   if (pool_) {

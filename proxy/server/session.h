@@ -182,6 +182,8 @@ class Session final : public ListNode {
   void watch_limits();
   [[nodiscard]] std::uint64_t limit_ms() const;
   void relay_deadline();
+  // None: the session ends otherwise.
+  std::optional<metrics::Farewell> say_farewell(dialogue::CloseReason reason);
 
   // session_report.cc
   void enter(metrics::Phase phase);
@@ -191,7 +193,8 @@ class Session final : public ListNode {
   [[nodiscard]] std::string backend_name() const;
   void report_factors();
   void report_login_failed(dialogue::LoginFailure failure, std::string_view detail);
-  void report_end(dialogue::CloseReason reason, std::string_view detail);
+  void report_end(dialogue::CloseReason reason, std::string_view detail,
+                  std::optional<metrics::Farewell> farewell);
   std::uint64_t count_relayed();  // bytes moved since the last call
   void note_stage(metrics::Stage stage, Clock::duration duration);
 

@@ -337,6 +337,7 @@ void Session::hand_over() {
   client_->set_urgency(net::Urgency::kNow);
   relay_ = std::make_unique<relay::Relay>(client_->transport(), backend_->transport(),
                                           worker_.buffers(), worker_.pipes());
+  relay_->expect_switch(snapshot().protocols[listener_]->switch_mark());
   relay_->prepend_to_client(over.to_client);
   relay_->prepend_to_backend(over.to_backend.view());
   report_dialogue();

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "server/session.h"
@@ -92,9 +93,36 @@ std::uint64_t Session::limit_ms() const {
     case Limit::kLeave:
       break;
   }
-  const bool waits = snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend());
+  const bool waits =
+      snapshot().protocols[listener_]->waits_for_news(relay_->tail_to_backend().bytes);
   return net::to_ms(waits ? std::max(relay.idle_timeout, relay.idle_command_timeout)
                           : relay.idle_timeout);
+}
+
+// A line of ours that lands in the middle of a response, or in a compressed stream, would break
+// what the client reads; without one it just loses its connection. Only now is it looked at what
+// the streams end with: nothing is parsed while they flow. That COMPRESS was asked for is noted as
+// it passes, since neither tail tells afterwards: before the first compressed byte they look as
+// behind any command, and DEFLATE has stored blocks, which may hold any text.
+std::optional<metrics::Farewell> Session::say_farewell(dialogue::CloseReason reason) {
+  const Protocol& protocol = *snapshot().protocols[listener_];
+  const std::string line = protocol.farewell(reason);
+  if (line.empty() || relay_->first_end() != relay::End::kNot) {
+    return std::nullopt;
+  }
+  if (relay_->switched()) {
+    return metrics::Farewell::kCompressed;
+  }
+  if (!relay_->client_has_all()) {
+    return metrics::Farewell::kStalled;
+  }
+  if (!protocol.between_responses(relay_->tail_to_backend(), relay_->tail_to_client())) {
+    return metrics::Farewell::kUnsure;
+  }
+  // What the kernel does not take of it goes out while the connection lingers, under TLS; without,
+  // it is so little that a system that has taken all before takes this.
+  return client_->transport().write(line).bytes == line.size() ? metrics::Farewell::kSaid
+                                                               : metrics::Farewell::kStalled;
 }
 
 const balance::BackendState* Session::backend_state() const {

@@ -158,9 +158,13 @@ std::uint64_t Session::count_relayed() {
   return moved;
 }
 
-void Session::report_end(dialogue::CloseReason reason, std::string_view detail) {
+void Session::report_end(dialogue::CloseReason reason, std::string_view detail,
+                         std::optional<metrics::Farewell> farewell) {
   if (login_) {
     report_dialogue();
+  }
+  if (farewell) {
+    worker_.metrics().count(*farewell);
   }
   const std::uint64_t lived_ms = worker_.loop().now_ms() - started_ms_;
   worker_.metrics().count_end(reason, std::chrono::milliseconds(lived_ms));
@@ -200,6 +204,7 @@ void Session::report_end(dialogue::CloseReason reason, std::string_view detail) 
               {"reason", info.name},
               {"fault", dialogue::name(info.fault)},
               {"detail", detail},
+              {"farewell", farewell ? metrics::name(*farewell) : std::string_view()},
               {"client_state", client_state},
               {"backend_state", backend_state}});
 }

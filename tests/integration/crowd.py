@@ -98,8 +98,12 @@ class Crowd:
             text += data
         return text
 
-    def ended(self, user):
-        return self.clients[user].recv(1) == b""
+    def rest(self, user):
+        """Everything up to the end."""
+        text = b""
+        while data := self.clients[user].recv(4096):
+            text += data
+        return text
 
     def close(self):
         for client in self.clients.values():

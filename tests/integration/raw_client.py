@@ -8,6 +8,15 @@ import time
 import wire
 
 
+# What clients of established sessions hear when Headgate ends these between two responses.
+MOVED = b"* BYE [UNAVAILABLE] Your mailbox is served elsewhere now.\r\n"
+BACKEND_DOWN = b"* BYE [UNAVAILABLE] Your mail server is out of order, please reconnect.\r\n"
+GAVE_WAY = b"* BYE [UNAVAILABLE] A newer session has taken this one's place.\r\n"
+KICKED = b"* BYE [UNAVAILABLE] Disconnected by the administrator.\r\n"
+SHUTDOWN = b"* BYE [UNAVAILABLE] Server is shutting down.\r\n"
+IDLE_FOR_LONG = b"* BYE Disconnected for inactivity.\r\n"
+
+
 class Closed(ConnectionError):
     """The server ended the connection while a line was awaited; `rest` is what came of it."""
 

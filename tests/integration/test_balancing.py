@@ -7,6 +7,7 @@ import time
 import pytest
 
 from headgate_process import binary
+from raw_client import GAVE_WAY, MOVED
 from unreachable import Refusing
 
 QUICK = {"connect_timeout": "500ms", "login_timeout": "5s"}
@@ -97,7 +98,7 @@ def test_when_a_backend_hangs_all_sessions_of_a_user_end_up_at_the_same_other_on
     fresh = [proxied.logged_in("alice") for _ in range(3)]
     homes = [one for one in users_of(second, third) if one]
     assert homes == [["alice"] * 3]
-    assert old.rest() == b"", "the session at the backend that failed has ended"
+    assert old.rest() == MOVED, "the session at the backend that failed has ended"
     for client in fresh:
         assert client.command("NOOP")[1] == b"OK done"
     metrics = proxied.gate.metrics()
@@ -178,7 +179,7 @@ def test_the_oldest_idle_session_of_a_user_gives_way_to_a_new_one(proxied, worke
         time.sleep(0.1)
     assert newcomer.login("alice").startswith(b"OK")
     assert newcomer.command("NOOP")[1].startswith(b"OK")
-    assert idle.rest_until_gone() == b""
+    assert idle.rest_until_gone() == GAVE_WAY
     assert proxied.end("gave_way")["user"] == "alice"
     for client in (busy, stranger):
         assert client.command("NOOP")[1].startswith(b"OK")

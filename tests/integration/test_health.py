@@ -15,7 +15,7 @@ from certificates import Authority
 from dovecot import Dovecot
 from fake_backend import PASSWORD, End, FakeBackend, Pause, Script
 from headgate_process import configuration
-from raw_client import RawClient
+from raw_client import BACKEND_DOWN, MOVED, RawClient
 from server_process import freeze_group
 from unreachable import Refusing, Unanswering
 
@@ -195,7 +195,7 @@ def test_users_with_live_sessions_leave_a_backend_that_was_taken_out(proxied):
     proxied.logged_in("alice")
     assert time.monotonic() - began < 1.0
     assert users_of(second) == ["alice"]
-    assert old.rest() == b"", "never at two backends at once"
+    assert old.rest() == MOVED, "never at two backends at once"
 
 
 def test_a_login_under_way_at_a_backend_that_is_taken_out_goes_elsewhere(proxied):
@@ -262,7 +262,7 @@ def test_sessions_at_a_backend_that_was_taken_out_end_spread_over_a_time(proxied
     assert len({end["time"][:22] for end in ends}) > 6, "in tenths of a second"
     for client in proxied.clients:
         if client.stream.local[1] in {int(end["client"].rsplit(":", 1)[1]) for end in ends}:
-            assert client.rest() == b""
+            assert client.rest() == BACKEND_DOWN
     assert gate.metrics().value("headgate_backend_sessions", backend=first.address) == 0
 
 

@@ -11,6 +11,7 @@ import pytest
 from admin_api import OPERATOR, READER, Api, admin_section
 from fake_backend import End, Script
 from headgate_process import binary
+from raw_client import MOVED
 
 QUICK = {"connect_timeout": "500ms", "login_timeout": "5s"}
 
@@ -83,7 +84,7 @@ def test_logins_of_a_user_who_is_held_wait_until_it_is_done(proxied, start):
     assert (moved["state"], moved["moved"], moved["from"]) == ("held", 3, first.address)
     assert moved["until"] > time.time() + 30
     for client in old:
-        assert client.rest_until_gone() == b""
+        assert client.rest_until_gone() == MOVED
     wait_until(lambda: users_at(first) == ["bob"], "a session of the user is open")
     assert api.get("pins") == {"pins": []}
     waiting = [ask(proxied, "alice") for _ in range(5)]
@@ -190,11 +191,11 @@ def test_a_move_is_undone_to_the_pin_that_was_there_before(proxied, start):
     client = proxied.logged_in("alice")
     moved = api.post("move", {"user": "alice", "pool": "main", "backend": second.address})
     assert (moved["state"], moved["moved"], moved["from"]) == ("done", 1, third.address)
-    assert client.rest_until_gone() == b""
+    assert client.rest_until_gone() == MOVED
     client = proxied.logged_in("alice")
     assert users_at(second) == ["alice"]
     api.post("move/undo", {"user": "alice"})
-    assert client.rest_until_gone() == b""
+    assert client.rest_until_gone() == MOVED
     (pin,) = api.get("pins")["pins"]
     assert pin["backend"] == third.address
     proxied.logged_in("alice")
@@ -211,7 +212,7 @@ def test_the_hook_is_called_when_no_session_is_open_and_before_logins_go_on(prox
     api = start(first, second, moves={"hook": recording_hook(tmp_path, f"while [ ! -e {go} ]; do sleep 0.02; done")})
     client = proxied.logged_in("alice@example.org")
     moved = api.post("move", {"user": "alice@example.org", "pool": "main", "backend": second.address})
-    assert client.rest_until_gone() == b""
+    assert client.rest_until_gone() == MOVED
     wait_until(lambda: one(api, moved["move"])["state"] == "hook", "the hook is not called")
     told = tmp_path / "told"
     wait_until(told.exists, "the hook is not called")
@@ -300,7 +301,7 @@ def test_all_users_of_a_backend_are_moved_and_back(proxied, start):
     order = api.post("moves", {"pool": "main", "from": first.address, "to": second.address, "rate": 1000})
     assert (order["users"], order["left_out"], order["by"]) == (13, 0, "alice")
     for client in clients:
-        assert client.rest_until_gone() == b""
+        assert client.rest_until_gone() == MOVED
     page = over(api, order["move"])
     assert page["counts"]["done"] == 13 and page["left_s"] == 0
     (line,) = proxied.gate.log.wait_for("users moved")
@@ -315,7 +316,7 @@ def test_all_users_of_a_backend_are_moved_and_back(proxied, start):
     assert undone["users"] == 13
     over(api, order["move"])
     for client in again:
-        assert client.rest_until_gone() == b""
+        assert client.rest_until_gone() == MOVED
     assert [(pin["user"], pin["backend"]) for pin in api.get("pins")["pins"]] == [("absent", first.address)]
     proxied.logged_in("user3", door="plain")
     assert users_at(first) == ["user3"]

@@ -14,6 +14,7 @@ import pytest
 from admin_api import OPERATOR, READER, Api, admin_section
 from headgate_process import Headgate, binary, configuration
 from proxied import Proxied
+from raw_client import KICKED, MOVED
 
 QUICK = {"connect_timeout": "500ms", "login_timeout": "5s"}
 
@@ -150,7 +151,6 @@ def test_status_and_backends_say_how_it_is(proxied, start):
     assert api.get("sessions", session=session["session"])["sessions"][0]["user"] == "alice"
 
 
-def test_without_tokens_it_can_be_looked_at_and_not_changed(proxied):
 def test_pools_say_how_their_load_is_shared(proxied, start):
     first, second, third = (proxied.backend() for _ in range(3))
     third.stop_listening()
@@ -178,6 +178,7 @@ def test_pools_say_how_their_load_is_shared(proxied, start):
     assert api.get("status")["pools"] == [pool]
 
 
+def test_without_tokens_it_can_be_looked_at_and_not_changed(proxied):
     backend = proxied.backend()
     api = Api(proxied.start(backend), token="")
     client = proxied.logged_in("alice")
@@ -265,7 +266,7 @@ def test_a_drain_that_moves_ends_sessions_at_its_rate_and_users_go_elsewhere(pro
     wait_until(lambda: api.backends()[first.address]["sessions"] == 0, "sessions stay")
     assert (count - 3) / 10 - 0.5 < time.monotonic() - began < 8
     for client in [*clients.values(), *pair]:
-        assert client.rest_until_gone() == b""
+        assert client.rest_until_gone() == MOVED
     assert again.command("NOOP")[1] == b"OK done"
     assert proxied.gate.metrics().value("headgate_session_ends_total", reason="moved") == count
     assert users_at(second) == ["user0"]
@@ -279,7 +280,7 @@ def test_a_disabled_backend_is_used_by_nobody_until_it_is_enabled(proxied, start
     answer = api.backend(first.address, "disable", {"rate": 1000})
     assert answer["service"] == "disabled" and not answer["up"] and answer["addresses"] == []
     assert "admin.state_file is not set" in answer["warning"]
-    assert pinned.rest_until_gone() == b""
+    assert pinned.rest_until_gone() == MOVED
     assert proxied.enter().login("pinned").startswith(b"NO [UNAVAILABLE]")
     seen = len(first.connections)
     homes(proxied, api, [f"user{n}" for n in range(10)], door="plain")
@@ -314,7 +315,7 @@ def test_a_user_who_is_moved_lives_at_the_new_backend_from_then_on(proxied, star
     moved = api.post("move", pin)
     assert (moved["user"], moved["moved"], moved["by"], moved["warning"]) == ("alice", 2, "alice", "")
     for client in old:
-        assert client.rest_until_gone() == b""
+        assert client.rest_until_gone() == MOVED
     assert other.command("NOOP")[1] == b"OK done"
     assert proxied.logged_in("alice").command("NOOP")[1] == b"OK done"
     assert users_at(second) == ["alice"]
@@ -377,7 +378,7 @@ def test_a_kick_ends_what_its_filter_says_and_nothing_else(proxied, start):
     assert api.post("kick", {"user": "ALICE", "listener": "imap"}) == {"kicked": 0}
     assert api.post("kick", {"pattern": "bob@*", "backend": backend.address}) == {"kicked": 2}
     for name in names[1:3]:
-        assert clients[name].rest_until_gone() == b""
+        assert clients[name].rest_until_gone() == KICKED
     for name in (names[0], names[3]):
         assert clients[name].command("NOOP")[1] == b"OK done"
     session = api.get("who", user="alice")["sessions"][0]["session"]
@@ -455,9 +456,9 @@ def test_the_commands_do_what_the_api_does(proxied, start, tmp_path):
     status = run("status")
     assert "ready" in status and "sessions 1: relay 1" in status and first.address in status
     assert json.loads(run("status", "--json"))["users"] == 1
-    assert "alice" in run("sessions", "--user", "alice", "--limit", "5")
     assert run("pools").startswith("POOL ") and "user_hash" in run("pools")
     assert json.loads(run("pools", "--json"))["pools"][0]["sessions"] == 1
+    assert "alice" in run("sessions", "--user", "alice", "--limit", "5")
     assert json.loads(run("sessions", "--json", "--pattern", "b*"))["sessions"] == []
     assert "relay" in run("who", "alice")
     assert "draining" in run("drain", first.address)

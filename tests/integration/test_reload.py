@@ -13,7 +13,7 @@ import pytest
 
 from fake_backend import Pause, Script
 from headgate_process import REFUSED, configuration
-from raw_client import RawClient
+from raw_client import MOVED, RawClient
 
 RELOADS = int(os.environ.get("HEADGATE_RELOADS", "100"))
 
@@ -322,7 +322,7 @@ def test_sessions_of_a_user_stay_together_when_their_backend_is_removed(proxied)
     assert old.command("NOOP")[1] == b"OK done"
     fresh = proxied.logged_in("alice")
     assert users_of(second) == ["alice"]
-    assert old.rest() == b""
+    assert old.rest() == MOVED
     proxied.end("moved")
     assert fresh.command("NOOP")[1] == b"OK done"
 

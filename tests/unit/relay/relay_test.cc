@@ -55,6 +55,48 @@ TEST_P(RelayTest, WhatTheDialoguesLeftOverGoesFirstAndInOrder) {
   EXPECT_EQ(client->read(), "* CAPABILITY IMAP4rev1\r\n* 1 EXISTS\r\n");
 }
 
+TEST_P(RelayTest, TheTailsAreTheLastThatEachSideGot) {
+  connect(GetParam());
+  EXPECT_TRUE(relay->tail_to_backend().whole);
+  EXPECT_EQ(relay->tail_to_backend().bytes, "");
+  client->write("a NOO");
+  settle();
+  client->write("P\r\n");
+  backend->write("* 1 EXISTS\r\n");
+  settle();
+  EXPECT_TRUE(relay->client_has_all());
+  EXPECT_EQ(relay->tail_to_backend().bytes, "a NOOP\r\n");
+  EXPECT_TRUE(relay->tail_to_backend().whole);
+  EXPECT_EQ(relay->tail_to_client().bytes, "* 1 EXISTS\r\n");
+  const std::string bytes = random_bytes(1000);
+  backend->write(bytes);
+  settle();
+  backend->write("a OK\r\n");
+  settle();
+  const Tail tail = relay->tail_to_client();
+  EXPECT_FALSE(tail.whole);
+  EXPECT_EQ(tail.bytes, (bytes + "a OK\r\n").substr(1006 - tail.bytes.size()));
+  EXPECT_GE(tail.bytes.size(), 100U);
+}
+
+TEST_P(RelayTest, ASwitchIsNotedHoweverItIsCutOrWritten) {
+  connect(GetParam());
+  relay->expect_switch("EFLATE\r\n");
+  backend->write("a COMPRESS DEFLATE\r\n");
+  client->write("a COMPRESS DEFLATE \r\n");
+  settle();
+  EXPECT_FALSE(relay->switched());
+  client->write("b NOOP\r\nc compress defl");
+  settle();
+  EXPECT_FALSE(relay->switched());
+  client->write("ate\r\n");
+  settle();
+  EXPECT_TRUE(relay->switched());
+  client->write("d NOOP\r\n");
+  settle();
+  EXPECT_TRUE(relay->switched());
+}
+
 TEST_P(RelayTest, RandomTrafficInBothDirectionsArrivesWhole) {
   connect(GetParam(), 8000);
   std::mt19937 random(7);

@@ -108,6 +108,12 @@ TEST_P(Splice, BulkToAClientWithoutTlsIsNotCopied) {
   EXPECT_LT(copies, 20);
   EXPECT_EQ(pipes.in_use(), 0U);
   EXPECT_EQ(relay->bytes_to_client(), bytes.size());
+  backend->write("a OK\r\n");
+  settle();
+  const Tail tail = relay->tail_to_client();
+  EXPECT_FALSE(tail.whole);
+  EXPECT_TRUE(tail.bytes.ends_with("a OK\r\n"));
+  EXPECT_TRUE((bytes + "a OK\r\n").ends_with(tail.bytes)) << "nothing older passes for the tail";
 }
 
 TEST_P(Splice, WithoutAPipeToHaveBulkIsCopied) {
