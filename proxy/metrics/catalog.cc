@@ -93,6 +93,7 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_srv_lookups_total", "result", "whether the answer was taken", {"taken", "failed"}},
       {"headgate_backend_state", "state", "what is known of the backend",
        values_of(kBackendStateNames)},
+      {"", "awaited", "its turn at a backend, or its user's move", values_of(kWaitedForNames)},
       {"headgate_moving_users", "state", "how far it has come", values_of(kMoveStateNames)},
       {"headgate_moved_users_total", "result", "how it ended", values_of(kMoveResultNames)},
       {"headgate_move_hooks_total", "result", "how it ended", values_of(kMoveHookResultNames)},

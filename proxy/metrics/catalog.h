@@ -82,6 +82,8 @@ namespace headgate::metrics {
     "Logins that wait until their users have moved.")                                             \
   X(kHoldWait, "headgate_hold_wait_seconds", kHistogram, "",                                      \
     "Time that logins waited until their users had moved.")                                       \
+  X(kLoginsAbandoned, "headgate_logins_abandoned_total", kCounter, "awaited",                     \
+    "Logins that waited and whose clients closed their connections meanwhile.")                   \
   X(kMovingUsers, "headgate_moving_users", kGauge, "state",                                       \
     "Users who are being moved to another backend, or back.")                                     \
   X(kMovedUsers, "headgate_moved_users_total", kCounter, "result",                                \

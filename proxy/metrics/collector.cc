@@ -244,6 +244,11 @@ void add_held_logins(Page& page, const Workers& workers) {
   }
   page.add(MetricId::kHeldLogins, {}, held);
   page.add(MetricId::kHoldWait, {}, waits);
+  for (std::size_t at = 0; at < kWaitedForNames.size(); ++at) {
+    page.add(
+        MetricId::kLoginsAbandoned, {kWaitedForNames[at]},
+        sum(workers, [&](const auto& worker) -> auto& { return worker.logins_abandoned[at]; }));
+  }
 }
 
 void add_limits(Page& page, const std::vector<LimitFigures>& limits) {

@@ -118,6 +118,10 @@ inline constexpr std::array<std::string_view, 7> kFactorNames = {
     "app_password",  "totp",          "totp_missing", "totp_wrong",
     "totp_replayed", "totp_overload", "certificate"};
 
+// What a login waited for when its client went away.
+enum class WaitedFor : std::uint8_t { kTurn, kMove };
+inline constexpr std::array<std::string_view, 2> kWaitedForNames = {"turn", "move"};
+
 // Whether the client of an established session was told by BYE that Headgate ends it.
 enum class Farewell : std::uint8_t {
   kSaid,

@@ -110,6 +110,7 @@ class alignas(64) WorkerMetrics {
   Histogram admission_wait{kLoginBounds};
   Gauge held_logins;
   Histogram hold_wait{kLoginBounds};
+  std::array<Counter, kWaitedForNames.size()> logins_abandoned;
   std::array<Counter, kFactorNames.size()> factors;
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;

@@ -41,6 +41,9 @@ ClientLeg::Status ClientLeg::on_ready(unsigned mask) {
     if (error != 0) {
       return close(CloseReason::kClientReset, std::strerror(error));
     }
+    if ((mask & net::kHangup) != 0) {
+      read_last_words();
+    }
     // Input that waits is left there; then only the end of it is of interest.
     wanted_ &= ~(net::kHangup | net::kReadable);
     wanted_ |= (mask & net::kHangup) == 0 ? net::kHangup : 0;
@@ -49,6 +52,16 @@ ClientLeg::Status ClientLeg::on_ready(unsigned mask) {
     }
   }
   return advance();
+}
+
+// The client has ended its sending side. Commands that stand before that are to be answered; once,
+// so that what is held of them is bounded.
+void ClientLeg::read_last_words() {
+  std::array<char, kCommandSize> bytes;
+  const net::IoResult result = transport_.read(bytes);
+  unread_.append({bytes.data(), result.bytes});
+  wipe(bytes.data(), result.bytes);
+  left_ = unread_.empty() && (result.want == Want::kClosed || result.want == Want::kFailed);
 }
 
 ClientLeg::Status ClientLeg::advance() {

@@ -67,6 +67,9 @@ class ClientLeg {
   // What close_reason() alone does not tell: the TLS alert, what was wrong with a header.
   // Printable.
   [[nodiscard]] const std::string& detail() const { return detail_; }
+  // The client has ended its connection behind the login that is owed an answer, and has said
+  // nothing since.
+  [[nodiscard]] bool left() const { return left_; }
   [[nodiscard]] unsigned wanted() const;
   [[nodiscard]] Stage stage() const { return stage_; }
   [[nodiscard]] std::string_view state_name() const;
@@ -89,6 +92,7 @@ class ClientLeg {
   Status await_hello();
   Status handshake();
   Status run_dialogue();
+  void read_last_words();
   bool send_reply();
   Status feed(std::string_view bytes);
   void note(const dialogue::Action& action);
@@ -112,6 +116,7 @@ class ClientLeg {
   std::string detail_;
   unsigned wanted_ = 0;
   bool starttls_after_reply_ = false;
+  bool left_ = false;
   std::chrono::steady_clock::time_point handshake_began_;
   bool handshake_done_ = false;
   bool handshake_ok_ = false;

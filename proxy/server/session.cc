@@ -102,6 +102,8 @@ void Session::resume() {
   }
   if (relay_) {
     run_relay(0, 0);
+  } else if (client_left_queue()) {
+    end_abandoned();
   } else if (login_->call) {
     answer_call();
   } else if (std::exchange(login_->released, false)) {

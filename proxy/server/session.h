@@ -164,6 +164,9 @@ class Session final : public ListNode {
   void waited_in_vain();
   void end_turn(balance::Admission::Outcome outcome);
   [[nodiscard]] std::string queue_detail() const;
+  void look_for_client();
+  [[nodiscard]] bool client_left_queue() const;
+  void end_abandoned();
 
   // session_hold.cc
   bool held_for_move();

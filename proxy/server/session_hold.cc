@@ -36,6 +36,7 @@ bool Session::held_for_move() {
       break;
   }
   enter(metrics::Phase::kQueue);
+  look_for_client();
   const std::uint64_t end = started_ms_ + net::to_ms(snapshot().config.login.timeout);
   const std::uint64_t now = worker_.loop().now_ms();
   const std::uint64_t left = end - std::min(end, now);

@@ -30,6 +30,9 @@ void Session::after_client(ClientLeg::Status status) {
       if (login_->exchange && !login_->client.in_exchange()) {
         give_up_exchange();
       }
+      if (client_left_queue()) {
+        end_abandoned();
+      }
       return;
     case ClientLeg::Status::kAuthenticate:
       client_->want(login_->client.wanted());

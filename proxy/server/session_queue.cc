@@ -34,6 +34,7 @@ void Session::take_turn() {
       break;
   }
   enter(metrics::Phase::kQueue);
+  look_for_client();
   const std::uint64_t now = worker_.loop().now_ms();
   const std::uint64_t patience =
       net::to_ms(snapshot().config.pools[login.pool].admission.queue_timeout);
@@ -45,6 +46,26 @@ void Session::take_turn() {
     log::info("logins wait for their turn",
               {{"pool", pool_->pool}, {"backend", backend}, {"detail", queue_detail()}});
   }
+}
+
+// A client that has gone before its login had to wait is not waited for either. At the end of the
+// turn, since the session's end is not for here.
+void Session::look_for_client() {
+  if (login_->client.left() && !std::exchange(queued_, true)) {
+    worker_.run_again(*this);
+  }
+}
+
+bool Session::client_left_queue() const {
+  return login_ && phase_ == metrics::Phase::kQueue && login_->client.left();
+}
+
+// A login that waits takes room from others that wait, and a turn would be wasted on it.
+void Session::end_abandoned() {
+  const auto waited_for = login_->pause_for == Login::Pause::kHold ? metrics::WaitedFor::kMove
+                                                                   : metrics::WaitedFor::kTurn;
+  worker_.metrics().logins_abandoned[metrics::index(waited_for)].add();
+  close(dialogue::CloseReason::kClientClosed, "while its login waited");
 }
 
 void Session::on_call(void* self, LoginQueue::Call call) noexcept {

@@ -194,6 +194,70 @@ def test_sessions_that_end_while_they_wait_leave_nothing_behind(proxied):
     assert metrics.value("headgate_backend_sessions") == 0
 
 
+@pytest.mark.parametrize("door", ["plain", "imaps"])
+def test_a_client_that_leaves_the_queue_is_noticed_at_once(proxied, door):
+    desk = Desk()
+    backend = proxied.backend(Script(login=desk))
+    proxied.start(backend, pool=at_once(1), workers=1)
+    first = ask(proxied, "first")
+    desk.wait_for(1)
+    second = proxied.enter(door)
+    second.send(b"a LOGIN second wonderland\r\n")
+    wait_for_waiting(proxied, 1)
+    second.close()
+    end = proxied.end("client_closed")  # though nobody's turn has come
+    assert (end["user"], end["detail"]) == ("second", "while its login waited")
+    metrics = proxied.gate.metrics()
+    assert metrics.value("headgate_admission_waiting") == 0
+    assert metrics.value("headgate_backend_sessions") == 1
+    assert metrics.value("headgate_logins_abandoned_total", awaited="turn") == 1
+    third = ask(proxied, "third")
+    wait_for_waiting(proxied, 1)
+    desk.let_in(2)
+    for client in (first, third):
+        client.expect(rb"a OK .*")
+    assert [user for user, _ in backend.logins()] == [b"first", b"third"]
+
+
+def test_a_client_that_left_before_it_came_to_wait_is_noticed_as_well(proxied):
+    """It goes while a backend has its login, which then fails: the next backend has a queue."""
+    desk, failing = Desk(), Desk(End.CLOSE)
+    first, second = proxied.backend(Script(login=failing)), proxied.backend(Script(login=desk))
+    proxied.start(
+        {"address": first.address, "weight": 10_000},
+        {"address": second.address, "weight": 1},
+        pool={**at_once(1), "pins": [{"user": "busy", "backend": second.address}]},
+        workers=1,
+    )
+    busy = ask(proxied, "busy")
+    desk.wait_for(1)
+    gone = ask(proxied, "gone")
+    failing.wait_for(1)
+    gone.close()
+    failing.let_in()
+    end = proxied.end("client_closed")
+    assert (end["user"], end["detail"]) == ("gone", "while its login waited")
+    assert proxied.gate.metrics().value("headgate_admission_waiting") == 0
+    desk.let_in()
+    busy.expect(rb"a OK .*")
+
+
+def test_a_client_that_has_said_all_it_wants_to_say_keeps_its_place(proxied):
+    desk = Desk()
+    proxied.start(proxied.backend(Script(login=desk)), pool=at_once(1), workers=1)
+    first = ask(proxied, "first")
+    desk.wait_for(1)
+    second = proxied.enter("plain")
+    second.send(b"a LOGIN second wonderland\r\nb NOOP\r\nc LOGOUT\r\n")
+    second.half_close()
+    wait_for_waiting(proxied, 1)
+    desk.let_in(2)
+    first.expect(rb"a OK .*")
+    second.expect(rb"a OK .*")
+    assert second.reply("b")[1].startswith(b"b OK")
+    assert second.reply("c")[1].startswith(b"c OK")
+
+
 def test_the_limit_grows_while_logins_are_quick(proxied):
     backend = proxied.backend()
     proxied.start(backend, pool={"admission": {"least": 1}}, workers=1)

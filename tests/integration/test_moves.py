@@ -163,6 +163,9 @@ def test_a_client_that_goes_while_it_is_held_leaves_nothing_behind(proxied, star
     gone = ask(proxied, "alice")
     held(proxied, 1)
     gone.close()
+    held(proxied, 0)
+    assert proxied.end("client_closed")["detail"] == "while its login waited"
+    assert proxied.gate.metrics().value("headgate_logins_abandoned_total", awaited="move") == 1
     stays = ask(proxied, "alice")
     api.post("move/done", {"user": "alice"})
     stays.expect(rb"a OK .*")
