@@ -79,6 +79,8 @@ std::vector<LabelInfo> label_infos() {
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
       {"", "factor", "what it was", values_of(kFactorNames)},
+      {"", "shown", "what it was", values_of(kClientCertificateNames)},
+      {"", "wish", "what became of it (allow_any_cert)", values_of(kAnyCertificateNames)},
       {"", "found", "why this pool was asked", values_of(kPoolFoundNames)},
       {"", "by", "failures of what", values_of(kGuessLimitNames)},
       {"", "repeated", "whether it had been counted before", {"no", "yes"}},

@@ -42,6 +42,10 @@ namespace headgate::metrics {
     "Addresses, users and so on that the guard against guessing keeps.")                          \
   X(kLoginFactors, "headgate_login_factors_total", kCounter, "factor",                            \
     "Logins that something else than the user's own password alone decided.")                     \
+  X(kClientCertificates, "headgate_client_certificates_total", kCounter, "shown",                 \
+    "TLS handshakes of clients that were asked for a certificate, by what they have shown.")      \
+  X(kAnyCertificates, "headgate_any_certificate_total", kCounter, "wish",                         \
+    "Attempts at backends whose certificate the user source wished not to be verified.")          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \

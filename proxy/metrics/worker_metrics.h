@@ -110,6 +110,8 @@ class alignas(64) WorkerMetrics {
   Gauge held_logins;
   Histogram hold_wait{kLoginBounds};
   std::array<Counter, kFactorNames.size()> factors;
+  std::array<Counter, kClientCertificateNames.size()> client_certificates;
+  std::array<Counter, kAnyCertificateNames.size()> any_certificates;
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;
   std::array<Histogram, kStageNames.size()> login_duration;
