@@ -80,6 +80,7 @@ std::vector<LabelInfo> label_infos() {
        values_of(kLookupResultNames)},
       {"", "factor", "what it was", values_of(kFactorNames)},
       {"", "shown", "what it was", values_of(kClientCertificateNames)},
+      {"", "written", "whether it succeeded", {"yes", "no"}},
       {"", "wish", "what became of it (allow_any_cert)", values_of(kAnyCertificateNames)},
       {"", "found", "why this pool was asked", values_of(kPoolFoundNames)},
       {"", "by", "failures of what", values_of(kGuessLimitNames)},

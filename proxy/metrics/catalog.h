@@ -153,6 +153,8 @@ namespace headgate::metrics {
   X(kSourcePoolLogins, "headgate_source_pool_logins_total", kCounter, "source,pool,found",        \
     "Logins that a pool of source backend has let in, where several are asked: memory: it had "   \
     "let the user in of late; order: it is the first; trial: another one had refused the user.")  \
+  X(kPoolMemoryWrites, "headgate_pool_memory_writes_total", kCounter, "written",                  \
+    "Writes of the file that keeps which users live in which pool over a restart.")               \
   X(kSourcePoolsRemembered, "headgate_source_pools_remembered", kGauge, "source",                 \
     "Users of whom it is remembered that another pool than the first one let them in.")           \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \

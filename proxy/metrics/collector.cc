@@ -382,6 +382,11 @@ std::vector<MetricFamily> Collector::Collect() const {
     }
   }
   add_held_logins(page, sources_.workers);
+  if (sources_.pool_memory) {
+    const PoolMemoryFigures figures = sources_.pool_memory();
+    page.add(MetricId::kPoolMemoryWrites, {"yes"}, figures.written);
+    page.add(MetricId::kPoolMemoryWrites, {"no"}, figures.failed);
+  }
   if (sources_.moves) {
     add_moves(page, sources_.moves());
   }
