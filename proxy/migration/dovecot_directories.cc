@@ -98,6 +98,32 @@ std::string translated_query(ExternalFile& file) {
   return text;
 }
 
+// Whether source sql reads it: it knows no quotes but '…', and asks for somebody.
+bool has_good_placeholders(std::string_view query) {
+  constexpr std::string_view kBytes =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  bool quoted = false;
+  bool asks = false;
+  for (std::size_t at = 0; at < query.size(); ++at) {
+    quoted = quoted != (query[at] == '\'');
+    if (quoted || query[at] != ':') {
+      continue;
+    }
+    const std::string_view rest = query.substr(at + 1);
+    if (rest.starts_with(':') || rest.starts_with('=')) {
+      ++at;
+      continue;
+    }
+    const std::string_view name =
+        rest.substr(0, std::min(rest.find_first_not_of(kBytes), rest.size()));
+    if (name != "user" && name != "local_part" && name != "domain") {
+      return false;
+    }
+    asks = asks || name != "domain";
+  }
+  return asks && !quoted;
+}
+
 void note_columns(ExternalFile& file, const RenamedQuery& renamed) {
   if (renamed.backend_checks) {
     file.note(
@@ -118,7 +144,12 @@ void take_query(ExternalFile& file, ImportedSource& source, SqlDialect dialect,
   constexpr std::string_view kExample = "SELECT password FROM users WHERE name = :user";
   const std::string text = translated_query(file);
   auto renamed = rename_dovecot_columns(text, dialect, usual_port);
-  if (!renamed && !text.empty()) {
+  if (renamed && !has_good_placeholders(renamed->text)) {
+    file.note(
+        "password_query is left out, write it anew: expected :user or :local_part in it, texts in "
+        "single quotes, and no other word behind a colon");
+    renamed.reset();
+  } else if (!renamed && !text.empty()) {
     file.note(
         "password_query is left out, write it anew: expected one SELECT whose columns have names; "
         "Headgate's are password, user, pool and backend (HOST:PORT)");

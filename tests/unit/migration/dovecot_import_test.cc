@@ -289,6 +289,23 @@ TEST_F(DovecotImport, WhereThePassdbChecksNothingTheBackendDoes) {
   EXPECT_THAT(notes_, Contains(HasSubstr("only the backend checks the password")));
 }
 
+TEST_F(DovecotImport, AQueryThatTheSourceWouldRefuseIsNotTakenOver) {
+  for (const char* condition : {"a = 1", "domain = '%d'", "name = '%n' AND a = \"it's\"",
+                                "name = '%n' AND t = \"12:30\"", "name = '%n' AND t = :other"}) {
+    files_["/sql"] = std::string("driver = mysql\npassword_query = SELECT password FROM u WHERE ") +
+                     condition + "\n";
+    const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+    EXPECT_EQ(config.users[0].sql->query, "SELECT password FROM users WHERE name = :user")
+        << condition;
+    EXPECT_THAT(notes_, Contains(HasSubstr("expected :user or :local_part in it"))) << condition;
+  }
+  files_["/sql"] =
+      "driver = pgsql\npassword_query = SELECT password FROM u WHERE n = '%n' AND t = '1:2'::x\n";
+  const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+  EXPECT_EQ(config.users[0].sql->query,
+            "SELECT password FROM u WHERE n = :local_part AND t = '1:2'::x");
+}
+
 TEST_F(DovecotImport, VariablesStandForTheirSettings) {
   const config::Config config = import(
       "ssl = no\nmine = 7 s\nlogin_proxy_timeout = $mine\nlogin_greeting = $ENV:GREETING\n"
