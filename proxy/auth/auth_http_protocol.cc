@@ -52,13 +52,16 @@ std::string method_of(std::string_view mechanism) {
 }
 
 // What nginx tells of a client's certificate, or that there is none.
-void add_certificate(const net::CertificateNames* certificate, bool whole,
-                     std::vector<Secret>& lines) {
-  lines.push_back(line("Auth-SSL-Verify", certificate != nullptr ? "SUCCESS" : "NONE"));
-  if (certificate == nullptr) {
+void add_certificate(const LoginRequest& request, bool whole, std::vector<Secret>& lines) {
+  const net::UnverifiedCertificate* unverified = request.unverified_certificate.get();
+  if (request.certificate == nullptr && unverified == nullptr) {
+    lines.push_back(line("Auth-SSL-Verify", "NONE"));
     return;
   }
-  const net::CertificateText& text = certificate->text;
+  const net::CertificateText& text =
+      request.certificate ? request.certificate->text : unverified->text;
+  lines.push_back(
+      line("Auth-SSL-Verify", request.certificate ? "SUCCESS" : "FAILED:" + unverified->why));
   const std::array<std::pair<std::string_view, std::string_view>, 4> known = {
       {{"Auth-SSL-Subject", text.subject},
        {"Auth-SSL-Issuer", text.issuer},
@@ -231,7 +234,7 @@ std::vector<Secret> auth_http_headers(const LoginRequest& request, const CramPro
     add("Auth-SSL-Protocol", request.tls_version);
     add("Auth-SSL-Cipher", request.tls_cipher);
     if (request.certificate_asked) {
-      add_certificate(request.certificate.get(), whole_certificate, lines);
+      add_certificate(request, whole_certificate, lines);
     }
   }
   return lines;

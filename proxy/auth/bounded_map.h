@@ -49,6 +49,9 @@ class BoundedMap {
   }
 
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  // Name and value, the one used most recently first.
+  [[nodiscard]] auto begin() const { return entries_.begin(); }
+  [[nodiscard]] auto end() const { return entries_.end(); }
 
  private:
   using Entries = std::list<std::pair<const std::string, Value>>;

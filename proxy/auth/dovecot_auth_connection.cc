@@ -1,5 +1,6 @@
 #include "auth/dovecot_auth_connection.h"
 
+#include <fmt/format.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::size_t kReceiveSize = 4096;
 constexpr std::size_t kMostMechanisms = 64;
+constexpr std::size_t kLongestMechanism = 20;  // RFC 4422, section 3.1
+constexpr std::uint64_t kMostHandshakeLines = 256;
 
 }  // namespace
 
@@ -101,6 +104,11 @@ void DovecotAuthConnection::take_lines() {
     }
     ++lines_;
     take(*line);
+    // Whoever waits has a deadline; but there may be nobody who waits.
+    if (state_ == State::kHandshake && lines_ >= kMostHandshakeLines) {
+      end(DovecotAuthEnd::kMalformed, fmt::format("expected DONE within {} lines", lines_));
+      return;
+    }
     in_.consume(length + 1);
   }
 }
@@ -112,9 +120,7 @@ void DovecotAuthConnection::take(const DovecotAuthLine& line) {
       greeted_ = true;
       return;
     case Kind::kMechanism:
-      if (state_ == State::kHandshake && mechanisms_.size() < kMostMechanisms) {
-        mechanisms_.emplace(line.fields.substr(0, line.fields.find('\t')));
-      }
+      add_mechanism(line.fields.substr(0, line.fields.find('\t')));
       return;
     case Kind::kDone:
       if (!greeted_) {
@@ -130,6 +136,13 @@ void DovecotAuthConnection::take(const DovecotAuthLine& line) {
       return;
     case Kind::kOther:
       return;
+  }
+}
+
+void DovecotAuthConnection::add_mechanism(std::string_view name) {
+  if (state_ == State::kHandshake && mechanisms_.size() < kMostMechanisms &&
+      name.size() <= kLongestMechanism) {
+    mechanisms_.emplace(name);
   }
 }
 

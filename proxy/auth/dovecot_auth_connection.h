@@ -29,8 +29,9 @@ enum class DovecotAuthEnd : std::uint8_t {
 };
 
 // One connection to an auth service: connect, handshake, and any number of requests at a time, each
-// with a number of its own. Knows no time. Its memory outlives its holder until the end of the
-// loop's turn, so that it may be given up from its own callbacks.
+// with a number of its own. What it keeps of a handshake is bounded, and so are the lines of one;
+// how long it may take is for those who wait. Knows no time. Its memory outlives its holder until
+// the end of the loop's turn, so that it may be given up from its own callbacks.
 class DovecotAuthConnection {
  public:
   // Who waits for answers. May go at any time after forget().
@@ -88,6 +89,7 @@ class DovecotAuthConnection {
   void receive();
   void take_lines();
   void take(const DovecotAuthLine& line);
+  void add_mechanism(std::string_view name);
   void take_answer(const DovecotAuthLine& line);
   void become_ready();
   [[nodiscard]] std::uint32_t next_id() const;

@@ -175,6 +175,7 @@ std::optional<std::string> set_backend(const Fields& fields, Route& route) {
   } else if (is_yes(fields.ssl)) {
     route.tls = BackendTls::kImplicit;
   }
+  route.any_certificate = fields.ssl == "any-cert" || fields.starttls == "any-cert";
   if (!fields.host && !fields.hostip) {
     return std::nullopt;  // to whichever backend the pool has for the user
   }

@@ -23,6 +23,7 @@ class OwnedRequest {
         protocol_(request.protocol),
         proxied_(request.proxied),
         certificate_(request.certificate),
+        unverified_certificate_(request.unverified_certificate),
         certificate_asked_(request.certificate_asked),
         attempt_(request.attempt),
         server_name_(request.server_name),
@@ -41,6 +42,7 @@ class OwnedRequest {
             .protocol = protocol_,
             .proxied = proxied_,
             .certificate = certificate_,
+            .unverified_certificate = unverified_certificate_,
             .certificate_asked = certificate_asked_,
             .attempt = attempt_,
             .server_name = server_name_,
@@ -59,6 +61,7 @@ class OwnedRequest {
   std::string protocol_;
   bool proxied_;
   std::shared_ptr<const net::CertificateNames> certificate_;
+  std::shared_ptr<const net::UnverifiedCertificate> unverified_certificate_;
   bool certificate_asked_;
   unsigned attempt_;
   std::string server_name_;

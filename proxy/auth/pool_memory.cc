@@ -1,5 +1,6 @@
 #include "auth/pool_memory.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace headgate::auth {
@@ -25,14 +26,54 @@ void PoolMemory::learn(std::string_view user, std::size_t pool, Clock::time_poin
   }
   Shard& shard = shard_of(user);
   const std::lock_guard lock(shard.mutex);
+  put(shard, user, pool, now + chain_.remember);
+}
+
+void PoolMemory::put(Shard& shard, std::string_view user, std::size_t pool,
+                     Clock::time_point expires) {
   const std::size_t before = shard.places.size();
   if (pool == 0) {
     shard.places.erase(user);
   } else {
-    shard.places.put(user, {pool, now + chain_.remember});
+    shard.places.put(user, {pool, expires});
   }
   // Wraps around on purpose where the part has shrunk.
   size_.fetch_add(shard.places.size() - before, std::memory_order_relaxed);
+  changes_.fetch_add(1, std::memory_order_relaxed);
+}
+
+std::vector<PoolMemory::Remembered> PoolMemory::remembered(std::size_t most_bytes,
+                                                           Clock::time_point now) {
+  std::vector<Remembered> all;
+  for (const auto& shard : shards_) {
+    const auto begin = static_cast<std::ptrdiff_t>(all.size());
+    std::size_t bytes = 0;
+    const std::lock_guard lock(shard->mutex);
+    for (const auto& [user, place] : shard->places) {
+      bytes += user.size() + kBesideName;
+      if (bytes > most_bytes / kShards) {
+        break;
+      }
+      const auto left = std::chrono::duration_cast<std::chrono::seconds>(place.expires - now);
+      if (left.count() > 0) {
+        all.push_back({user, place.pool, left});
+      }
+    }
+    std::reverse(all.begin() + begin, all.end());
+  }
+  return all;
+}
+
+void PoolMemory::restore(const Remembered& known, Clock::time_point now) {
+  if (known.user.size() > kLongestName || known.pool == 0 || known.pool >= chain_.pools.size() ||
+      known.left.count() <= 0 || !keep()) {
+    return;
+  }
+  Shard& shard = shard_of(known.user);
+  const std::lock_guard lock(shard.mutex);
+  if (shard.places.find(known.user) == nullptr) {
+    put(shard, known.user, known.pool, now + std::min(known.left, chain_.remember));
+  }
 }
 
 std::vector<metrics::PoolLogins> PoolMemory::logins() const {

@@ -22,6 +22,7 @@ struct PoolChain {
   std::vector<std::string> pools;        // at least two, in this order
   std::chrono::seconds remember{86400};  // 0: nothing is remembered
   std::size_t entries = 100'000;
+  bool keep = true;  // over a restart, where there is a place for it
 };
 
 // Which users were let in elsewhere than at the first pool of a chain, and where: that one is asked
@@ -31,6 +32,7 @@ class PoolMemory {
  public:
   using Clock = std::chrono::steady_clock;
   static constexpr std::size_t kLongestName = 512;  // longer ones are not kept
+  static constexpr std::size_t kBesideName = 64;    // bytes of a line of text, about
 
   explicit PoolMemory(PoolChain chain);
 
@@ -40,6 +42,23 @@ class PoolMemory {
                                                 Clock::time_point now = Clock::now());
   // The first pool is what holds for users of whom nothing is known.
   void learn(std::string_view user, std::size_t pool, Clock::time_point now = Clock::now());
+
+  // A user of whom something is remembered, for a restart.
+  struct Remembered {
+    std::string user;
+    std::size_t pool;
+    std::chrono::seconds left;  // more than 0
+  };
+  // The ones that were used last, `most_bytes` in all with kBesideName for each, those of each part
+  // in the order of their use. Holds one part's lock at a time, for as long as it takes to copy it.
+  [[nodiscard]] std::vector<Remembered> remembered(std::size_t most_bytes,
+                                                   Clock::time_point now = Clock::now());
+  // What was remembered() before the restart. Never in the place of something newer, nor longer
+  // than the chain remembers now.
+  void restore(const Remembered& known, Clock::time_point now = Clock::now());
+  // Grows whenever something is learned or forgotten.
+  [[nodiscard]] std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
+  [[nodiscard]] bool keep() const { return chain_.keep && chain_.remember.count() != 0; }
 
   void count(std::size_t pool, metrics::PoolFound found) {
     logins_[pool][metrics::index(found)].fetch_add(1, std::memory_order_relaxed);
@@ -64,8 +83,11 @@ class PoolMemory {
     return *shards_[std::hash<std::string_view>()(user) % kShards];
   }
 
+  void put(Shard& shard, std::string_view user, std::size_t pool, Clock::time_point expires);
+
   const PoolChain chain_;
   std::vector<std::unique_ptr<Shard>> shards_;
+  std::atomic<std::uint64_t> changes_{0};
   std::atomic<std::size_t> size_{0};
   std::vector<std::array<std::atomic<std::uint64_t>, metrics::kPoolFoundNames.size()>> logins_;
 };

@@ -311,6 +311,16 @@ std::unique_ptr<PolicyClient> SharedSources::make_policy_client(net::Loop& loop,
   return policy_ ? std::make_unique<PolicyClient>(loop, timers, policy_) : nullptr;
 }
 
+std::vector<std::shared_ptr<PoolMemory>> SharedSources::pool_memories() const {
+  std::vector<std::shared_ptr<PoolMemory>> all;
+  for (const Source& source : sources_) {
+    if (source.pools && source.pools->keep()) {
+      all.push_back(source.pools);
+    }
+  }
+  return all;
+}
+
 void SharedSources::resolve() const {
   if (policy_) {
     policy_->server.resolve();

@@ -90,6 +90,10 @@ class SharedSources {
   [[nodiscard]] std::unique_ptr<PolicyClient> make_policy_client(net::Loop& loop,
                                                                  net::TimerWheel& timers) const;
 
+  // Which users live in which pool, as far as it is to outlive a restart, in the order of the
+  // options.
+  [[nodiscard]] std::vector<std::shared_ptr<PoolMemory>> pool_memories() const;
+
   // Resolves the names of lookup servers: once before the workers, then from time to time. Blocks.
   void resolve() const;
 

@@ -50,6 +50,8 @@ struct LoginRequest {
   bool proxied = false;  // the addresses are those of a PROXY header
   // Of the client's verified certificate; null: it has shown none.
   std::shared_ptr<const net::CertificateNames> certificate = {};
+  // One that nobody vouches for, for those who want to know of it; it lets nobody in.
+  std::shared_ptr<const net::UnverifiedCertificate> unverified_certificate = {};
   bool certificate_asked = false;     // the listener asks its clients for certificates
   unsigned attempt = 1;               // which login of this connection, from 1
   std::string_view server_name = {};  // SNI; empty: none
@@ -90,6 +92,8 @@ struct Route {
   std::optional<std::string> master = {};
   // Instead of the pool's mode, in a pool that has TLS; certificates are verified as the pool says.
   std::optional<BackendTls> tls = {};
+  // The source would take any certificate of the backend; the pool decides whether that is obeyed.
+  bool any_certificate = false;
   std::optional<std::chrono::milliseconds> login_timeout = {};  // instead of the pool's
   // Where the source names no pool: which ones are asked, one after the other. This login's own.
   std::shared_ptr<PoolTrial> trial = {};

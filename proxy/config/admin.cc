@@ -66,8 +66,11 @@ Type<Admin> admin_type() {
               "nothing can be changed; with some, every call needs one."),
           key("state_file", &Admin::state_file,
               file_to_write("a file in a folder that can be written to"),
-              "Where drains, weights and pins that operators set are kept over a restart. Not set: "
-              "they end with the process.",
+              "Where drains, weights and pins that operators set are kept over a restart; beside "
+              "it, "
+              "in a file with .pools behind its name, who lives in which pool "
+              "(users[].backend.keep). "
+              "Not set: they end with the process.",
               {.example = "/var/lib/headgate/state.json"}),
           key("move_rate", &Admin::move_rate, number(1U, 100'000U),
               "Sessions a second that are ended at a backend whose users are to leave, unless the "

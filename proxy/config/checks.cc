@@ -210,9 +210,8 @@ void check_asked_for(Reader& reader, const Config& config, std::size_t at) {
   const bool external =
       source.kind == SourceKind::kAuthHttp && source.http.judges(AuthMethod::kExternal);
   if ((source.kind == SourceKind::kCertificate || external) &&
-      std::ranges::none_of(config.listeners, [](const Listener& listener) {
-        return listener.client_certificates.has_value();
-      })) {
+      std::ranges::none_of(config.listeners,
+                           [](const Listener& listener) { return verifies_clients(listener); })) {
     reader.refuse(fmt::format("users[{}].{}", at, external ? "http.methods" : "source"),
                   fmt::format("a listener with client_certificates for {}, found none",
                               external ? "external" : "source certificate"));

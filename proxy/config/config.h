@@ -59,10 +59,12 @@ struct ProxyProtocol {
 
 // What the certificates of a listener's clients have to be.
 struct ClientCertificates {
-  std::string ca;
+  std::string ca;  // empty: none, with unknown_authorities alone
   bool required = false;
   unsigned depth = 4;  // intermediate authorities
   std::string crl;     // empty: none
+  // Certificates of others pass the handshake and prove nothing.
+  bool unknown_authorities = false;
 };
 
 struct Listener {
@@ -75,6 +77,11 @@ struct Listener {
   unsigned max_sessions = 0;    // logged in; 0: no limit
   std::vector<Mechanism> sasl;  // empty: all that the user sources can serve
 };
+
+// Whether certificates of the listener's clients prove anything.
+inline bool verifies_clients(const Listener& listener) {
+  return listener.client_certificates && !listener.client_certificates->ca.empty();
+}
 
 struct Certificate {
   std::string certificate;
@@ -154,7 +161,8 @@ struct Pool {
   std::vector<Pin> pins;
   TlsMode tls = TlsMode::kNone;
   bool verify = true;
-  std::string ca;  // empty: the system's
+  bool allow_any_cert = false;  // a user source may ask for TLS without verification
+  std::string ca;               // empty: the system's
   ForwardClient forward_client = ForwardClient::kId;
   BackendLogin login = BackendLogin::kPassword;  // where there is no master user
   Secret secret;                                 // kSecret, from `secret` or `secret_file`

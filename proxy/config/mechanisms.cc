@@ -113,8 +113,10 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
       static_cast<std::ptrdiff_t>(at)) {
     return fmt::format("each mechanism once, found {} again", name(wanted));
   }
-  if (wanted == Mechanism::kExternal && !listener.client_certificates) {
-    return "client_certificates at a listener with EXTERNAL, found none";
+  if (wanted == Mechanism::kExternal && !verifies_clients(listener)) {
+    return listener.client_certificates
+               ? "client_certificates.ca at a listener with EXTERNAL, found none"
+               : "client_certificates at a listener with EXTERNAL, found none";
   }
   const auto source = first_that_needs_password(config, wanted);
   if (by_exchange(wanted) && source != config.users.end()) {
@@ -198,7 +200,7 @@ std::vector<Mechanism> offered(const Config& config, const Listener& listener) {
   }
   std::vector<Mechanism> mechanisms = served(config);
   std::erase_if(mechanisms, by_exchange);  // not every user may have what they need
-  if (!listener.client_certificates) {
+  if (!verifies_clients(listener)) {
     std::erase(mechanisms, Mechanism::kExternal);
   }
   return mechanisms;

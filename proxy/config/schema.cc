@@ -209,6 +209,9 @@ void check_pool(Reader& reader, const std::string& path, const Pool& pool) {
   if (pool.client_certificate && pool.tls == TlsMode::kNone) {
     refuse("client_certificate", "no certificate in a pool with tls none, which cannot show it");
   }
+  if (pool.allow_any_cert && pool.tls == TlsMode::kNone) {
+    refuse("allow_any_cert", "false in a pool with tls none, which has no certificates to verify");
+  }
   if (pool.master && (pool.login == BackendLogin::kSecret || external)) {
     refuse("login", "login password or token beside a master user");
   }
@@ -268,6 +271,10 @@ Type<Pool> pool_type() {
           key("tls", &Pool::tls, choice(kTlsModes), "TLS to the backends of this pool."),
           key("verify", &Pool::verify, boolean(),
               "Whether a backend must show a valid certificate for its host name."),
+          key("allow_any_cert", &Pool::allow_any_cert, boolean(),
+              "Whether a user source may ask for TLS without a look at the backend's certificate "
+              "(source dovecot_auth: the passdb's ssl=any-cert). Who can pass for such a backend "
+              "gets the user's password and mail. false: it is verified all the same."),
           key("ca", &Pool::ca, file("a PEM file that can be read"),
               "PEM file with the authorities to trust. Not set: the system's.",
               {.example = "ca.pem"}),

@@ -172,6 +172,7 @@ struct BackendChain {
   std::vector<std::string> then;
   seconds remember{86400};  // 0: never
   std::size_t entries = 100'000;
+  bool keep = true;  // over a restart, beside admin.state_file
 };
 
 struct UserSource {

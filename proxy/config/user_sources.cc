@@ -189,6 +189,9 @@ Type<BackendChain> backend_chain_type() {
           "in their order again. 0s: never."),
       key("entries", &BackendChain::entries, number(std::size_t{16}, std::size_t{100'000'000}),
           "Users of whom that is remembered; each takes about 200 bytes and the name."),
+      key("keep", &BackendChain::keep, boolean(),
+          "Whether that outlives a restart, with the users' names in a file beside "
+          "admin.state_file, whose name has .pools behind it; without a state file it does not."),
   });
 }
 

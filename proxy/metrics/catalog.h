@@ -42,6 +42,10 @@ namespace headgate::metrics {
     "Addresses, users and so on that the guard against guessing keeps.")                          \
   X(kLoginFactors, "headgate_login_factors_total", kCounter, "factor",                            \
     "Logins that something else than the user's own password alone decided.")                     \
+  X(kClientCertificates, "headgate_client_certificates_total", kCounter, "shown",                 \
+    "TLS handshakes of clients that were asked for a certificate, by what they have shown.")      \
+  X(kAnyCertificates, "headgate_any_certificate_total", kCounter, "wish",                         \
+    "Attempts at backends whose certificate the user source wished not to be verified.")          \
   X(kBadCommands, "headgate_bad_commands_total", kCounter, "",                                    \
     "Commands before login that were answered BAD.")                                              \
   X(kLimitHits, "headgate_limit_hits_total", kCounter, "limit",                                   \
@@ -153,6 +157,8 @@ namespace headgate::metrics {
   X(kSourcePoolLogins, "headgate_source_pool_logins_total", kCounter, "source,pool,found",        \
     "Logins that a pool of source backend has let in, where several are asked: memory: it had "   \
     "let the user in of late; order: it is the first; trial: another one had refused the user.")  \
+  X(kPoolMemoryWrites, "headgate_pool_memory_writes_total", kCounter, "written",                  \
+    "Writes of the file that keeps which users live in which pool over a restart.")               \
   X(kSourcePoolsRemembered, "headgate_source_pools_remembered", kGauge, "source",                 \
     "Users of whom it is remembered that another pool than the first one let them in.")           \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \

@@ -117,6 +117,19 @@ void add_logins(Page& page, const Workers& workers) {
   }
 }
 
+void add_certificates(Page& page, const Workers& workers) {
+  for (std::size_t shown = 0; shown < kClientCertificateNames.size(); ++shown) {
+    page.add(MetricId::kClientCertificates, {kClientCertificateNames[shown]},
+             sum(workers,
+                 [&](const auto& worker) -> auto& { return worker.client_certificates[shown]; }));
+  }
+  for (std::size_t wish = 0; wish < kAnyCertificateNames.size(); ++wish) {
+    page.add(
+        MetricId::kAnyCertificates, {kAnyCertificateNames[wish]},
+        sum(workers, [&](const auto& worker) -> auto& { return worker.any_certificates[wish]; }));
+  }
+}
+
 void add_guesses(Page& page, const Workers& workers) {
   for (std::size_t factor = 0; factor < kFactorNames.size(); ++factor) {
     page.add(MetricId::kLoginFactors, {kFactorNames[factor]},
@@ -371,12 +384,18 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_handshakes(page, sources_.workers);
   add_logins(page, sources_.workers);
   add_guesses(page, sources_.workers);
+  add_certificates(page, sources_.workers);
   if (sources_.guesses) {
     for (const GuessFigures& one : sources_.guesses()) {
       page.add(MetricId::kGuessEntries, {one.table}, one.entries);
     }
   }
   add_held_logins(page, sources_.workers);
+  if (sources_.pool_memory) {
+    const PoolMemoryFigures figures = sources_.pool_memory();
+    page.add(MetricId::kPoolMemoryWrites, {"yes"}, figures.written);
+    page.add(MetricId::kPoolMemoryWrites, {"no"}, figures.failed);
+  }
   if (sources_.moves) {
     add_moves(page, sources_.moves());
   }

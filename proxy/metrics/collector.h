@@ -113,6 +113,7 @@ struct Sources {
   std::function<std::vector<SourceFigures>()> user_sources;
   std::function<std::vector<LookupServerFigures>()> lookup_servers;
   std::function<std::vector<GuessFigures>()> guesses;
+  std::function<PoolMemoryFigures()> pool_memory = {};
   std::function<MoveFigures()> moves = {};
   std::function<ConfigInfo()> config;
   std::function<std::vector<CertificateFigures>()> certificates = {};

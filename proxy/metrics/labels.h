@@ -132,6 +132,15 @@ enum class Farewell : std::uint8_t {
 inline constexpr std::array<std::string_view, 4> kFarewellNames = {"said", "unsure", "compressed",
                                                                    "stalled"};
 
+// What clients show that are asked for a certificate, in handshakes that succeed.
+enum class ClientCertificate : std::uint8_t { kVerified, kUnknownAuthority, kNone };
+inline constexpr std::array<std::string_view, 3> kClientCertificateNames = {
+    "verified", "unknown_authority", "none"};
+
+// What became of a user source's wish not to verify a backend's certificate.
+enum class AnyCertificate : std::uint8_t { kPermitted, kRefused };
+inline constexpr std::array<std::string_view, 2> kAnyCertificateNames = {"permitted", "refused"};
+
 template <typename Enum>
 constexpr std::size_t index(Enum value) {
   return static_cast<std::size_t>(value);

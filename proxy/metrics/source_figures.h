@@ -10,6 +10,12 @@
 
 namespace headgate::metrics {
 
+// The file that keeps over a restart which users live in which pool.
+struct PoolMemoryFigures {
+  std::uint64_t written = 0;
+  std::uint64_t failed = 0;
+};
+
 // Logins that one pool of a source with several has let in.
 struct PoolLogins {
   std::string pool;

@@ -112,6 +112,8 @@ class alignas(64) WorkerMetrics {
   Histogram hold_wait{kLoginBounds};
   std::array<Counter, kWaitedForNames.size()> logins_abandoned;
   std::array<Counter, kFactorNames.size()> factors;
+  std::array<Counter, kClientCertificateNames.size()> client_certificates;
+  std::array<Counter, kAnyCertificateNames.size()> any_certificates;
   Counter logins_ok;
   std::array<Counter, dialogue::kLoginFailureCount> logins_failed;
   std::array<Histogram, kStageNames.size()> login_duration;

@@ -6,6 +6,8 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <map>
+#include <ranges>
 
 namespace headgate::migration {
 namespace {
@@ -124,7 +126,9 @@ class DovecotParser {
       return setting;
     }
     if (rest.starts_with('=')) {
-      setting.value = unquoted(trimmed(rest.substr(1)));
+      const std::string_view value = trimmed(rest.substr(1));
+      setting.value = unquoted(value);
+      setting.quoted = value.starts_with('"') || value.starts_with('\'');
       return setting;
     }
     const bool empty = rest.ends_with('}');
@@ -160,11 +164,86 @@ class DovecotParser {
   std::size_t count_ = 0;
 };
 
+class VariableExpander {
+ public:
+  using Unknown = std::function<void(int line, const std::string&)>;
+
+  explicit VariableExpander(const Unknown& unknown) : unknown_(unknown) {}
+
+  void block(std::vector<DovecotSetting>& settings) {
+    scopes_.emplace_back();
+    for (DovecotSetting& setting : settings) {
+      if (setting.is_block) {
+        block(setting.block);
+        continue;
+      }
+      if (!setting.quoted && setting.value.contains('$')) {
+        expand(setting);
+      }
+      scopes_.back().insert_or_assign(setting.key, &setting.value);
+    }
+    scopes_.pop_back();
+  }
+
+ private:
+  void expand(DovecotSetting& setting) {
+    std::string out;
+    std::string_view rest = setting.value;
+    while (!rest.empty()) {
+      const std::size_t blanks = std::min(rest.find_first_not_of(" \t"), rest.size());
+      out += rest.substr(0, blanks);
+      rest.remove_prefix(blanks);
+      const std::string_view word = rest.substr(0, rest.find_first_of(" \t"));
+      rest.remove_prefix(word.size());
+      const std::string* value = nullptr;
+      if (is_variable(word)) {
+        value = find(word);
+        if (value == nullptr || expanded_ + value->size() > kMostDovecotExpanded) {
+          value = nullptr;
+          unknown_(setting.line, std::string(word));
+        } else {
+          expanded_ += value->size();
+        }
+      }
+      out += value != nullptr ? std::string_view(*value) : word;
+    }
+    setting.value = trimmed(out);
+  }
+
+  // Anything else that begins so is text, a password perhaps.
+  static bool is_variable(std::string_view word) {
+    constexpr std::string_view kBytes =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:/";
+    constexpr std::size_t kLongestName = 64;
+    return word.size() > 1 && word.size() <= kLongestName && word.front() == '$' &&
+           word.find_first_not_of(kBytes, 1) == std::string_view::npos;
+  }
+
+  [[nodiscard]] const std::string* find(std::string_view variable) const {
+    variable.remove_prefix(variable.starts_with("$SET:") ? 5 : 1);
+    for (const auto& scope : scopes_ | std::views::reverse) {
+      if (const auto found = scope.find(variable); found != scope.end()) {
+        return found->second;
+      }
+    }
+    return nullptr;
+  }
+
+  const Unknown& unknown_;
+  std::size_t expanded_ = 0;
+  std::vector<std::map<std::string, const std::string*, std::less<>>> scopes_;
+};
+
 }  // namespace
 
 std::expected<std::vector<DovecotSetting>, std::string> parse_dovecot_config(
     std::string_view text) {
   return DovecotParser(text).block(0);
+}
+
+void expand_dovecot_variables(std::vector<DovecotSetting>& settings,
+                              const std::function<void(int line, const std::string&)>& unknown) {
+  VariableExpander(unknown).block(settings);
 }
 
 std::optional<std::chrono::milliseconds> parse_dovecot_time(std::string_view text) {

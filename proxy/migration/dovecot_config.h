@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <expected>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@ struct DovecotSetting {
   std::string value;  // of a block: its name, often empty; "</path" where the value is in a file
   int line = 0;       // from 1
   bool is_block = false;
+  bool quoted = false;  // what looks like a variable in the value is none
   std::vector<DovecotSetting> block;
 };
 
@@ -27,6 +29,14 @@ inline constexpr std::size_t kDeepestDovecotBlock = 16;
 // in what doveconf prints. `!include FILE` is a setting with that key. Variables ($name) stay as
 // they are. The error is "LINE: expected …" and repeats nothing of the file.
 std::expected<std::vector<DovecotSetting>, std::string> parse_dovecot_config(std::string_view text);
+
+// Puts values in the place of variables, each a word of a value: $NAME, in 2.4 $SET:NAME, is what a
+// setting before says, in the same block or one around it. Tells `unknown` the line of each that
+// stays as it is, and which it is: $ENV:NAME, one that is not set before, and what is beyond
+// kMostDovecotExpanded bytes in all.
+inline constexpr std::size_t kMostDovecotExpanded = 1U << 20;
+void expand_dovecot_variables(std::vector<DovecotSetting>& settings,
+                              const std::function<void(int line, const std::string&)>& unknown);
 
 // "15 min", "30s", "500 msecs", "2 hours", "90" (seconds); nullopt for anything else.
 std::optional<std::chrono::milliseconds> parse_dovecot_time(std::string_view text);

@@ -1,11 +1,15 @@
 #include "migration/dovecot_directories.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
+#include "base/printable.h"
 #include "config/scalars.h"
+#include "migration/dovecot_sql_query.h"
 
 namespace headgate::migration {
 namespace {
@@ -68,12 +72,18 @@ std::string without_quotes_around_placeholders(std::string query) {
   return query;
 }
 
-void take_query(ExternalFile& file, ImportedSource& source) {
-  constexpr std::string_view kExample = "SELECT password FROM users WHERE name = :user";
+// With our placeholders; empty where it cannot be translated.
+std::string translated_query(ExternalFile& file) {
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kWhole = {
+      {{"'%n@%d'", "'%u'"},
+       {"'%Ln@%Ld'", "lower('%u')"},
+       {"'%Lu'", "lower('%u')"},
+       {"'%Ln'", "lower('%n')"},
+       {"'%Ld'", "lower('%d')"}}};
   std::string query = file.value("password_query");
-  for (const std::string_view whole : {"'%n@%d'", "'%Ln@%Ld'"}) {
+  for (const auto& [whole, instead] : kWhole) {
     for (std::size_t at = query.find(whole); at != std::string::npos; at = query.find(whole)) {
-      query.replace(at, whole.size(), "'%u'");
+      query.replace(at, whole.size(), instead);
     }
   }
   const auto translated = translate_dovecot_variables(query, {":user", ":local_part", ":domain"});
@@ -82,20 +92,80 @@ void take_query(ExternalFile& file, ImportedSource& source) {
     // Within a longer literal it would be text, not a placeholder.
     const std::size_t at = text.find(name);
     if (at != std::string::npos && std::ranges::count(text.substr(0, at), '\'') % 2 == 1) {
-      text.clear();
+      return "";
     }
   }
-  if (text.empty()) {
+  return text;
+}
+
+// Whether source sql reads it: it knows no quotes but '…', and asks for somebody.
+bool has_good_placeholders(std::string_view query) {
+  constexpr std::string_view kBytes =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+  bool quoted = false;
+  bool asks = false;
+  for (std::size_t at = 0; at < query.size(); ++at) {
+    quoted = quoted != (query[at] == '\'');
+    if (quoted || query[at] != ':') {
+      continue;
+    }
+    const std::string_view rest = query.substr(at + 1);
+    if (rest.starts_with(':') || rest.starts_with('=')) {
+      ++at;
+      continue;
+    }
+    const std::string_view name =
+        rest.substr(0, std::min(rest.find_first_not_of(kBytes), rest.size()));
+    if (name != "user" && name != "local_part" && name != "domain") {
+      return false;
+    }
+    asks = asks || name != "domain";
+  }
+  return asks && !quoted;
+}
+
+void note_columns(ExternalFile& file, const RenamedQuery& renamed) {
+  if (renamed.backend_checks) {
+    file.note(
+        "nopassword in password_query: only the backend checks the password (check_password "
+        "false)");
+  }
+  if (!renamed.left_out.empty()) {
+    file.note(
+        fmt::format("columns of password_query that are left out: {}. By user there are password, "
+                    "user, pool and backend; for pass, master, ssl and starttls see the pool, or "
+                    "source dovecot_auth",
+                    printable(fmt::format("{}", fmt::join(renamed.left_out, ", ")), 512)));
+  }
+}
+
+void take_query(ExternalFile& file, ImportedSource& source, SqlDialect dialect,
+                std::uint16_t usual_port, DovecotConstants& constants) {
+  constexpr std::string_view kExample = "SELECT password FROM users WHERE name = :user";
+  const std::string text = translated_query(file);
+  auto renamed = rename_dovecot_columns(text, dialect, usual_port);
+  if (renamed && !has_good_placeholders(renamed->text)) {
+    file.note(
+        "password_query is left out, write it anew: expected :user or :local_part in it, texts in "
+        "single quotes, and no other word behind a colon");
+    renamed.reset();
+  } else if (!renamed && !text.empty()) {
+    file.note(
+        "password_query is left out, write it anew: expected one SELECT whose columns have names; "
+        "Headgate's are password, user, pool and backend (HOST:PORT)");
+  } else if (!renamed) {
     file.note(
         "password_query is left out, write it anew: its placeholders are :user, :local_part, "
         ":domain, :ip and :listener, outside of quotes");
-    text = kExample;
-  } else {
-    file.note(
-        "password_query may give the columns password, user, pool and backend alone: write "
-        "host as backend (HOST:PORT), and take the others out");
   }
-  source.values["sql.query"] = json_text(text);
+  source.values["sql.query"] = json_text(renamed ? renamed->text : kExample);
+  if (renamed) {
+    note_columns(file, *renamed);
+    constants = std::move(renamed->constants);
+    if (renamed->backend_checks) {
+      source.values["sql.check_password"] = "false";
+    }
+  }
 }
 
 void take_connect(ExternalFile& file, ImportedSource& source, bool sqlite) {
@@ -220,7 +290,8 @@ std::optional<std::string> translate_dovecot_variables(std::string_view text,
   return out;
 }
 
-ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args) {
+ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args,
+                                  std::uint16_t usual_port, DovecotConstants& constants) {
   ExternalFile file(state, args);
   ImportedSource source{"sql", "main", {}, {}};
   const std::string driver = file.value("driver");
@@ -230,7 +301,11 @@ ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSettin
     file.note("driver is not one of mysql, pgsql and sqlite; postgresql stands there for it");
   }
   take_connect(file, source, sqlite);
-  take_query(file, source);
+  take_query(file, source,
+             sqlite              ? SqlDialect::kSqlite
+             : driver == "mysql" ? SqlDialect::kMysql
+                                 : SqlDialect::kPostgresql,
+             usual_port, constants);
   take_scheme(file, "default_pass_scheme");
   file.note_the_rest();
   return source;

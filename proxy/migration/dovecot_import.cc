@@ -368,11 +368,18 @@ void DovecotImporter::take_limits() {
 
 std::expected<Import, std::string> import_dovecot(std::string_view text, const std::string& folder,
                                                   const ReadImportedFile& read_file) {
-  const auto parsed = parse_dovecot_config(text);
+  auto parsed = parse_dovecot_config(text);
   if (!parsed) {
     return std::unexpected(parsed.error());
   }
-  DovecotImportState state{DovecotView(*parsed), folder, read_file, {}, {}};
+  ImportNotes notes;
+  expand_dovecot_variables(*parsed, [&](int line, const std::string& variable) {
+    notes.add(line, fmt::format("{} stays as it is: {}", variable,
+                                variable.starts_with("$ENV:")
+                                    ? "Dovecot's environment is not known here; write its value"
+                                    : "nothing before says what it is"));
+  });
+  DovecotImportState state{DovecotView(*parsed), folder, read_file, std::move(notes), {}};
   if (!DovecotImporter(state).run()) {
     return std::unexpected(
         "1: expected a listener for IMAP: protocols with imap, and ssl_cert with ssl_key, or ssl = "

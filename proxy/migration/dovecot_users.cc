@@ -52,6 +52,7 @@ class UsersImporter {
   void take_settings(const DovecotSetting& passdb);
   void take_fields(const DovecotSetting& setting, std::string_view text);
   void take_static(const DovecotSetting& passdb);
+  void take_sql(const DovecotSetting& at);
   void take_passwd_file(const DovecotSetting& args);
   void add_pools();
   void take_tls(ImportedPool& pool);
@@ -72,7 +73,8 @@ class UsersImporter {
   }
   [[nodiscard]] bool checks() const {
     return std::ranges::none_of(state_.config.sources, [](const ImportedSource& source) {
-      return source.source == "backend" || source.source == "map";
+      return source.source == "backend" || source.source == "map" ||
+             source.values.contains("sql.check_password");
     });
   }
   // Where nothing is said about the port.
@@ -126,9 +128,10 @@ void UsersImporter::take_passdb(const DovecotSetting& passdb) {
   const DovecotSetting& at = args != nullptr ? *args : passdb;
   if (driver == "static") {
     take_static(passdb);
-  } else if (driver == "sql" || driver == "ldap") {
-    state_.config.sources.push_back(driver == "sql" ? import_dovecot_sql(state_, at)
-                                                    : import_dovecot_ldap(state_, at));
+  } else if (driver == "sql") {
+    take_sql(at);
+  } else if (driver == "ldap") {
+    state_.config.sources.push_back(import_dovecot_ldap(state_, at));
   } else if (driver == "passwd-file") {
     take_passwd_file(at);
   } else if (driver == "imap") {
@@ -178,6 +181,17 @@ void UsersImporter::take_static(const DovecotSetting& passdb) {
   }
   if (!continues_) {
     state_.config.sources.push_back({"backend", "main", {}, {}});
+  }
+}
+
+void UsersImporter::take_sql(const DovecotSetting& at) {
+  DovecotConstants constants;
+  state_.config.sources.push_back(import_dovecot_sql(state_, at, port(), constants));
+  for (auto& [name, value] : constants) {
+    const auto known = fields_.find(name);
+    if (known == fields_.end() || known->second.setting->key == "default_fields") {
+      fields_[name] = {std::move(value), &at};
+    }
   }
 }
 

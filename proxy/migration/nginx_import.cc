@@ -330,8 +330,11 @@ void Importer::take_mechanisms(const Block& server, ImportedListener& listener) 
     if (std::ranges::find(mechanisms->arguments, known.word) == mechanisms->arguments.end()) {
       continue;
     }
-    if (known.word == "external" && listener.values.empty()) {
-      note(*mechanisms, "external is not offered without ssl_verify_client");
+    if (known.word == "external" && !listener.values.contains("client_certificates.ca")) {
+      note(*mechanisms, listener.values.empty()
+                            ? "external is not offered without ssl_verify_client"
+                            : "external is not offered without ssl_client_certificate: a "
+                              "certificate that nobody vouches for lets nobody in");
       continue;
     }
     listener.sasl.push_back(known.mechanism);
@@ -355,18 +358,24 @@ void Importer::take_client_certificates(const Block& server, ImportedListener& l
     return;
   }
   const std::string ca = value(server, "ssl_client_certificate");
-  if (ca.empty() || (wanted != "on" && wanted != "optional")) {
+  const bool others = wanted == "optional_no_ca";
+  if (!others && (ca.empty() || (wanted != "on" && wanted != "optional"))) {
     note(*verify, "left out: only certificates that ssl_client_certificate vouches for are taken");
     return;
   }
   const auto set = [&](const std::string& key, std::string text) {
     listener.values.emplace("client_certificates." + key, std::move(text));
   };
-  set("ca", config::json_text(path(ca)));
+  if (others) {
+    set("unknown_authorities", "true");
+  }
+  if (!ca.empty()) {
+    set("ca", config::json_text(path(ca)));
+  }
   set("required", wanted == "on" ? "true" : "false");
   const std::string depth = value(server, "ssl_verify_depth");
   set("depth", depth.empty() ? "1" : depth);
-  if (const std::string crl = value(server, "ssl_crl"); !crl.empty()) {
+  if (const std::string crl = value(server, "ssl_crl"); !crl.empty() && !ca.empty()) {
     set("crl", config::json_text(path(crl)));
   }
   pass_client_cert_ = pass_client_cert_ || value(server, "auth_http_pass_client_cert") == "on";

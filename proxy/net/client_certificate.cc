@@ -81,15 +81,15 @@ std::string fingerprint_text(const X509* certificate) {
   return text;
 }
 
-CertificateText text_of(const X509* certificate) {
+}  // namespace
+
+CertificateText text_of(const x509_st* certificate) {
   return {.subject = name_text(X509_get_subject_name(certificate)),
           .issuer = name_text(X509_get_issuer_name(certificate)),
           .serial = serial_text(certificate),
           .fingerprint = fingerprint_text(certificate),
           .pem = written([&](BIO* bio) { return PEM_write_bio_X509(bio, certificate); })};
 }
-
-}  // namespace
 
 CertificateNames names_of(const x509_st* certificate) {
   CertificateNames names;

@@ -40,6 +40,14 @@ struct CertificateNames {
   }
 };
 
+// A certificate of an authority that nobody knows. It proves nothing: another type, so that it
+// cannot be taken for one that was verified.
+struct UnverifiedCertificate {
+  CertificateText text;
+  std::string why;  // OpenSSL's words for what is wrong with it
+};
+
 CertificateNames names_of(const x509_st* certificate);
+CertificateText text_of(const x509_st* certificate);
 
 }  // namespace headgate::net

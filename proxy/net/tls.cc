@@ -144,7 +144,8 @@ Problem apply_policy(SSL_CTX* context, const TlsPolicy& policy) {
 // verified by other rules gets a full handshake.
 std::expected<Secret, std::string> session_context_of(const ClientVerification& clients) {
   constexpr std::size_t kLargestFile = std::size_t{64} << 20;
-  Secret all(fmt::format("{} {} {}\n", kSessionIdContext, clients.required, clients.depth));
+  Secret all(fmt::format("{} {} {} {}\n", kSessionIdContext, clients.required, clients.depth,
+                         clients.unknown_authorities));
   for (const std::string& path : {clients.ca_file, clients.crl_file}) {
     if (path.empty()) {
       continue;
@@ -160,15 +161,38 @@ std::expected<Secret, std::string> session_context_of(const ClientVerification& 
   return hash(Digest::kSha256, all.view(), "");
 }
 
-Problem verify_clients(SSL_CTX* context, const ClientVerification& clients) {
-  STACK_OF(X509_NAME)* names =
-      SSL_load_client_CA_file_ex(clients.ca_file.c_str(), crypto_library(), nullptr);
-  if (names == nullptr || SSL_CTX_load_verify_file(context, clients.ca_file.c_str()) != 1) {
+Problem load_authorities(SSL_CTX* context, const std::string& file) {
+  STACK_OF(X509_NAME)* names = SSL_load_client_CA_file_ex(file.c_str(), crypto_library(), nullptr);
+  if (names == nullptr || SSL_CTX_load_verify_file(context, file.c_str()) != 1) {
     sk_X509_NAME_pop_free(names, X509_NAME_free);
-    return fmt::format("{}: cannot be used as a list of authorities: {}", clients.ca_file,
-                       last_error());
+    return fmt::format("{}: cannot be used as a list of authorities: {}", file, last_error());
   }
   SSL_CTX_set_client_CA_list(context, names);  // takes it
+  return std::nullopt;
+}
+
+// Excuses what says that the authority is not known, as nginx's optional_no_ca does, and nothing
+// else: neither a certificate that is over or revoked, nor one that is not for clients. What was
+// excused stays the verdict of the whole (SSL_get_verify_result), also of sessions that are
+// resumed.
+int excuse_unknown_authority(int good, X509_STORE_CTX* store) {
+  switch (X509_STORE_CTX_get_error(store)) {
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+      return 1;
+    default:
+      return good;
+  }
+}
+
+Problem verify_clients(SSL_CTX* context, const ClientVerification& clients) {
+  if (!clients.ca_file.empty()) {
+    if (Problem problem = load_authorities(context, clients.ca_file)) {
+      return problem;
+    }
+  }
   if (!clients.crl_file.empty()) {
     X509_STORE* store = SSL_CTX_get_cert_store(context);
     X509_LOOKUP* lookup = X509_STORE_add_lookup(store, X509_LOOKUP_file());
@@ -186,8 +210,9 @@ Problem verify_clients(SSL_CTX* context, const ClientVerification& clients) {
   SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(bytes.data()),
                                  static_cast<unsigned>(bytes.size()));
   SSL_CTX_set_verify_depth(context, static_cast<int>(clients.depth));
-  SSL_CTX_set_verify(
-      context, SSL_VERIFY_PEER | (clients.required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), nullptr);
+  SSL_CTX_set_verify(context,
+                     SSL_VERIFY_PEER | (clients.required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0),
+                     clients.unknown_authorities ? &excuse_unknown_authority : nullptr);
   return std::nullopt;
 }
 

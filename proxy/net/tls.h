@@ -33,10 +33,13 @@ std::shared_ptr<const TicketKeys> make_ticket_keys();
 
 // What the certificates of clients have to be.
 struct ClientVerification {
-  std::string ca_file;    // PEM: the authorities; clients are told their names
+  std::string ca_file;    // PEM: the authorities; clients are told their names. Empty: none
   bool required = false;  // the handshake fails without a certificate
   unsigned depth = 4;     // intermediate authorities
   std::string crl_file;   // PEM: revocation lists of the authorities that sign them; empty: none
+  // A certificate whose only fault is that no authority of `ca_file` vouches for it passes the
+  // handshake, and is unverified_client_certificate() then.
+  bool unknown_authorities = false;
 };
 
 struct ServerTlsOptions {

@@ -421,6 +421,20 @@ std::shared_ptr<const CertificateNames> Transport::client_certificate() const {
   return std::make_shared<const CertificateNames>(names_of(certificate));
 }
 
+std::shared_ptr<const UnverifiedCertificate> Transport::unverified_client_certificate() const {
+  if (ssl_ == nullptr || SSL_is_server(ssl_) == 0 || stage_ != Stage::kOpen ||
+      (SSL_get_verify_mode(ssl_) & SSL_VERIFY_PEER) == 0) {
+    return nullptr;
+  }
+  const long verdict = SSL_get_verify_result(ssl_);
+  const X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (verdict == X509_V_OK || certificate == nullptr) {
+    return nullptr;
+  }
+  return std::make_shared<const UnverifiedCertificate>(
+      UnverifiedCertificate{text_of(certificate), X509_verify_cert_error_string(verdict)});
+}
+
 bool Transport::tls_resumed() const {
   return ssl_ != nullptr && SSL_session_reused(ssl_) == 1;
 }

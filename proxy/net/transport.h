@@ -96,6 +96,8 @@ class Transport {
   // Of the certificate that the client has shown and that was verified, in this handshake or in
   // that of the session that it took up; null: there is none, or its time is over.
   [[nodiscard]] std::shared_ptr<const CertificateNames> client_certificate() const;
+  // One that was taken although no authority vouches for it (ClientVerification); null: none was.
+  [[nodiscard]] std::shared_ptr<const UnverifiedCertificate> unverified_client_certificate() const;
 
  private:
   enum class Stage : std::uint8_t {

@@ -53,12 +53,18 @@ std::optional<std::string> why_useless(const config::Pool& pool, const auth::Rou
   return std::nullopt;
 }
 
-config::TlsMode tls_at_backend(const config::Pool& pool, const auth::Route& route) {
-  if (!route.tls) {
-    return pool.tls;
+TlsAtBackend tls_at_backend(const config::Pool& pool, const auth::Route& route) {
+  TlsAtBackend tls{.mode = pool.tls, .verified = !(route.any_certificate && pool.allow_any_cert)};
+  if (route.tls) {
+    tls.mode = *route.tls == auth::BackendTls::kStartTls ? config::TlsMode::kStartTls
+                                                         : config::TlsMode::kImplicit;
   }
-  return *route.tls == auth::BackendTls::kStartTls ? config::TlsMode::kStartTls
-                                                   : config::TlsMode::kImplicit;
+  return tls;
+}
+
+bool refuses_any_certificate(const config::Pool& pool, const auth::Route& route) {
+  return route.any_certificate && !pool.allow_any_cert && pool.verify &&
+         pool.tls != config::TlsMode::kNone;
 }
 
 void prove_by_master(const config::Master& master, std::string_view user,

@@ -33,6 +33,8 @@ struct Generation {
   std::shared_ptr<const Terms> terms;
   Pools pools;                                              // the newest sets of this configuration
   std::vector<std::unique_ptr<net::ClientTls>> client_tls;  // as config.pools
+  std::vector<std::unique_ptr<net::ClientTls>> any_cert_tls;  // likewise, as in TlsContexts
+  std::vector<bool> any_cert_refused;  // as config.pools: the log has said so
   std::shared_ptr<const auth::SharedSources> sources;
   std::unique_ptr<auth::Chain> chain;          // of `sources`: goes before them
   std::unique_ptr<auth::Exchanges> exchanges;  // of `chain`, likewise

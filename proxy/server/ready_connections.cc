@@ -128,9 +128,9 @@ void ReadyConnections::fill(Shelf& shelf) {
       return;
     }
     auto& waiting = *shelf.waiting.emplace_back(std::make_unique<Waiting>(*this, shelf));
-    waiting.leg =
-        worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend,
-                                shelf.backend.endpoints.front(), pool.tls, &waiting, &on_ready);
+    waiting.leg = worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend,
+                                          shelf.backend.endpoints.front(), {.mode = pool.tls},
+                                          &waiting, &on_ready);
     worker_.timers().arm(waiting.timer, net::to_ms(pool.connect_timeout));
     after(waiting, waiting.leg->start(std::nullopt));
   }

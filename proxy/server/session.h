@@ -192,6 +192,8 @@ class Session final : public ListNode {
   void enter(metrics::Phase phase);
   void report_handshakes();
   void report_dialogue();
+  void report_client_certificate();
+  void report_any_certificate(bool verified);
   void report_attempt_failed();
   [[nodiscard]] std::string backend_name() const;
   void report_factors();

@@ -73,9 +73,9 @@ void Session::start_attempt(Connections which) {
   const std::uint64_t left =
       login.deadline_ms - std::min(login.deadline_ms, worker_.loop().now_ms());
   worker_.timers().arm(login.pause, std::min(net::to_ms(pool.connect_timeout), left));
-  const config::TlsMode tls = tls_at_backend(pool, login.route);
+  const TlsAtBackend tls = tls_at_backend(pool, login.route);
   auto ready =
-      which == Connections::kAny && tls == pool.tls
+      which == Connections::kAny && tls.mode == pool.tls
           ? worker_.ready_connections().take(*login.generation, login.pool, backend, login.endpoint)
           : nullptr;
   if (ready) {
@@ -84,6 +84,7 @@ void Session::start_attempt(Connections which) {
     after_backend(login.backend->log_in(backend_request(), this, &Session::on_backend_ready));
     return;
   }
+  report_any_certificate(tls.verified);
   enter(Phase::kConnect);
   login.backend = worker_.new_backend_leg(*login.generation, login.pool, backend, login.endpoint,
                                           tls, this, &Session::on_backend_ready);
@@ -133,6 +134,10 @@ void Session::attempt_failed() {
     login.detail = without(std::move(login.detail), pool.master->password.view());
   }
   login.detail = without(std::move(login.detail), pool.secret.view());
+  if (login.failure == LoginFailure::kBackendTls && refuses_any_certificate(pool, login.route)) {
+    login.detail += "; the user source would take any certificate, which pool " + pool.name +
+                    " does not permit (allow_any_cert)";
+  }
   const dialogue::FailureInfo& info = dialogue::info(login.failure);
   // Dovecot breaks off the logins under way when it reloads. Whose sessions are there cannot go
   // elsewhere, so one more try is all that can be done for that user.

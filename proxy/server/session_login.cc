@@ -110,6 +110,7 @@ void Session::ask_sources() {
       .tls_cipher = transport.tls_cipher(),
       .proxied = login.client.proxied(),
       .certificate = asks ? transport.client_certificate() : nullptr,
+      .unverified_certificate = asks ? transport.unverified_client_certificate() : nullptr,
       .certificate_asked = asks,
       .attempt = login.attempts,
       .server_name = transport.server_name(),

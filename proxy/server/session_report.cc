@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/printable.h"
+#include "server/backend_proof.h"
 #include "server/login.h"
 #include "server/session.h"
 #include "server/worker.h"
@@ -42,6 +43,54 @@ void Session::report_handshakes() {
                                     leg.handshake_ok(), transport.tls_resumed());
   if (leg.handshake_ok()) {
     note_stage(Stage::kTls, Login::Clock::now() - leg.handshake_began());
+    report_client_certificate();
+  }
+}
+
+// Of a listener that asks for them.
+void Session::report_client_certificate() {
+  using metrics::ClientCertificate;
+  if (!login_->context.listener.client_certificates) {
+    return;
+  }
+  const net::Transport& transport = client_->transport();
+  const auto unverified = transport.unverified_client_certificate();
+  const auto shown = unverified                       ? ClientCertificate::kUnknownAuthority
+                     : transport.client_certificate() ? ClientCertificate::kVerified
+                                                      : ClientCertificate::kNone;
+  worker_.metrics().client_certificates[metrics::index(shown)].add();
+  if (unverified) {
+    log::info("client certificate of an unknown authority",
+              {{"session", id()},
+               {"client", client_endpoint_.to_string()},
+               {"listener", login_->context.listener.name},
+               {"subject", printable(unverified->text.subject)},
+               {"fingerprint", unverified->text.fingerprint},
+               {"why", unverified->why}});
+  }
+}
+
+// Of a route whose source would take any certificate of the backend. A refusal is told once by each
+// worker under each configuration; every failure that comes of it names it as well.
+void Session::report_any_certificate(bool verified) {
+  using metrics::AnyCertificate;
+  const Login& login = *login_;
+  const config::Pool& pool = snapshot().config.pools[login.pool];
+  const bool refused = refuses_any_certificate(pool, login.route);
+  if (!refused && verified) {
+    return;
+  }
+  const auto wish = refused ? AnyCertificate::kRefused : AnyCertificate::kPermitted;
+  worker_.metrics().any_certificates[metrics::index(wish)].add();
+  if (refused && !login.generation->any_cert_refused[login.pool]) {
+    login.generation->any_cert_refused[login.pool] = true;
+    log::warning("any certificate refused",
+                 {{"session", id()},
+                  {"user", printable(user_)},
+                  {"pool", pool.name},
+                  {"detail",
+                   "the backend's certificate is verified although the user source would "
+                   "take any; allow_any_cert of the pool permits that"}});
   }
 }
 

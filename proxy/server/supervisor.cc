@@ -67,6 +67,7 @@ std::expected<void, std::string> Supervisor::start() {
     }
   }
   operations_->begin();  // before anybody can log in who is to be held
+  pool_memory_->begin();
   for (const auto& worker : workers_) {
     threads_.emplace_back([&worker] { worker->run(); });
   }
@@ -106,6 +107,11 @@ std::expected<void, std::string> Supervisor::make_workers() {
     return std::unexpected(operations.error());
   }
   operations_ = std::move(*operations);
+  pool_memory_.emplace([this] {
+    const InForce now = in_force();
+    return PoolMemoryFile::Kept{now.snapshot->config.admin.state_file,
+                                now.sources->pool_memories()};
+  });
   in_force_.pools = candidate->next.pools = operations_->apply(*first_, in_force_.resolved);
   std::vector<std::string> listeners;
   for (const config::Listener& listener : candidate->next.snapshot->config.listeners) {
@@ -154,6 +160,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.user_sources = [this] { return in_force().sources->figures(); };
   sources.lookup_servers = [this] { return in_force().sources->lookup_server_figures(); };
   sources.moves = [this] { return operations_->move_figures(); };
+  sources.pool_memory = [this] { return pool_memory_->figures(); };
   sources.config = [this] { return config_info(); };
   sources.guesses = [this] { return guesses_->figures(); };
   sources.certificates = [this] { return certificate_figures(); };
@@ -403,6 +410,9 @@ void Supervisor::stop() {
   }
   for (std::thread& thread : threads_) {
     thread.join();
+  }
+  if (pool_memory_) {
+    pool_memory_->end();  // nobody logs in any more
   }
   resolver_ = {};  // it may have waited for an answer until now, while sessions ended
   admin_.reset();  // scrapes read the workers' counters

@@ -24,6 +24,7 @@
 #include "server/guess_guard.h"
 #include "server/health_monitor.h"
 #include "server/operations.h"
+#include "server/pool_memory_file.h"
 #include "server/pools.h"
 #include "server/session_limits.h"
 #include "server/snapshot.h"
@@ -133,6 +134,7 @@ class Supervisor {
   std::vector<std::unique_ptr<Worker>> workers_;
   std::vector<std::thread> threads_;
   std::unique_ptr<Operations> operations_;
+  std::optional<PoolMemoryFile> pool_memory_;
   std::unique_ptr<HealthMonitor> health_;
   std::unique_ptr<admin::Server> admin_;
   std::jthread resolver_;  // while all of the above is there

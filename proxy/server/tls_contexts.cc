@@ -29,6 +29,24 @@ std::shared_ptr<net::ServerTls> make_server(const net::ServerTlsOptions& options
   return *std::move(tls);
 }
 
+// Null without TLS.
+std::unique_ptr<net::ClientTls> make_client(const config::Pool& pool, bool verify,
+                                            std::vector<std::string>& errors) {
+  if (pool.tls == config::TlsMode::kNone) {
+    return nullptr;
+  }
+  net::ClientTlsOptions options{.policy = {}, .verify = verify, .ca_file = pool.ca};
+  if (pool.client_certificate) {
+    options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
+  }
+  auto tls = net::ClientTls::create(options);
+  if (!tls) {
+    errors.push_back("pools." + pool.name + ": " + tls.error());
+    return nullptr;
+  }
+  return *std::move(tls);
+}
+
 }  // namespace
 
 std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
@@ -49,23 +67,14 @@ std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
     options.clients = {.ca_file = listener.client_certificates->ca,
                        .required = listener.client_certificates->required,
                        .depth = listener.client_certificates->depth,
-                       .crl_file = listener.client_certificates->crl};
+                       .crl_file = listener.client_certificates->crl,
+                       .unknown_authorities = listener.client_certificates->unknown_authorities};
     contexts.servers.push_back(make_server(options, errors));
   }
   for (const config::Pool& pool : config.pools) {
-    contexts.clients.emplace_back();
-    if (pool.tls == config::TlsMode::kNone) {
-      continue;
-    }
-    net::ClientTlsOptions options{.policy = {}, .verify = pool.verify, .ca_file = pool.ca};
-    if (pool.client_certificate) {
-      options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
-    }
-    if (auto tls = net::ClientTls::create(options)) {
-      contexts.clients.back() = *std::move(tls);
-    } else {
-      errors.push_back("pools." + pool.name + ": " + tls.error());
-    }
+    contexts.clients.push_back(make_client(pool, pool.verify, errors));
+    contexts.any_cert_clients.push_back(pool.allow_any_cert ? make_client(pool, false, errors)
+                                                            : nullptr);
   }
   if (!errors.empty()) {
     return std::unexpected(std::move(errors));

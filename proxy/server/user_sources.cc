@@ -271,6 +271,7 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
                          source.backend->then.end());
       chain.remember = source.backend->remember;
       chain.entries = source.backend->entries;
+      chain.keep = source.backend->keep;
     }
     if (source.sql) {
       options.sql = sql_options(*source.sql);

@@ -63,6 +63,8 @@ void Worker::take_up(NewGeneration news) {
   fresh->terms = std::move(terms);
   fresh->pools = std::move(news.pools);
   fresh->client_tls = std::move(news.tls.clients);
+  fresh->any_cert_tls = std::move(news.tls.any_cert_clients);
+  fresh->any_cert_refused.resize(fresh->client_tls.size());
   fresh->sources = std::move(news.sources);
   fresh->chain = std::make_unique<auth::Chain>(
       *timers_, fresh->sources->make_sources(loop_, *timers_, *metrics_),
@@ -103,18 +105,19 @@ void Worker::open_listeners(std::vector<ListenerSocket> sockets) {
 
 std::unique_ptr<BackendLeg> Worker::new_backend_leg(const Generation& generation, std::size_t pool,
                                                     const balance::Backend& backend,
-                                                    const Endpoint& endpoint, config::TlsMode tls,
+                                                    const Endpoint& endpoint, TlsAtBackend tls,
                                                     void* owner, Connection::Callback callback) {
   const Snapshot& snapshot = *generation.terms->snapshot;
   const config::Config& config = snapshot.config;
   return std::make_unique<BackendLeg>(
       loop_, scratch_,
-      BackendLeg::Target{endpoint,
-                         backend.address.host,
-                         tls,
-                         generation.client_tls[pool].get(),
-                         {.idle_s = static_cast<unsigned>(config.relay.keepalive.count())}},
-      snapshot.protocols.front()->backend(tls == config::TlsMode::kStartTls), owner, callback);
+      BackendLeg::Target{
+          endpoint,
+          backend.address.host,
+          tls.mode,
+          (tls.verified ? generation.client_tls : generation.any_cert_tls)[pool].get(),
+          {.idle_s = static_cast<unsigned>(config.relay.keepalive.count())}},
+      snapshot.protocols.front()->backend(tls.mode == config::TlsMode::kStartTls), owner, callback);
 }
 
 void Worker::run() {

@@ -22,6 +22,7 @@
 #include "net/socket.h"
 #include "net/timer_wheel.h"
 #include "net/transport.h"
+#include "server/backend_proof.h"
 #include "server/generation.h"
 #include "server/guess_guard.h"
 #include "server/held_logins.h"
@@ -128,10 +129,10 @@ class Worker {
   ReadyConnections& ready_connections() { return ready_; }
   LoginQueue& login_queue() { return *login_queue_; }
   HeldLogins& held_logins() { return *held_logins_; }
-  // A connection to the backend in the way of its pool, but with TLS of this mode, not begun.
+  // A connection to the backend in the way of its pool, but with this TLS, not begun.
   std::unique_ptr<BackendLeg> new_backend_leg(const Generation& generation, std::size_t pool,
                                               const balance::Backend& backend,
-                                              const Endpoint& endpoint, config::TlsMode tls,
+                                              const Endpoint& endpoint, TlsAtBackend tls,
                                               void* owner, Connection::Callback callback);
   balance::UserTable& users() { return users_; }
   GuessGuard& guesses() { return guesses_; }

@@ -22,6 +22,14 @@ class ClientAuthority:
     def _pem(certificate):
         return certificate.public_bytes(serialization.Encoding.PEM)
 
+    @staticmethod
+    def _private(key):
+        return key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
     def _sign(self, subject, key, alternatives=(), authority=False, days=30):
         now = datetime.datetime.utcnow()
         builder = (
@@ -45,15 +53,14 @@ class ClientAuthority:
         attributes = x509.Name([x509.NameAttribute(oid, value) for oid, value in subject])
         made = self._sign(attributes, key, alternatives, days=days)
         path = self.directory / f"{name}.pem"
-        path.write_bytes(
-            self._pem(made)
-            + key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        path.write_bytes(self._pem(made) + self._private(key))
         return path, made
+
+    def itself(self):
+        """A file with the authority's own certificate, which it has signed itself, and its key."""
+        path = self.directory / "itself.pem"
+        path.write_bytes(self.file.read_bytes() + self._private(self.key))
+        return path
 
     def revoke(self, *certificates):
         now = datetime.datetime.utcnow()

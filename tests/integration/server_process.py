@@ -54,6 +54,15 @@ def can_listen(address: str, port: int) -> bool:
     return True
 
 
+def can_connect(address: str, port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        with socket.create_connection((address, port), timeout=START_TIMEOUT):
+            return True
+    except OSError:
+        return False
+
+
 def freeze_group(pid: int) -> None:
     """Stops the process group of `pid` as SIGSTOP does, and returns when every thread of the leader has
     stopped: a thread that is running when the signal is sent may still answer one more question."""

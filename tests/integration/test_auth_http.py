@@ -493,6 +493,40 @@ def test_external_tells_all_about_the_certificate(proxied, people, whole):
     assert order == ["Auth-SSL" + word for word in words + ["-Cert"] * whole]
 
 
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("leaf", "unable to verify the first certificate"),
+        ("chain", "self-signed certificate in certificate chain"),
+        ("itself", "self-signed certificate"),
+    ],
+)
+def test_a_certificate_that_nobody_vouches_for_is_told_with_the_reason(
+    proxied, people, tmp_path, kind, why
+):
+    auth = script(proxied, letting_in(proxied.backend()))
+    strangers = ClientAuthority(tmp_path, "Strangers")
+    path, made = strangers.issue("alice", [(NameOID.COMMON_NAME, "Alice")])
+    if kind == "chain":
+        path.write_bytes(path.read_bytes() + strangers.file.read_bytes())
+    if kind == "itself":
+        path = strangers.itself()
+    asks = {"unknown_authorities": True}
+    if kind != "leaf":
+        asks["ca"] = str(people.file)
+    start(proxied, auth, listeners=offering("PLAIN", client_certificates=asks))
+    context = client_context()
+    context.load_cert_chain(path)
+    client = proxied.connect("imaps", context=context)
+    assert client.log_in("alice", PASSWORD.decode()).startswith(b"OK")
+    [shown] = auth.requests
+    assert shown["Auth-SSL-Verify"] == f"FAILED:{why}"
+    assert shown["Auth-SSL-Issuer"] == "CN=Strangers"
+    assert shown["Auth-SSL-Subject"] == ("CN=Strangers" if kind == "itself" else "CN=Alice")
+    if kind != "itself":
+        assert shown["Auth-SSL-Fingerprint"] == made.fingerprint(hashes.SHA1()).hex()
+
+
 # -- what nginx lacks -----------------------------------------------------------------------------
 
 

@@ -67,6 +67,40 @@ def test_users_are_found_where_they_are_and_that_is_remembered(proxied):
     assert logins(gate, "new", "memory") == 3
 
 
+def test_where_users_are_is_known_after_a_restart(proxied, tmp_path):
+    proxied.secrets += ["sesame", "pebble"]
+    old, new = knowing(proxied, alice="sesame"), knowing(proxied, bob="pebble")
+    keep = {"address": "127.0.0.1:0", "state_file": str(tmp_path / "state.json")}
+    gate = start(proxied, old.address, new.address, admin=keep)
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    gate.stop()
+    kept = tmp_path / "state.json.pools"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.read_text().endswith("\tnew\tbob\n")
+    assert "pebble" not in kept.read_text()
+
+    gate = start(proxied, old.address, new.address, admin=keep)
+    assert gate.log.wait_for("pool memory restored", users=1, left_out=0)
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    assert [user for user, _ in old.logins()] == [b"bob"], "it was asked once, before the restart"
+    assert (logins(gate, "new", "memory"), logins(gate, "new", "trial")) == (1, 0)
+    gate.stop()
+
+    kept.write_bytes(b"\xff\0 no such file\n")
+    gate = start(proxied, old.address, new.address, admin=keep)
+    assert gate.log.wait_for("pool memory not restored", file=str(kept))
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    assert logins(gate, "new", "trial") == 1
+    gate.stop()
+    assert kept.read_text().endswith("\tnew\tbob\n"), "the broken file has been mended"
+
+    kept.unlink()
+    gate = start(proxied, old.address, new.address, admin=keep, chain={"keep": False})
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    gate.stop()
+    assert not kept.exists()
+
+
 def test_a_user_who_moves_is_found_at_once_and_then_remembered_there(proxied):
     proxied.secrets += ["sesame", "pebble"]
     old, new = knowing(proxied, alice="sesame"), knowing(proxied, alice="pebble")

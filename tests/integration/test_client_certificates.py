@@ -224,3 +224,72 @@ def test_what_makes_no_sense_is_found_by_check(proxied, people, change, expected
     result = gate.check()
     assert result.returncode == 1
     assert expected in result.stderr
+
+
+# -- certificates of authorities that nobody knows ------------------------------------------------
+
+
+@pytest.fixture
+def strangers(tmp_path):
+    return ClientAuthority(tmp_path, "Strangers")
+
+
+@pytest.mark.parametrize("listener", ["imaps", "imap"])
+def test_a_certificate_of_an_unknown_authority_proves_nothing(
+    proxied, people, alice, strangers, listener
+):
+    mail = [x509.RFC822Name("alice@example.org")]
+    forged = strangers.issue("alice", [(NameOID.COMMON_NAME, "Alice")], mail)
+    start(proxied, people, certificates={"unknown_authorities": True})
+    client = enter(proxied, forged, listener)
+    assert not mechanisms(client)
+    assert external(client, b"alice@example.org").startswith(b"NO [CANNOT]")
+    assert client.login("bob", "sesame").startswith(b"OK"), "a password is as good as ever"
+    said = proxied.gate.log.wait_for("client certificate of an unknown authority")[0]
+    assert (said["listener"], said["subject"]) == (listener, "CN=Alice") and said["why"]
+    assert external(enter(proxied, alice, listener)).startswith(b"OK")
+    assert not mechanisms(enter(proxied, None, listener))
+    # The last one may be counted behind its first reply.
+    name = "headgate_client_certificates_total"
+    metrics = proxied.gate.wait_for_metrics(lambda page: page.value(name) >= 3)
+    for shown in ("verified", "unknown_authority", "none"):
+        assert metrics.value(name, shown=shown) == 1, shown
+
+
+def test_an_unknown_authority_is_the_only_thing_that_is_excused(
+    proxied, people, alice, strangers, tmp_path
+):
+    subject = [(NameOID.COMMON_NAME, "mallory")]
+    old = people.issue("old2", subject, days=-1)
+    old_stranger = strangers.issue("old", subject, days=-1)
+    gone = people.issue("gone2", subject)
+    stranger = strangers.issue("stranger", subject)
+    start(proxied, people, certificates={"unknown_authorities": True})
+    for certificate in (old, old_stranger):
+        assert refused(proxied, certificate)
+    assert not refused(proxied, stranger)
+    crl = people.revoke(gone[1])
+    clients = proxied.gate.config["listeners"][0]["client_certificates"]
+    clients["crl"] = str(crl)
+    proxied.gate.reload()
+    for certificate in (gone, stranger):
+        assert refused(proxied, certificate), "revoked, and of one whose list nobody has"
+    assert external(enter(proxied, alice)).startswith(b"OK")
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_what_was_excused_is_not_verified_by_being_resumed(proxied, people, strangers, version):
+    forged = strangers.issue("x", [], [x509.RFC822Name("alice@example.org")])
+    gate = start(proxied, people, certificates={"unknown_authorities": True})
+    made = context(forged, version)
+    session = None
+    for again in (False, True, True):
+        with socket.create_connection(gate.address("imaps"), timeout=15) as raw:
+            with made.wrap_socket(raw, session=session) as tls:
+                stream = tls.makefile("rwb")
+                assert b"AUTH=EXTERNAL" not in stream.readline()
+                stream.write(b"t AUTHENTICATE EXTERNAL =\r\n")
+                stream.flush()
+                assert stream.readline().startswith(b"t NO [CANNOT]")
+                assert tls.session_reused == again
+                session = tls.session

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from auth_service import BEHIND, MECHANISMS, AuthService
+from certificates import Authority
 from dovecot import Dovecot
 from fake_backend import Script
 from headgate_process import Headgate, configuration
@@ -189,6 +190,50 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
         assert here.connections[0].authorization == b"dave"
         assert proxied.enter().login("tls", "sesame").startswith(b"NO [SERVERBUG]")
         assert proxied.gate.log.wait_for("login failed", user="tls", failure="backend_misconfigured")
+
+
+@pytest.mark.servers
+def test_any_cert_is_obeyed_where_the_pool_permits_it_and_for_that_user_alone(
+    gate, proxied, tmp_path, authority
+):
+    # A certificate for the right name, by an authority that the pool does not trust.
+    own = Authority(tmp_path / "own", "Somebody's own CA").issue("backend")
+    script = Script(passwords={b"headgate-master": b"mastersecret"}, tls="implicit")
+    there = proxied.backend(script, certificate=own)
+    host, _, port = there.address.rpartition(":")
+    where = f"proxy=y host={host} port={port}"
+    users = {
+        "alice": f"sesame::::::{where} ssl=any-cert",
+        "bob": f"sesame::::::{where} ssl=yes",
+    }
+    pool = {**POOL, "tls": "implicit", "ca": str(authority.ca)}
+    with Dovecot(users, more=AUTH) as dovecot:
+        good = gate(dovecot, pool=pool, workers=1, backend=proxied.backend(script))
+        client = proxied.enter()
+        assert client.login("alice", "sesame").startswith(b"NO [UNAVAILABLE]")
+        assert client.login("alice", "sesame").startswith(b"NO [UNAVAILABLE]")
+        failed = proxied.gate.log.wait_for("login failed", count=2, user="alice")[0]
+        assert failed["failure"] == "backend_tls"
+        assert "certificate verify failed" in failed["detail"]
+        assert "pool main does not permit (allow_any_cert)" in failed["detail"]
+        assert len(proxied.gate.log.find("any certificate refused", pool="main")) == 1
+        metric = "headgate_any_certificate_total"
+        assert proxied.gate.metrics().value(metric, wish="refused") == 2
+        assert proxied.gate.metrics().value(metric, wish="permitted") == 0
+
+        proxied.gate.config["pools"]["main"]["allow_any_cert"] = True
+        proxied.gate.reload()
+        for _ in range(2):
+            client = proxied.enter()
+            assert client.login("alice", "sesame").startswith(b"OK")
+            other = proxied.enter().login("bob", "sesame")
+            assert other.startswith(b"NO [UNAVAILABLE]"), "nor by what alice's session has left"
+        assert proxied.gate.metrics().value(metric, wish="permitted") == 2
+        assert [each.authorization for each in there.connections if each.authorization] == [
+            b"alice",
+            b"alice",
+        ]
+        assert not good.connections
 
 
 @pytest.mark.servers

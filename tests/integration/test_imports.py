@@ -2,6 +2,8 @@
 
 What single settings become is tested in tests/unit/commands."""
 
+import contextlib
+import sqlite3
 import subprocess
 
 import pytest
@@ -116,6 +118,55 @@ passdb {{
     client.greeting()
     assert client.login("alice", "wonder").startswith(b"OK")
     assert backend.logins() == [(b"proxy", b"master-password")]
+
+
+def test_a_proxy_whose_passdb_is_a_query_is_checked_and_serves(proxied, tmp_path):
+    script = Script(passwords={b"a.lice": b"of-all-users", b"bob": b"of-all-users"})
+    here, there = proxied.backend(script), proxied.backend(script)
+    with contextlib.closing(sqlite3.connect(tmp_path / "users.sqlite")) as database, database:
+        database.execute("CREATE TABLE users (name, domain, pw, server, port, login, quota)")
+        for row in (
+            ("alice", "x.org", "{PLAIN}wonder", *here.address.split(":"), "a.lice", 1),
+            ("bob", "x.org", "{PLAIN}land", *there.address.split(":"), "bob", 2),
+        ):
+            database.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    (tmp_path / "sql.conf").write_text(
+        f"""
+driver = sqlite
+connect = {tmp_path}/users.sqlite
+password_query = SELECT pw AS password, server AS host, port, login AS destuser, \\
+  'Y' AS proxy, 'of-all-users' AS pass, quota AS userdb_quota_rule \\
+  FROM users WHERE name = '%Ln' AND domain = '%Ld'
+"""
+    )
+    conf = tmp_path / "dovecot.conf"
+    conf.write_text(
+        f"""
+ssl = no
+greeting = The mail
+login_greeting = $greeting is here.
+passdb {{
+  driver = sql
+  args = {tmp_path}/sql.conf
+}}
+"""
+    )
+    proxied.secrets += ["of-all-users", "wonder"]
+    done = imported("dovecot-proxy", conf)
+    assert "columns of password_query that are left out: userdb_quota_rule." in done.stderr
+    assert "of-all-users" not in done.stderr
+    served(proxied, done)
+    for user, password, reply in (
+        ("Alice@X.org", "wonder", b"OK"),
+        ("bob@x.org", "land", b"OK"),
+        ("bob@x.org", "wonder", b"NO [AUTHENTICATIONFAILED]"),
+        ("bob@y.org", "land", b"NO [AUTHENTICATIONFAILED]"),
+    ):
+        client = proxied.connect("imap")
+        assert client.expect(rb"\* OK .*The mail is here\.")
+        assert client.login(user, password).startswith(reply), user
+    assert here.logins() == [(b"a.lice", b"of-all-users")]
+    assert there.logins() == [(b"bob", b"of-all-users")]
 
 
 def test_perdition_with_its_popmap_is_checked_and_serves(proxied, tmp_path):

@@ -80,6 +80,14 @@ TEST(AuthHttpHeaders, TellTokensChallengesAndCertificates) {
           "Auth-SSL-Subject: CN=Alice,O=A B", "Auth-SSL-Issuer: CN=People", "Auth-SSL-Serial: 0A1B",
           "Auth-SSL-Fingerprint: 00ff", "Auth-SSL-Cert: --B%20E--%0A%25%0A"));
   EXPECT_THAT(headers_of(cram, &proof), testing::Not(testing::Contains(HasSubstr("-Cert"))));
+  request.certificate = nullptr;
+  const auto unverified = std::make_shared<net::UnverifiedCertificate>();
+  *unverified = {.text = certificate->text, .why = "self-signed certificate"};
+  request.unverified_certificate = unverified;
+  EXPECT_THAT(
+      headers_of(request),
+      testing::IsSupersetOf({"Auth-SSL-Verify: FAILED:self-signed certificate",
+                             "Auth-SSL-Subject: CN=Alice,O=A B", "Auth-SSL-Fingerprint: 00ff"}));
 }
 
 TEST(AuthHttpReply, NamesTheBackendAndMayReplaceNameAndPassword) {

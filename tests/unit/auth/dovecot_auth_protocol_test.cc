@@ -134,6 +134,18 @@ TEST(DovecotAuthProtocol, TheProxyFieldsSayWhereAndHow) {
   EXPECT_EQ(route.login_timeout, std::chrono::seconds(2));
 }
 
+TEST(DovecotAuthProtocol, AnyCertificateIsAWishAndImpliesTls) {
+  for (const auto& [fields, tls, any] :
+       {std::tuple("ssl=any-cert", BackendTls::kImplicit, true),
+        std::tuple("starttls=any-cert", BackendTls::kStartTls, true),
+        std::tuple("ssl=yes\tstarttls=any-cert", BackendTls::kStartTls, true),
+        std::tuple("ssl=yes", BackendTls::kImplicit, false)}) {
+    const Route result = route_of(std::string("user=alice\tproxy\thost=b\t") + fields);
+    EXPECT_EQ(result.tls, tls) << fields;
+    EXPECT_EQ(result.any_certificate, any) << fields;
+  }
+}
+
 TEST(DovecotAuthProtocol, APassIsATokenWhereTheMechanismSaysSo) {
   using dialogue::BackendProof;
   EXPECT_EQ(route_of("user=a\tpass=t\tproxy_mech=XOAUTH2").proof, BackendProof::kXoauth2);

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <functional>
 #include <mutex>
 #include <string>
@@ -27,6 +28,8 @@ class LocalAuthService {
   using Answer = std::function<std::string(const std::string& line)>;
   // At the end of an answer: the connection is closed behind it.
   inline static const std::string kClose = "(close)";
+  // Likewise: a line follows every few milliseconds, until the client hangs up.
+  inline static const std::string kDrip = "(drip)";
   // Everything at once, as 2.3 has it, and the whole behind the client's VERSION, as 2.4.
   inline static const std::string kHandshake =
       "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tCRAM-MD5\tdictionary\tactive\n"
@@ -123,6 +126,14 @@ class LocalAuthService {
       } else if (!line.starts_with("CPID\t")) {
         answer = answer_(line);
       }
+    }
+    if (answer.ends_with(kDrip)) {
+      bool open = say(fd, answer.substr(0, answer.size() - kDrip.size()));
+      while (open) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+        open = say(fd, "SPID\t1\n");
+      }
+      return false;
     }
     const bool close = answer.ends_with(kClose);
     answer.resize(answer.size() - (close ? kClose.size() : 0));

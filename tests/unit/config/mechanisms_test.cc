@@ -123,6 +123,28 @@ TEST(Mechanisms, APoolThatTrustsHeadgateNeedsASourceThatChecks) {
       ElementsAre(HasSubstr("users[0].pool: expected another pool")));
 }
 
+TEST(Mechanisms, WhereNoAuthorityIsKnownThereIsNoExternal) {
+  const auto with = [](const std::string& clients, const std::string& sasl = "") {
+    return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: implicit, client_certificates: {" +
+           clients + "}" + sasl +
+           "}]\ntls: {certificates: [{certificate: c.pem, key: k.pem}]}\n"
+           "pools: {main: {master: {user: m, password: p}, backends: [{address: \"b:143\"}]}}\n"
+           "users: [{source: passwd_file, path: p, pool: main}";
+  };
+  const std::string others = "unknown_authorities: true";
+  EXPECT_THAT(offered_by(with(others) + "]\n"), ElementsAre("PLAIN", "LOGIN"));
+  const std::string external = ", {source: certificate, pool: main}]\n";
+  EXPECT_THAT(errors_of(with(others) + external),
+              ElementsAre(HasSubstr("users[1].source: expected a listener with")));
+  EXPECT_THAT(offered_by(with(others + ", ca: ca.pem") + external),
+              ElementsAre("PLAIN", "LOGIN", "EXTERNAL"));
+  EXPECT_THAT(
+      errors_of(with("required: true") + "]\n"),
+      ElementsAre(HasSubstr("client_certificates.ca: expected the authorities of clients")));
+  EXPECT_THAT(errors_of(with(others + ", crl: l.pem") + "]\n"),
+              ElementsAre(HasSubstr("client_certificates.crl: expected nothing without ca")));
+}
+
 // The first of two listeners asks for certificates.
 std::string file_with_certificates(const std::string& first, const std::string& second) {
   return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: implicit, "

@@ -116,6 +116,7 @@ class CollectorTest : public testing::Test {
                                                      .sum_us = 4000}};
           },
       .guesses = [] { return std::vector<GuessFigures>{{.table = "address", .entries = 3}}; },
+      .pool_memory = [] { return PoolMemoryFigures{.written = 5, .failed = 2}; },
       .moves =
           [] {
             return MoveFigures{.users = {4, 3, 2, 1},

@@ -89,5 +89,61 @@ TEST(DovecotConfig, FieldsAreWordsWithOrWithoutAValue) {
               ElementsAre(Pair("proxy", "y"), Pair("nopassword", ""), Pair("host", "a=b")));
 }
 
+TEST(DovecotVariables, StandForWhatASettingBeforeSays) {
+  auto parsed = parse_dovecot_config(R"(name = one
+other = $name two $SET:name
+name = $name more
+quoted = "$name"
+text = a$name $ $! $name,x
+block {
+  name = inner
+  sub {
+    value = $name $other
+  }
+}
+later = $name
+)");
+  ASSERT_TRUE(parsed);
+  std::vector<std::string> unknown;
+  expand_dovecot_variables(*parsed, [&](int line, const std::string& variable) {
+    unknown.push_back(std::to_string(line) + " " + variable);
+  });
+  EXPECT_THAT(unknown, testing::IsEmpty());
+  EXPECT_EQ((*parsed)[1].value, "one two one");
+  EXPECT_EQ((*parsed)[2].value, "one more");
+  EXPECT_EQ((*parsed)[3].value, "$name");
+  EXPECT_EQ((*parsed)[4].value, "a$name $ $! $name,x");
+  EXPECT_EQ((*parsed)[5].block[1].block[0].value, "inner one two one");
+  EXPECT_EQ((*parsed)[6].value, "one more");
+}
+
+TEST(DovecotVariables, WhatIsNotKnownStaysAndIsNamed) {
+  auto parsed = parse_dovecot_config("a = $b $ENV:HOME\nb = x\nc {\n d = y\n}\ne = $d\n");
+  ASSERT_TRUE(parsed);
+  std::vector<std::string> unknown;
+  expand_dovecot_variables(*parsed, [&](int line, const std::string& variable) {
+    unknown.push_back(std::to_string(line) + " " + variable);
+  });
+  EXPECT_THAT(unknown, testing::ElementsAre("1 $b", "1 $ENV:HOME", "6 $d"));
+  EXPECT_EQ((*parsed)[0].value, "$b $ENV:HOME");
+}
+
+TEST(DovecotVariables, CannotMakeMuchOfLittle) {
+  std::string text = "a = " + std::string(1000, 'x') + "\n";
+  for (int i = 0; i < 1000; ++i) {
+    text += "a = $a $a\n";
+  }
+  auto parsed = parse_dovecot_config(text);
+  ASSERT_TRUE(parsed);
+  std::size_t unknown = 0;
+  expand_dovecot_variables(*parsed, [&](int, const std::string&) { ++unknown; });
+  EXPECT_GT(unknown, 0U);
+  std::size_t bytes = 0;
+  for (const DovecotSetting& setting : *parsed) {
+    bytes += setting.value.size();
+  }
+  EXPECT_LT(bytes, 2 * kMostDovecotExpanded);
+}
+
 }  // namespace
 }  // namespace headgate::migration

@@ -249,10 +249,69 @@ passdb {
   EXPECT_EQ(sql.database, "mails");
   EXPECT_EQ(sql.password.view(), "hush");
   EXPECT_EQ(sql.query,
-            "SELECT password FROM users WHERE userid = :local_part AND domain = :domain");
+            "SELECT password FROM users WHERE userid = :local_part AND domain = lower(:domain)");
   EXPECT_THAT(notes_, Contains(HasSubstr("user_query of that file is left out")));
   EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of connect is left out")));
   EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
+}
+
+TEST_F(DovecotImport, TheColumnsOfAProxysQueryBecomeOurs) {
+  files_["/sql"] =
+      "driver = mysql\nconnect = host=db dbname=mail\n"
+      "password_query = SELECT password, host, destuser AS `user_there`, NULL AS password2, \\\n"
+      "  'Y' AS proxy, 'any-cert' AS ssl, 'hush' AS pass, 'boss' AS master, allow_nets, \\\n"
+      "  CONCAT(name, '@x') AS destuser FROM users u WHERE u.name = '%n' AND domain = '%d'\n";
+  const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+  EXPECT_EQ(config.users[0].sql->query,
+            "SELECT password, CONCAT(name, '@x') AS user, CONCAT(host, ':993') AS "
+            "backend FROM users u WHERE u.name = :local_part AND domain = :domain");
+  EXPECT_TRUE(config.users[0].sql->check_password);
+  EXPECT_EQ(config.pools[0].tls, config::TlsMode::kImplicit);
+  EXPECT_FALSE(config.pools[0].verify) << "any-cert for all users";
+  ASSERT_TRUE(config.pools[0].master);
+  EXPECT_EQ(config.pools[0].master->user, "boss");
+  EXPECT_THAT(notes_, Contains(HasSubstr("left out: user_there, allow_nets. By user")));
+  EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
+}
+
+TEST_F(DovecotImport, WhereThePassdbChecksNothingTheBackendDoes) {
+  files_["/sql"] =
+      "driver = pgsql\nconnect = host=db dbname=mail\n"
+      "password_query = SELECT NULL AS password, 'Y' AS nopassword, host, 'Y' AS proxy, 'x' AS "
+      "pass "
+      "FROM users WHERE name = '%u'\n";
+  const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+  EXPECT_EQ(config.users[0].sql->query,
+            "SELECT host || ':143' AS backend FROM users WHERE name = :user");
+  EXPECT_FALSE(config.users[0].sql->check_password);
+  EXPECT_FALSE(config.pools[0].master);
+  EXPECT_THAT(notes_, Contains(HasSubstr("pass: left out, and so is master")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("only the backend checks the password")));
+}
+
+TEST_F(DovecotImport, AQueryThatTheSourceWouldRefuseIsNotTakenOver) {
+  for (const char* condition : {"a = 1", "domain = '%d'", "name = '%n' AND a = \"it's\"",
+                                "name = '%n' AND t = \"12:30\"", "name = '%n' AND t = :other"}) {
+    files_["/sql"] = std::string("driver = mysql\npassword_query = SELECT password FROM u WHERE ") +
+                     condition + "\n";
+    const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+    EXPECT_EQ(config.users[0].sql->query, "SELECT password FROM users WHERE name = :user")
+        << condition;
+    EXPECT_THAT(notes_, Contains(HasSubstr("expected :user or :local_part in it"))) << condition;
+  }
+  files_["/sql"] =
+      "driver = pgsql\npassword_query = SELECT password FROM u WHERE n = '%n' AND t = '1:2'::x\n";
+  const config::Config config = import("ssl = no\npassdb {\n  driver = sql\n  args = /sql\n}\n");
+  EXPECT_EQ(config.users[0].sql->query,
+            "SELECT password FROM u WHERE n = :local_part AND t = '1:2'::x");
+}
+
+TEST_F(DovecotImport, VariablesStandForTheirSettings) {
+  const config::Config config = import(
+      "ssl = no\nmine = 7 s\nlogin_proxy_timeout = $mine\nlogin_greeting = $ENV:GREETING\n"
+      "passdb {\n  driver = static\n  args = proxy=y host=10.0.0.1\n}\n");
+  EXPECT_EQ(config.pools[0].login_timeout, 7s);
+  EXPECT_THAT(notes_, Contains(HasSubstr("line 4: $ENV:GREETING stays as it is: Dovecot's")));
 }
 
 TEST_F(DovecotImport, AQueryThatCannotBeTranslatedIsNamed) {

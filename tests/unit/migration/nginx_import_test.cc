@@ -125,6 +125,29 @@ TEST(NginxImport, WhatTheAuthServerJudgesIsOffered) {
                    "line 3: imap_auth: external is not offered without ssl_verify_client"}));
 }
 
+TEST(NginxImport, CertificatesThatNobodyVouchesForPassAndProveNothing) {
+  const auto imported = import_nginx(
+      "mail { auth_http localhost/a; ssl_certificate c; ssl_certificate_key k;\n"
+      "imap_auth plain external; ssl_verify_client optional_no_ca;\n"
+      "server { listen 993 ssl; protocol imap; }\n"
+      "server { listen 994 ssl; protocol imap; ssl_client_certificate ca.pem; } }",
+      "/etc/nginx");
+  ASSERT_TRUE(imported) << imported.error();
+  const config::Config config = loaded(*imported);
+  ASSERT_TRUE(config.listeners[0].client_certificates && config.listeners[1].client_certificates);
+  EXPECT_TRUE(config.listeners[0].client_certificates->unknown_authorities);
+  EXPECT_EQ(config.listeners[0].client_certificates->ca, "");
+  EXPECT_EQ(config.listeners[1].client_certificates->ca, "/etc/nginx/ca.pem");
+  EXPECT_FALSE(config.listeners[1].client_certificates->required);
+  using enum config::Mechanism;
+  EXPECT_THAT(config.listeners[0].sasl, testing::Not(testing::Contains(kExternal)));
+  EXPECT_THAT(config.listeners[1].sasl, testing::Contains(kExternal));
+  EXPECT_THAT(imported->notes,
+              testing::Contains("line 2: imap_auth: external is not offered without "
+                                "ssl_client_certificate: a certificate that nobody vouches for "
+                                "lets nobody in"));
+}
+
 TEST(NginxImport, WithoutAServerForImapThereIsNothingToImport) {
   for (const char* text :
        {"", "http { server { listen 80; } }", "mail { server { listen 25; protocol smtp; } }",

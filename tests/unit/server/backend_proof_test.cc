@@ -141,8 +141,22 @@ TEST(BackendProofTest, WhatASourceWantsEncryptedNeverGoesInTheClear) {
   EXPECT_THAT(why_useless(pool, encrypted, by("PLAIN")), Optional(HasSubstr("wants TLS")));
   pool.tls = config::TlsMode::kImplicit;
   EXPECT_EQ(why_useless(pool, encrypted, by("PLAIN")), std::nullopt);
-  EXPECT_EQ(tls_at_backend(pool, encrypted), config::TlsMode::kStartTls);
-  EXPECT_EQ(tls_at_backend(pool, route(true)), config::TlsMode::kImplicit);
+  EXPECT_EQ(tls_at_backend(pool, encrypted).mode, config::TlsMode::kStartTls);
+  EXPECT_EQ(tls_at_backend(pool, route(true)).mode, config::TlsMode::kImplicit);
+}
+
+TEST(BackendProofTest, AnyCertificateWillDoOnlyWhereSourceAndPoolBothSaySo) {
+  config::Pool pool = pool_with(BackendLogin::kPassword);
+  pool.tls = config::TlsMode::kImplicit;
+  auth::Route careless = route(true);
+  careless.any_certificate = true;
+  EXPECT_TRUE(tls_at_backend(pool, careless).verified);
+  EXPECT_TRUE(refuses_any_certificate(pool, careless));
+  EXPECT_FALSE(refuses_any_certificate(pool, route(true)));
+  pool.allow_any_cert = true;
+  EXPECT_FALSE(tls_at_backend(pool, careless).verified);
+  EXPECT_FALSE(refuses_any_certificate(pool, careless));
+  EXPECT_TRUE(tls_at_backend(pool, route(true)).verified);
 }
 
 }  // namespace
