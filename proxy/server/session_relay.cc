@@ -31,6 +31,8 @@ dialogue::CloseReason reason_of(relay::End end) {
 }  // namespace
 
 void Session::begin_relay() {
+  client_->transport().take_over_records();
+  backend_->transport().take_over_records();
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
   worker_.timers().arm(deadline_, net::to_ms(snapshot().config.relay.idle_timeout));
