@@ -10,7 +10,7 @@ net::ServerTlsOptions server_options(const config::Config& config,
                                      const std::shared_ptr<const net::TicketKeys>& ticket_keys) {
   net::ServerTlsOptions options;
   options.policy = {config.tls.minimum_version, config.tls.ciphers, config.tls.cipher_suites,
-                    config.tls.groups};
+                    config.tls.groups, config.relay.own_tls_records};
   for (const config::Certificate& pair : config.tls.certificates) {
     options.certificates.push_back({pair.certificate, pair.key});
   }
@@ -57,7 +57,9 @@ std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
     if (pool.tls == config::TlsMode::kNone) {
       continue;
     }
-    net::ClientTlsOptions options{.policy = {}, .verify = pool.verify, .ca_file = pool.ca};
+    net::ClientTlsOptions options{.policy = {.own_records = config.relay.own_tls_records},
+                                  .verify = pool.verify,
+                                  .ca_file = pool.ca};
     if (pool.client_certificate) {
       options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
     }
