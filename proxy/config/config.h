@@ -268,6 +268,7 @@ struct Relay {
   seconds half_close_timeout{30};      // the other direction after one side ended
   seconds keepalive{120};              // TCP keepalive idle time; 0: off
   std::size_t buffer_size = 262144;
+  bool own_tls_records = true;  // net/record_protocol.h
 };
 
 enum class TokenRole : std::uint8_t { kRead, kOperator };

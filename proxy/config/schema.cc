@@ -375,6 +375,11 @@ Type<Relay> relay_type() {
           "Idle time before TCP keepalive asks whether the other side is still there. 0s: off."),
       key("buffer_size", &Relay::buffer_size, size(4096, 1024 * 1024),
           "Buffer for bytes in flight, one each way at most; none is held while idle."),
+      key("own_tls_records", &Relay::own_tls_records, boolean(),
+          "After the login Headgate seals and opens TLS 1.3 records itself, with OpenSSL's "
+          "ciphers, "
+          "and gives back what OpenSSL holds for a connection. false: OpenSSL goes on, which costs "
+          "10 KB of memory a session and up to a quarter more CPU time."),
   });
 }
 

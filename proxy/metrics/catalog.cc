@@ -63,6 +63,7 @@ std::vector<LabelInfo> label_infos() {
       {"", "backend", "host and port of the backend as configured", {}},
       {"", "worker", "number of the worker, from 0", {}},
       {"", "side", "whose connection", values_of(kSideNames)},
+      {"", "records", "who seals and opens the records", values_of(kRecordsByNames)},
       {"headgate_tls_handshakes_total", "version", "protocol version agreed on",
        values_of(kTlsVersionNames)},
       {"headgate_tls_handshakes_total", "result", "how the handshake ended", {"ok", "failed"}},

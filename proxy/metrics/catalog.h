@@ -161,6 +161,9 @@ namespace headgate::metrics {
     "Writes of the file that keeps which users live in which pool over a restart.")               \
   X(kSourcePoolsRemembered, "headgate_source_pools_remembered", kGauge, "source",                 \
     "Users of whom it is remembered that another pool than the first one let them in.")           \
+  X(kTlsRelayedTotal, "headgate_tls_relayed_total", kCounter, "side,records",                     \
+    "TLS connections of sessions that were established, by who has sealed and opened their "      \
+    "records since: see relay.own_tls_records.")                                                  \
   X(kBuffersInUse, "headgate_buffers_in_use", kGauge, "worker",                                   \
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kBulkSessions, "headgate_bulk_sessions", kGauge, "worker",                                    \

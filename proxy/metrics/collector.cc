@@ -170,6 +170,13 @@ void add_sessions(Page& page, const Workers& workers) {
     page.add(MetricId::kRelayedBytes, {kDirectionNames[at]},
              sum(workers, [&](const auto& worker) -> auto& { return worker.relayed[at]; }));
   }
+  for (std::size_t side = 0; side < kSideNames.size(); ++side) {
+    for (std::size_t by = 0; by < kRecordsByNames.size(); ++by) {
+      page.add(
+          MetricId::kTlsRelayedTotal, {kSideNames[side], kRecordsByNames[by]},
+          sum(workers, [&](const auto& worker) -> auto& { return worker.tls_relayed[side][by]; }));
+    }
+  }
 }
 
 void add_workers(Page& page, const Workers& workers) {

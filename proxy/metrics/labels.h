@@ -37,6 +37,9 @@ inline constexpr std::array<std::string_view, 5> kStageNames = {"tls", "lookup",
 enum class Side : std::uint8_t { kClient, kBackend };
 inline constexpr std::array<std::string_view, 2> kSideNames = {"client", "backend"};
 
+// Who seals and opens the records of a connection after the login.
+inline constexpr std::array<std::string_view, 2> kRecordsByNames = {"openssl", "headgate"};
+
 enum class TlsVersion : std::uint8_t { kTls12, kTls13, kUnknown };  // unknown: failed before it
 inline constexpr std::array<std::string_view, 3> kTlsVersionNames = {"TLSv1.2", "TLSv1.3",
                                                                      "unknown"};

@@ -88,12 +88,15 @@ class alignas(64) WorkerMetrics {
   void count_relayed(Direction direction, std::uint64_t bytes) {
     relayed[index(direction)].add(bytes);
   }
+  void count_tls_relayed(Side side, bool ours) { tls_relayed[index(side)][ours ? 1 : 0].add(); }
   void count_end(dialogue::CloseReason reason, Microseconds duration) {
     session_ends[index(reason)].add();
     session_duration.observe(duration);
   }
 
   std::array<Counter, kDirectionNames.size()> relayed;
+  // Established sessions, by side and [0: OpenSSL, 1: ours].
+  std::array<std::array<Counter, kRecordsByNames.size()>, kSideNames.size()> tls_relayed;
   Gauge buffers_in_use;
   Gauge bulk_sessions;
   Gauge ready_connections;

@@ -108,6 +108,24 @@ Want SharedBio::receive() {
   return result.want;
 }
 
+Want SharedBio::receive_more() {
+  // The beginning of a record, mostly.
+  std::memmove(input_.get(), input_.get() + input_begin_, input());
+  input_end_ = input();
+  input_begin_ = 0;
+  const std::size_t size = std::clamp(room_, kMinReceive, kReceiveSize) - input_end_;
+  const IoResult result = wire_->receive({input_.get() + input_end_, size});
+  input_end_ += result.bytes;
+  return result.want;
+}
+
+char* SharedBio::space(std::size_t size) {
+  if (output_size_ + size > kOutputSize) {
+    send();
+  }
+  return output_.get() + output_size_;
+}
+
 void SharedBio::gather(std::string_view bytes) {
   if (output_size_ + bytes.size() > kOutputSize) {
     send();

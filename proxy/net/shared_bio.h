@@ -2,16 +2,16 @@
 
 #include <cstddef>
 #include <memory>
+#include <span>
 #include <string_view>
 
+#include "net/record_protocol.h"
 #include "net/wire.h"
 
 struct bio_st;
 
 namespace headgate::net {
 
-// Plain text of the largest TLS record (RFC 8446 section 5.1).
-inline constexpr std::size_t kMaxRecord = 16384;
 // Plain text that is encrypted before one send(): what fits the gathering buffer as full records.
 inline constexpr std::size_t kGatherPlain = 16 * kMaxRecord;
 // Ciphertext that one recv() may bring.
@@ -30,6 +30,9 @@ inline constexpr std::size_t kReceiveSize = 256 * 1024;
 // Writing never fails and never blocks: records are gathered in one buffer and leave with one
 // send() at detach(), and what the kernel does not take stays with the Wire. So SSL_write always
 // takes everything and never has to be repeated with the same bytes.
+//
+// A connection whose records are ours (RecordProtocol) works in the same two buffers: received(),
+// receive_more(), space() and gathered().
 class SharedBio {
  public:
   SharedBio();
@@ -45,6 +48,15 @@ class SharedBio {
   void set_room(std::size_t room) { room_ = room; }
   // Bytes received and not yet asked for.
   [[nodiscard]] std::size_t input() const { return input_end_ - input_begin_; }
+  // What is received and not yet used, to be opened where it lies.
+  [[nodiscard]] std::span<char> received() { return {input_.get() + input_begin_, input()}; }
+  void use(std::size_t bytes) { input_begin_ += bytes; }
+  // Receives behind what is there already. kNone: something came; kClosed: the end did.
+  Want receive_more();
+  // Where up to `size` bytes may be gathered, which must be no more than a few records; gathered()
+  // says how many were.
+  char* space(std::size_t size);
+  void gathered(std::size_t bytes) { output_size_ += bytes; }
   // Sends what is gathered so far.
   void send();
   // Bytes gathered and not yet sent.

@@ -20,6 +20,7 @@
 #include "base/whole_file.h"
 #include "net/crypto_library.h"
 #include "net/digest.h"
+#include "net/handshake_tap.h"
 #include "net/tls_error.h"
 
 namespace headgate::net {
@@ -136,6 +137,9 @@ Problem apply_policy(SSL_CTX* context, const TlsPolicy& policy) {
   }
   if (!policy.groups.empty() && SSL_CTX_set1_groups_list(context, policy.groups.c_str()) != 1) {
     return fmt::format("TLS groups \"{}\": {}", policy.groups, last_error());
+  }
+  if (policy.own_records) {
+    HandshakeTap::prepare(context);
   }
   return std::nullopt;
 }

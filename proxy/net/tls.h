@@ -25,6 +25,8 @@ struct TlsPolicy {
   std::string ciphers;                  // TLS 1.2 list
   std::string cipher_suites;            // TLS 1.3 list
   std::string groups;                   // "X25519:P-256"
+  // Connections may be taken over from OpenSSL: Transport::take_over_records().
+  bool own_records = true;
 };
 
 // Keys that seal session tickets: the same for all workers, so that a client may resume on any.

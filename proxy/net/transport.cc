@@ -136,6 +136,9 @@ void Transport::start_tls(ssl_st* ssl, Stage first) {
     wire_.set_error(ENOMEM);
     return;
   }
+  if (SSL_CTX_get_keylog_callback(SSL_get_SSL_CTX(ssl)) != nullptr) {
+    tap_ = HandshakeTap::attach(ssl);
+  }
   BIO* bio = scratch_.bio_.reference();
   SSL_set_bio(ssl, bio, bio);
   stage_ = first;
@@ -169,7 +172,7 @@ IoResult Transport::handshake() {
       return {0, want};
     }
   }
-  if (stage_ == Stage::kOpen) {
+  if (stage_ == Stage::kOpen || stage_ == Stage::kRecords) {
     return {0, Want::kNone};
   }
   const bool had_greeting = first_flight_ != nullptr;
@@ -226,7 +229,14 @@ Want Transport::send_first_flight() {
 }
 
 IoResult Transport::read(std::span<char> into) {
-  return stage_ == Stage::kPlain ? read_plain(into) : read_tls(into);
+  switch (stage_) {
+    case Stage::kPlain:
+      return read_plain(into);
+    case Stage::kRecords:
+      return read_records(into);
+    default:
+      return read_tls(into);
+  }
 }
 
 IoResult Transport::read_plain(std::span<char> into) {
@@ -291,7 +301,14 @@ IoResult Transport::write(std::string_view from) {
   if (shut_) {
     return {0, Want::kFailed};
   }
-  return stage_ == Stage::kPlain ? wire_.send(from) : write_tls(from);
+  switch (stage_) {
+    case Stage::kPlain:
+      return wire_.send(from);
+    case Stage::kRecords:
+      return write_records(from);
+    default:
+      return write_tls(from);
+  }
 }
 
 IoResult Transport::write_tls(std::string_view from) {
@@ -352,6 +369,12 @@ IoResult Transport::shutdown_write() {
     SSL_shutdown(ssl_);
     scratch_.bio_.detach(SharedBio::Rest::kSendBeforeEnd);
   }
+  if (stage_ == Stage::kRecords && !notified_close_) {
+    notified_close_ = true;
+    scratch_.bio_.attach(wire_, 0);
+    seal_alert();
+    scratch_.bio_.detach(SharedBio::Rest::kSendBeforeEnd);
+  }
   if (const Want want = wire_.flush(); want != Want::kNone) {
     return {0, want};
   }
@@ -364,6 +387,9 @@ IoResult Transport::shutdown_write() {
 }
 
 bool Transport::truncated() const {
+  if (records_ != nullptr) {
+    return wire_.end_of_file() && !records_->closed();
+  }
   return ssl_ != nullptr && wire_.end_of_file() &&
          (SSL_get_shutdown(ssl_) & SSL_RECEIVED_SHUTDOWN) == 0;
 }
@@ -376,21 +402,31 @@ std::string Transport::error() const {
     }
     return describe_tls_error(tls_error_);
   }
+  if (records_ != nullptr && records_->error() != nullptr) {
+    return records_->error();
+  }
   if (wire_.error() != 0) {
     return std::strerror(wire_.error());
   }
   if (truncated()) {
-    return stage_ == Stage::kOpen ? "connection ended without TLS close_notify"
-                                  : "connection ended during the TLS handshake";
+    return stage_ == Stage::kOpen || stage_ == Stage::kRecords
+               ? "connection ended without TLS close_notify"
+               : "connection ended during the TLS handshake";
   }
   return {};
 }
 
 std::string_view Transport::tls_version() const {
+  if (records_ != nullptr) {
+    return "TLSv1.3";
+  }
   return ssl_ != nullptr ? SSL_get_version(ssl_) : std::string_view();
 }
 
 std::string_view Transport::tls_cipher() const {
+  if (records_ != nullptr) {
+    return records_->cipher();
+  }
   const char* name = ssl_ != nullptr ? SSL_get_cipher_name(ssl_) : nullptr;
   return name != nullptr ? name : std::string_view();
 }
@@ -436,7 +472,8 @@ std::shared_ptr<const UnverifiedCertificate> Transport::unverified_client_certif
 }
 
 bool Transport::tls_resumed() const {
-  return ssl_ != nullptr && SSL_session_reused(ssl_) == 1;
+  return records_ != nullptr ? records_->resumed()
+                             : ssl_ != nullptr && SSL_session_reused(ssl_) == 1;
 }
 
 }  // namespace headgate::net

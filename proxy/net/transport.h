@@ -10,7 +10,9 @@
 #include "base/unique_fd.h"
 #include "net/channel_bindings.h"
 #include "net/client_certificate.h"
+#include "net/handshake_tap.h"
 #include "net/io_result.h"
+#include "net/record_protocol.h"
 #include "net/shared_bio.h"
 #include "net/wire.h"
 
@@ -62,6 +64,12 @@ class Transport {
   void start_tls(ClientTls& tls, const std::string& server_name);
   IoResult handshake();
 
+  // For the long rest of a connection whose handshake is over and that has nothing more to tell
+  // about it: gives OpenSSL's state back and goes on with RecordProtocol, where that can be
+  // (TLS 1.3, no record under way, a context that allows it). Afterwards server_name(),
+  // channel_bindings() and client_certificate() answer as without TLS. False: all stays as it is.
+  bool take_over_records();
+
   IoResult read(std::span<char> into);
   IoResult write(std::string_view from);
   IoResult flush();
@@ -105,7 +113,8 @@ class Transport {
     kFirstFlight,  // server handshake until our first flight is out (SSL_read_early_data)
     kHandshake,    // the rest of it
     kOpen,
-    kBroken,  // a fatal TLS error: OpenSSL may not be called any more
+    kRecords,  // open, by our own record protocol
+    kBroken,   // a fatal TLS error: OpenSSL may not be called any more
   };
 
   void start_tls(ssl_st* ssl, Stage first);
@@ -114,12 +123,21 @@ class Transport {
   IoResult read_plain(std::span<char> into);
   IoResult read_tls(std::span<char> into);
   IoResult write_tls(std::string_view from);
+  IoResult read_records(std::span<char> into);
+  std::size_t take_plain(std::string_view text, std::span<char> into);
+  std::size_t take_rest(std::span<char> into);
+  IoResult write_records(std::string_view from);
+  bool seal(std::string_view plain);
+  void seal_alert();
   Want why(int result);
 
   IoScratch& scratch_;
   ssl_st* ssl_ = nullptr;
   std::unique_ptr<std::string> first_flight_;
-  unsigned long tls_error_ = 0;  // OpenSSL's code of what went wrong
+  std::unique_ptr<HandshakeTap> tap_;        // until the records are ours
+  std::unique_ptr<RecordProtocol> records_;  // instead of ssl_
+  std::unique_ptr<std::string> rest_;  // plain text of a record that a small buffer had no room for
+  unsigned long tls_error_ = 0;        // OpenSSL's code of what went wrong
   Wire wire_;
   std::uint32_t said_reading_ = 0;  // bytes reading made us say that the kernel has not taken
   Stage stage_ = Stage::kPlain;

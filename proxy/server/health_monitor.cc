@@ -45,7 +45,8 @@ std::unique_ptr<net::ClientTls> make_tls(const config::Pool& pool) {
   if (pool.tls == config::TlsMode::kNone) {
     return nullptr;
   }
-  auto tls = net::ClientTls::create({.policy = {}, .verify = pool.verify, .ca_file = pool.ca});
+  auto tls = net::ClientTls::create(
+      {.policy = {.own_records = false}, .verify = pool.verify, .ca_file = pool.ca});
   if (!tls) {
     log::error("no health checks", {{"pool", pool.name}, {"error", tls.error()}});
     return nullptr;

@@ -32,6 +32,12 @@ dialogue::CloseReason reason_of(relay::End end) {
 }  // namespace
 
 void Session::begin_relay() {
+  for (const auto& [side, connection] : {std::pair{metrics::Side::kClient, client_.get()},
+                                         std::pair{metrics::Side::kBackend, backend_.get()}}) {
+    if (connection->transport().is_tls()) {
+      worker_.metrics().count_tls_relayed(side, connection->transport().take_over_records());
+    }
+  }
   moved_ms_ = worker_.loop().now_ms();
   limit_ = Limit::kIdle;
   worker_.timers().arm(deadline_, net::to_ms(snapshot().config.relay.idle_timeout));

@@ -10,7 +10,7 @@ net::ServerTlsOptions server_options(const config::Config& config,
                                      const std::shared_ptr<const net::TicketKeys>& ticket_keys) {
   net::ServerTlsOptions options;
   options.policy = {config.tls.minimum_version, config.tls.ciphers, config.tls.cipher_suites,
-                    config.tls.groups};
+                    config.tls.groups, config.relay.own_tls_records};
   for (const config::Certificate& pair : config.tls.certificates) {
     options.certificates.push_back({pair.certificate, pair.key});
   }
@@ -30,12 +30,13 @@ std::shared_ptr<net::ServerTls> make_server(const net::ServerTlsOptions& options
 }
 
 // Null without TLS.
-std::unique_ptr<net::ClientTls> make_client(const config::Pool& pool, bool verify,
+std::unique_ptr<net::ClientTls> make_client(const config::Pool& pool, bool verify, bool own_records,
                                             std::vector<std::string>& errors) {
   if (pool.tls == config::TlsMode::kNone) {
     return nullptr;
   }
-  net::ClientTlsOptions options{.policy = {}, .verify = verify, .ca_file = pool.ca};
+  net::ClientTlsOptions options{
+      .policy = {.own_records = own_records}, .verify = verify, .ca_file = pool.ca};
   if (pool.client_certificate) {
     options.certificate = {pool.client_certificate->certificate, pool.client_certificate->key};
   }
@@ -71,10 +72,11 @@ std::expected<TlsContexts, std::vector<std::string>> make_tls_contexts(
                        .unknown_authorities = listener.client_certificates->unknown_authorities};
     contexts.servers.push_back(make_server(options, errors));
   }
+  const bool own_records = config.relay.own_tls_records;
   for (const config::Pool& pool : config.pools) {
-    contexts.clients.push_back(make_client(pool, pool.verify, errors));
-    contexts.any_cert_clients.push_back(pool.allow_any_cert ? make_client(pool, false, errors)
-                                                            : nullptr);
+    contexts.clients.push_back(make_client(pool, pool.verify, own_records, errors));
+    contexts.any_cert_clients.push_back(
+        pool.allow_any_cert ? make_client(pool, false, own_records, errors) : nullptr);
   }
   if (!errors.empty()) {
     return std::unexpected(std::move(errors));

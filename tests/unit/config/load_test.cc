@@ -197,7 +197,7 @@ login:
   failure_delay: 0ms
   capabilities: {add: [XONE, "XTWO=3"], remove: [SASL-IR]}
   greeting: "Welcome, human."
-relay: {idle_timeout: 2h, idle_command_timeout: 3h, stall_timeout: 61s, half_close_timeout: 5s, keepalive: 0s, buffer_size: 16KiB}
+relay: {idle_timeout: 2h, idle_command_timeout: 3h, stall_timeout: 61s, half_close_timeout: 5s, keepalive: 0s, buffer_size: 16KiB, own_tls_records: false}
 limits: {sessions_per_user: 21, sessions_per_user_and_network: 22, sessions_per_network: 23, ipv4_prefix: 24, ipv6_prefix: 56, exempt: ["10.0.0.0/8"]}
 admin: {address: "127.0.0.1:0"}
 log: {level: debug, format: json}
@@ -257,6 +257,7 @@ log: {level: debug, format: json}
   EXPECT_EQ(config.relay.half_close_timeout, 5s);
   EXPECT_EQ(config.relay.keepalive, 0s);
   EXPECT_EQ(config.relay.buffer_size, 16384U);
+  EXPECT_FALSE(config.relay.own_tls_records);
   EXPECT_EQ(listener.max_sessions, 18U);
   EXPECT_EQ(pool.backends.at(2).max_sessions, 19U);
   EXPECT_EQ(pool.max_sessions, 20U);
@@ -333,7 +334,7 @@ TEST(Load, unknown_key_gets_a_suggestion) {
                   "mean 'max_line'?",
                   "t.yaml:6: relay.xyzzy: expected a known key, found 'xyzzy'; known here: "
                   "idle_timeout, idle_command_timeout, stall_timeout, half_close_timeout, "
-                  "keepalive, buffer_size"));
+                  "keepalive, buffer_size, own_tls_records"));
 }
 
 TEST(Load, key_that_stands_there_twice_is_an_error) {

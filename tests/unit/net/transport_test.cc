@@ -30,15 +30,23 @@ std::string read_all(Transport& transport, std::size_t step = 65536) {
   }
 }
 
+// Besides versions: TLS 1.3 whose records are ours after the handshake.
+constexpr int kOwnRecords = -1;
+
+int version_of(int kind) {
+  return kind == kOwnRecords ? TLS1_3_VERSION : kind;
+}
+
 // A server-side transport and a raw client with the handshake behind them.
 struct Connected {
-  explicit Connected(int version, int send_buffer = 0, std::string_view first_flight = {}) {
+  explicit Connected(int kind, int send_buffer = 0, std::string_view first_flight = {}) {
     SocketPair sockets = socket_pair(send_buffer);
     transport = std::make_unique<Transport>(std::move(sockets.ours), scratch);
     transport->start_tls(*tls, first_flight);
-    client =
-        std::make_unique<RawPeer>(std::move(sockets.theirs), RawPeer::Role::kTlsClient, version);
+    client = std::make_unique<RawPeer>(std::move(sockets.theirs), RawPeer::Role::kTlsClient,
+                                       version_of(kind));
     EXPECT_TRUE(test::shake_hands(*transport, *client)) << transport->error();
+    EXPECT_TRUE(kind != kOwnRecords || transport->take_over_records());
   }
   std::unique_ptr<ServerTls> tls = make_server_tls();
   IoScratch scratch;
@@ -48,9 +56,12 @@ struct Connected {
 
 class TransportTls : public testing::TestWithParam<int> {};
 
-INSTANTIATE_TEST_SUITE_P(Versions, TransportTls, testing::Values(TLS1_2_VERSION, TLS1_3_VERSION),
+INSTANTIATE_TEST_SUITE_P(Versions, TransportTls,
+                         testing::Values(TLS1_2_VERSION, TLS1_3_VERSION, kOwnRecords),
                          [](const auto& chosen) {
-                           return chosen.param == TLS1_2_VERSION ? "Tls12" : "Tls13";
+                           return chosen.param == TLS1_2_VERSION   ? "Tls12"
+                                  : chosen.param == TLS1_3_VERSION ? "Tls13"
+                                                                   : "OwnRecords";
                          });
 
 TEST_P(TransportTls, KnowsItsVersionAndCipher) {
@@ -201,7 +212,7 @@ TEST_P(TransportTls, GarbageInsteadOfAHandshakeFails) {
   IoScratch scratch;
   SocketPair sockets = socket_pair();
   Transport transport(std::move(sockets.ours), scratch);
-  transport.start_tls(*tls, GetParam() == TLS1_3_VERSION ? "* OK\r\n" : "");
+  transport.start_tls(*tls, version_of(GetParam()) == TLS1_3_VERSION ? "* OK\r\n" : "");
   ASSERT_EQ(::send(sockets.theirs.get(), "a LOGIN x y\r\n", 13, 0), 13);
   EXPECT_EQ(transport.handshake().want, Want::kFailed);
   EXPECT_FALSE(transport.error().empty());
@@ -214,7 +225,7 @@ TEST_P(TransportTls, AClientThatLeavesDuringTheHandshakeIsAFailure) {
   SocketPair sockets = socket_pair();
   Transport transport(std::move(sockets.ours), scratch);
   transport.start_tls(*tls, "* OK\r\n");
-  RawPeer client(std::move(sockets.theirs), RawPeer::Role::kTlsClient, GetParam());
+  RawPeer client(std::move(sockets.theirs), RawPeer::Role::kTlsClient, version_of(GetParam()));
   EXPECT_FALSE(client.handshake());
   EXPECT_EQ(transport.handshake().want, Want::kRead);
   client.close();
@@ -242,7 +253,7 @@ TEST_P(TransportTls, AHandshakeInSmallPiecesSucceeds) {
   SocketPair beyond = socket_pair();
   Transport transport(std::move(sockets.ours), scratch);
   transport.start_tls(*tls, "* OK hello\r\n");
-  RawPeer client(std::move(beyond.theirs), RawPeer::Role::kTlsClient, GetParam());
+  RawPeer client(std::move(beyond.theirs), RawPeer::Role::kTlsClient, version_of(GetParam()));
   std::string got;
   bool done = false;
   for (int turn = 0; turn < 20000 && got.empty(); ++turn) {
@@ -276,8 +287,8 @@ TEST_P(TransportTls, ManyConnectionsShakeHandsInterleavedOverOneScratch) {
     SocketPair sockets = socket_pair();
     each.transport = std::make_unique<Transport>(std::move(sockets.ours), scratch);
     each.transport->start_tls(*tls, "* OK hello\r\n");
-    each.client =
-        std::make_unique<RawPeer>(std::move(sockets.theirs), RawPeer::Role::kTlsClient, GetParam());
+    each.client = std::make_unique<RawPeer>(std::move(sockets.theirs), RawPeer::Role::kTlsClient,
+                                            version_of(GetParam()));
   }
   for (int turn = 0; turn < 6; ++turn) {
     for (Each& each : all) {
@@ -343,30 +354,37 @@ TEST(Transport, ACommandInTheSegmentOfTheClientsFinishedIsPendingAfterTheHandsha
 
 TEST(Transport, SessionTicketsWaitForTheNextWordsOrAFlush) {
   for (const bool by_write : {true, false}) {
-    Connected pair(TLS1_3_VERSION, 0, "* OK hello\r\n");
-    ASSERT_EQ(pair.client->read(), "* OK hello\r\n");
-    char none = 0;
-    EXPECT_EQ(::recv(pair.client->fd(), &none, 1, MSG_PEEK), -1);
-    EXPECT_EQ(pair.transport->unsent(), 0U);
-    if (by_write) {
-      EXPECT_EQ(pair.transport->write("a OK\r\n").want, Want::kNone);
-      EXPECT_EQ(pair.client->read(), "a OK\r\n");
-    } else {
-      EXPECT_EQ(pair.transport->flush().want, Want::kNone);
-      EXPECT_EQ(pair.client->read(), "");
+    for (const int kind : {TLS1_3_VERSION, kOwnRecords}) {
+      Connected pair(kind, 0, "* OK hello\r\n");
+      ASSERT_EQ(pair.client->read(), "* OK hello\r\n");
+      char none = 0;
+      EXPECT_EQ(::recv(pair.client->fd(), &none, 1, MSG_PEEK), -1);
+      EXPECT_EQ(pair.transport->unsent(), 0U);
+      EXPECT_EQ(read_all(*pair.transport), "");
+      EXPECT_EQ(::recv(pair.client->fd(), &none, 1, MSG_PEEK), -1);
+      if (by_write) {
+        EXPECT_EQ(pair.transport->write("a OK\r\n").want, Want::kNone);
+        EXPECT_EQ(pair.client->read(), "a OK\r\n");
+      } else {
+        EXPECT_EQ(pair.transport->flush().want, Want::kNone);
+        EXPECT_EQ(pair.client->read(), "");
+      }
+      EXPECT_EQ(SSL_SESSION_is_resumable(SSL_get_session(pair.client->ssl())), 1);
     }
-    EXPECT_EQ(SSL_SESSION_is_resumable(SSL_get_session(pair.client->ssl())), 1);
   }
 }
 
 TEST(Transport, KeyUpdatesFromTheClientAreAnsweredAndNothingIsLost) {
-  Connected pair(TLS1_3_VERSION);
-  for (int i = 0; i < 50; ++i) {
-    ASSERT_EQ(SSL_key_update(pair.client->ssl(), SSL_KEY_UPDATE_REQUESTED), 1);
-    ASSERT_GT(pair.client->write("a NOOP\r\n"), 0U);
-    ASSERT_EQ(read_all(*pair.transport), "a NOOP\r\n");
-    ASSERT_EQ(pair.transport->write("a OK\r\n").want, Want::kNone);
-    ASSERT_EQ(pair.client->read(), "a OK\r\n");
+  for (const int kind : {TLS1_3_VERSION, kOwnRecords}) {
+    Connected pair(kind);
+    for (int i = 0; i < 50; ++i) {
+      const int request = i % 3 == 0 ? SSL_KEY_UPDATE_NOT_REQUESTED : SSL_KEY_UPDATE_REQUESTED;
+      ASSERT_EQ(SSL_key_update(pair.client->ssl(), request), 1);
+      ASSERT_GT(pair.client->write("a NOOP\r\n"), 0U);
+      ASSERT_EQ(read_all(*pair.transport), "a NOOP\r\n");
+      ASSERT_EQ(pair.transport->write("a OK\r\n").want, Want::kNone);
+      ASSERT_EQ(pair.client->read(), "a OK\r\n");
+    }
   }
 }
 
