@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "base/printable.h"
 #include "server/backend_proof.h"
 #include "server/login.h"
 #include "server/session.h"
