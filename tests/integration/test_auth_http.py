@@ -151,7 +151,7 @@ def test_a_server_may_be_at_a_unix_socket(proxied, tmp_path):
     auth.close()
     client = proxied.enter()
     assert client.login("alice", "x").startswith(b"NO [UNAVAILABLE]")
-    assert proxied.gate.log.find("lookup server failed", address=str(tmp_path / "auth"))
+    assert proxied.gate.log.wait_for("lookup server failed", address=str(tmp_path / "auth"))
 
 
 # -- the answer -----------------------------------------------------------------------------------
@@ -228,7 +228,7 @@ def test_a_refusal_s_words_and_delay_are_the_script_s(proxied):
     assert 0.9 < time.monotonic() - began < 3
     client.login("alice", "x")
     assert [request["Auth-Login-Attempt"] for request in auth.requests] == ["1", "2"]
-    assert proxied.gate.log.find("login failed", detail="No mail today, try tomorrow")
+    assert proxied.gate.log.wait_for("login failed", detail="No mail today, try tomorrow")
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_refusal_may_bring_its_response_code(proxied, text, failure):
     start(proxied, script(proxied, lambda _: refused(text)))
     client = proxied.enter()
     assert client.login("alice", "x") == b"NO " + text.encode()
-    assert proxied.gate.log.find("login failed", failure=failure)
+    assert proxied.gate.log.wait_for("login failed", failure=failure)
 
 
 @pytest.mark.parametrize("wait", [0, None])
@@ -325,7 +325,7 @@ def test_an_answer_that_says_nothing_is_a_temporary_failure_with_a_reason(proxie
     entry = proxied.gate.log.wait_for("login failed")[0]
     assert why in entry["detail"], entry
     assert entry["failure"] == "lookup_unavailable"
-    assert proxied.gate.log.find("lookup server failed", level="warning")
+    assert proxied.gate.log.wait_for("lookup server failed", level="warning")
 
 
 # -- more than passwords --------------------------------------------------------------------------

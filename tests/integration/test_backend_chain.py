@@ -58,8 +58,8 @@ def test_users_are_found_where_they_are_and_that_is_remembered(proxied):
     assert (logins(gate, "old", "order"), logins(gate, "old", "trial")) == (1, 0)
     assert (logins(gate, "new", "trial"), logins(gate, "new", "memory")) == (1, 2)
     assert gate.metrics().value("headgate_source_pools_remembered", source="backend") == 1
-    assert gate.log.find("user found in another pool", user="bob", pool="new")
-    assert gate.log.find("pool refuses the user, the next one is asked", pool="old", next="new")
+    assert gate.log.wait_for("user found in another pool", user="bob", pool="new")
+    assert gate.log.wait_for("pool refuses the user, the next one is asked", pool="old", next="new")
     # What is known of pools outlives a reload of something else.
     gate.config["login"]["failure_delay"] = "60ms"
     gate.reload()
@@ -128,7 +128,7 @@ def test_a_password_that_is_wrong_everywhere_is_one_failure_with_one_delay(proxi
     metrics = gate.metrics()
     assert metrics.value("headgate_logins_total", result="wrong_credentials") == 2
     assert metrics.value("headgate_guess_failures_total", repeated="no") == 2
-    assert len(gate.log.find("login failed")) == 2
+    assert len(gate.log.wait_for("login failed", count=2)) == 2
 
 
 @pytest.mark.parametrize(

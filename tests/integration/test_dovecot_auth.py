@@ -216,7 +216,7 @@ def test_any_cert_is_obeyed_where_the_pool_permits_it_and_for_that_user_alone(
         assert failed["failure"] == "backend_tls"
         assert "certificate verify failed" in failed["detail"]
         assert "pool main does not permit (allow_any_cert)" in failed["detail"]
-        assert len(proxied.gate.log.find("any certificate refused", pool="main")) == 1
+        assert len(proxied.gate.log.wait_for("any certificate refused", pool="main")) == 1
         metric = "headgate_any_certificate_total"
         assert proxied.gate.metrics().value(metric, wish="refused") == 2
         assert proxied.gate.metrics().value(metric, wish="permitted") == 0
@@ -352,7 +352,7 @@ def test_the_handshake_of_2_4_and_what_a_service_is_told(gate, proxied, service)
     assert proxied.gate.log.wait_for(lacks, mechanism="SCRAM-SHA-256")
     assert Scram(proxied.enter()).run().startswith(b"s NO [UNAVAILABLE]")
     assert proxied.gate.log.wait_for("login failed", mechanism="SCRAM-SHA-256")
-    assert len(proxied.gate.log.find(lacks)) == 1
+    assert len(proxied.gate.log.wait_for(lacks)) == 1
 
 
 GSSAPI = "MECH\tGSSAPI\tmutual-auth\n" + MECHANISMS + BEHIND

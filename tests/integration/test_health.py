@@ -242,7 +242,7 @@ def test_a_backend_that_lets_users_in_slowly_loses_weight_and_gets_it_back(proxi
         assert metrics.value("headgate_backend_weight_ratio", backend=other.address) == 1
     delay["seconds"] = 0
     log_in_until(lambda metrics: ratio(metrics) == 1 and state(metrics, slow) == "up")
-    assert [line["state"] for line in gate.log.find("backend state")] == ["slow", "up"]
+    assert [line["state"] for line in gate.log.wait_for("backend state", count=2)] == ["slow", "up"]
 
 
 def test_sessions_at_a_backend_that_was_taken_out_end_spread_over_a_time(proxied):

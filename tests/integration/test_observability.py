@@ -186,7 +186,7 @@ def test_a_session_leaves_one_line_with_everything_about_it(proxied):
     assert {"tls_ms", "connect_ms", "backend_login_ms"} <= set(stages), end
     assert all(end[stage] >= 0 for stage in stages)
     time.sleep(0.2)
-    assert len(gate.log.find("session end")) == 1
+    assert len(gate.log.wait_for("session end")) == 1
 
 
 def test_a_session_that_never_logged_in_leaves_one_line_too(proxied):

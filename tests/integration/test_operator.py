@@ -188,7 +188,7 @@ def test_without_tokens_it_can_be_looked_at_and_not_changed(proxied):
         assert status == 403 and "admin.tokens" in answer["error"]
     assert client.command("NOOP")[1] == b"OK done"
     assert proxied.gate.metrics().value("headgate_backend_draining") == 0
-    assert len(proxied.gate.log.find("operator refused")) == 2
+    assert len(proxied.gate.log.wait_for("operator refused", count=2)) == 2
 
 
 def test_every_change_stands_in_the_log_with_who_made_it(proxied, start):

@@ -389,7 +389,7 @@ def test_listeners_come_and_go_and_connections_stay(proxied):
     gate.config["listeners"] = [
         {"name": "new", "address": "127.0.0.1:0", "tls": "none"}, listeners[2], listeners[0]]
     gate.reload()
-    assert gate.log.find("no longer listening", listener="imap")
+    assert gate.log.wait_for("no longer listening", listener="imap")
     with pytest.raises(ConnectionRefusedError):
         RawClient(imap)
     proxied.logged_in("carol", "new")

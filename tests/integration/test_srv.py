@@ -161,7 +161,7 @@ def test_what_was_known_stays_while_there_is_no_answer_to_take(proxied, dns, sta
     dns.rcode, dns.silent = 0, False
     dns.srv(NAME, good)
     gate.log.wait_for("SRV name is answered again", pool="main")
-    assert len(gate.log.find(NO_ANSWER)) == 1, "a failure that goes on is one line"
+    assert len(gate.log.wait_for(NO_ANSWER)) == 1, "a failure that goes on is one line"
 
 
 def test_without_an_answer_at_the_start_logins_wait_for_the_first_one(proxied, dns, start):
