@@ -106,6 +106,7 @@ void RelayUnderTls::shake_hands(net::Transport& server) {
   }
   require(client_done && server_done, "the TLS handshake did not end");
   client_hears(12);
+  server.take_over_records();  // as a session does, where OpenSSL's version allows it
 }
 
 void RelayUnderTls::backend_says(std::string_view bytes) const {

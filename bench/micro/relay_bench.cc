@@ -261,6 +261,7 @@ class Rig {
     }
     other.join();
     transport.flush();
+    transport.take_over_records();
   }
 
   net::Loop loop_;
