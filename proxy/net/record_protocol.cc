@@ -54,8 +54,8 @@ unsigned char* bytes_of(char* text) {
 
 using Mac = CPtr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 
-// HMAC with this hash, waiting for a key. To have it looked up for each key made a resumed login 3 %
-// dearer (scripts/bench table --only resumed, three rounds in turns).
+// HMAC with this hash, waiting for a key. To have it looked up for each key made a resumed login 3
+// % dearer (scripts/bench table --only resumed, three rounds in turns).
 EVP_MAC_CTX* make_hmac(std::string hash) {
   const CPtr<EVP_MAC, EVP_MAC_free> algorithm(EVP_MAC_fetch(crypto_library(), "HMAC", nullptr));
   Mac made(EVP_MAC_CTX_new(algorithm.get()));
