@@ -147,7 +147,7 @@ std::optional<double> load_spread(const BackendSet& set, std::int64_t now_ms) {
       continue;
     }
     const std::int64_t here = std::max<std::int64_t>(sessions_of(backend), 0);
-    const double weight = double{counted_weight(backend, true)};
+    const double weight = static_cast<double>(counted_weight(backend, true));
     ++count;
     sessions += here;
     weights += weight;
