@@ -12,6 +12,9 @@ struct bio_st;
 
 namespace headgate::net {
 
+// Records that one read() opens: 16 full ones fill its buffer, and as many small ones as this take
+// less than a tenth of a millisecond, so that a flood of them does not hold a worker.
+inline constexpr unsigned kRecordsARead = 256;
 // Plain text that is encrypted before one send(): what fits the gathering buffer as full records.
 inline constexpr std::size_t kGatherPlain = 16 * kMaxRecord;
 // Ciphertext that one recv() may bring.

@@ -263,7 +263,7 @@ IoResult Transport::read_tls(std::span<char> into) {
   SharedBio& bio = scratch_.bio_;
   bio.attach(wire_, into.size());
   IoResult result;
-  while (result.bytes < into.size()) {
+  for (unsigned records = 0; result.bytes < into.size() && records < kRecordsARead; ++records) {
     std::size_t bytes = 0;
     const int done =
         SSL_read_ex(ssl_, into.data() + result.bytes, into.size() - result.bytes, &bytes);

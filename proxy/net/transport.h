@@ -29,12 +29,12 @@ class IoScratch;
 //
 // read()  Fills from the front until `into` is full or the source has nothing more. Bytes and a
 //         want may come together: {bytes, kRead} means "these, and then wait for the poll",
-//         {bytes, kNone} means `into` is full, or nearly, and there may be more that no poll will
-//         announce (TLS buffers): call again. Likewise {bytes, kClosed} and {bytes, kFailed}.
-//         A call after kRead without a poll in between is allowed but costs a system call that
-//         mostly finds nothing: a short recv() is taken as "empty", which the level-triggered poll
-//         makes safe.
-//         {bytes, kWrite}: the peer must first take what reading made us say (TLS key updates).
+//         {bytes, kNone} means `into` is full, or nearly, or many records were opened, and there
+//         may be more that no poll will announce (TLS buffers): call again. Likewise {bytes,
+//         kClosed} and {bytes, kFailed}. A call after kRead without a poll in between is allowed
+//         but costs a system call that mostly finds nothing: a short recv() is taken as "empty",
+//         which the level-triggered poll makes safe. {bytes, kWrite}: the peer must first take what
+//         reading made us say (TLS key updates).
 // write() Takes a prefix of `from`. {all, kNone}: the kernel has everything. {n, kWrite}: n bytes
 //         are taken (some may still be inside as ciphertext, see unsent()); the rest stays the
 //         caller's; come back with it when writable. TLS records are gathered and leave in few

@@ -34,7 +34,9 @@ IoResult Transport::read_records(std::span<char> into) {
   const bool held_back = wire_.held_back() > 0;
   bio.attach(wire_, into.size());
   IoResult result{take_rest(into), Want::kNone};
-  while (result.bytes < into.size() && result.want == Want::kNone) {
+  for (unsigned records = 0;
+       result.bytes < into.size() && result.want == Want::kNone && records < kRecordsARead;
+       ++records) {
     const std::span<char> room = into.subspan(result.bytes);
     const RecordProtocol::Opened opened = records_->open(bio.received(), room);
     bio.use(opened.used);

@@ -17,6 +17,8 @@ using net::Want;
 // Bytes a direction may move in one run, so that a bulk transfer delays the others of its worker by
 // well under a millisecond.
 constexpr std::size_t kBudget = 512 * 1024;
+// And reads: one that brings little may have cost much, see net::kRecordsARead.
+constexpr std::size_t kReads = 8;
 // What a read must bring for the next one to go through a pipe. With less a copy is cheaper than
 // the calls.
 constexpr std::size_t kBulk = 64 * 1024;
@@ -111,7 +113,7 @@ bool Relay::run_pump(Pump& pump) {
     if (budget == 0) {
       return pump.source.read_pending();
     }
-    budget -= std::min(budget, read_in(pump));
+    budget -= std::min(budget, std::max(read_in(pump), kBudget / kReads));
   }
 }
 

@@ -141,6 +141,32 @@ TEST_P(TransportTls, BytesInsideOpensslAreReadWithoutAnotherPoll) {
   EXPECT_TRUE(got == bytes);
 }
 
+TEST_P(TransportTls, AFloodOfSmallRecordsIsReadInPieces) {
+  auto tls = make_server_tls();
+  IoScratch scratch;
+  SocketPair sockets = test::tcp_pair();  // a socketpair takes less than 300 of them
+  Transport transport(std::move(sockets.ours), scratch);
+  transport.start_tls(*tls, "");
+  RawPeer client(std::move(sockets.theirs), RawPeer::Role::kTlsClient, version_of(GetParam()));
+  ASSERT_TRUE(test::shake_hands(transport, client));
+  ASSERT_EQ(GetParam() == kOwnRecords, GetParam() == kOwnRecords && transport.take_over_records());
+  std::string sent;
+  for (int i = 0; i < 1000; ++i) {
+    sent += static_cast<char>('a' + i % 26);
+    ASSERT_EQ(client.write(sent.substr(sent.size() - 1)), 1U);
+  }
+  std::vector<char> room(65536);
+  std::string got;
+  while (got.size() < sent.size()) {
+    ASSERT_TRUE(transport.read_pending() || test::wait_for(transport.fd(), POLLIN));
+    const IoResult result = transport.read(room);
+    ASSERT_LE(result.bytes, 256U);
+    ASSERT_EQ(transport.read_pending(), result.want == Want::kNone);
+    got.append(room.data(), result.bytes);
+  }
+  EXPECT_EQ(got, sent);
+}
+
 TEST_P(TransportTls, AnEndInOrderReadsAsClosedAndBytesBeforeItArrive) {
   Connected pair(GetParam());
   pair.client->write("bye");
