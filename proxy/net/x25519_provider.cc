@@ -15,6 +15,8 @@
 #include <memory>
 #include <new>
 
+#include "net/tls13_kdf.h"
+
 namespace headgate::net {
 namespace {
 
@@ -305,7 +307,9 @@ const OSSL_ALGORITHM* query(void* /*provider*/, int operation, int* no_cache) {
       {"X25519:1.3.101.110", "provider=headgate", kFunctions, "X25519 by the Montgomery ladder"},
       {nullptr, nullptr, nullptr, nullptr}};
   *no_cache = 0;
-  return operation == OSSL_OP_KEYMGMT ? kKeyManagers : nullptr;
+  return operation == OSSL_OP_KEYMGMT ? kKeyManagers
+         : operation == OSSL_OP_KDF   ? tls13_kdf()
+                                      : nullptr;
 }
 
 // libssl uses a group only with the keys of the provider that says it has the group
