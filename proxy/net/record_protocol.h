@@ -19,8 +19,9 @@ inline constexpr std::size_t kMaxRecord = 16384;
 
 // The record protocol of TLS 1.3 (RFC 8446 section 5) for a connection whose handshake OpenSSL has
 // done: framing, sequence numbers and key updates are ours, the ciphers OpenSSL's. What it saves is
-// all that OpenSSL keeps and touches for a connection beside its keys: 8 KB of memory, a copy of
-// every byte, and a third of the instructions of a small record (docs/performance.md).
+// all that OpenSSL keeps and touches for a connection beside its keys: 10 KB of memory
+// (docs/performance.md), a copy of every byte, and half of the instructions of a NOOP
+// (bench/micro, relay_tls_noop: 15,331 before, 7,755 with this).
 //
 // Knows no socket. A failure is final: after it only the alert it names may be sent.
 class RecordProtocol {

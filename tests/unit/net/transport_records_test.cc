@@ -67,6 +67,19 @@ struct Two {
   std::unique_ptr<Transport> client;
 };
 
+// A transport with OpenSSL's client at the other end, before anything is taken over.
+struct Before {
+  Before() {
+    transport.start_tls(*tls, "");
+    EXPECT_TRUE(test::shake_hands(transport, client));
+  }
+  std::unique_ptr<ServerTls> tls = make_server_tls();
+  IoScratch scratch;
+  SocketPair sockets = socket_pair();
+  Transport transport{std::move(sockets.ours), scratch};
+  RawPeer client{std::move(sockets.theirs), RawPeer::Role::kTlsClient, TLS1_3_VERSION};
+};
+
 TEST(OwnRecords, EverySuiteIsSpokenOnBothSides) {
   for (const std::string suite :
        {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"}) {
@@ -155,13 +168,9 @@ TEST(OwnRecords, NotForTls12NorForAContextThatDoesNotAllowIt) {
 }
 
 TEST(OwnRecords, KeysThatWereUpdatedBeforeStayWithOpenssl) {
-  auto tls = make_server_tls();
-  IoScratch scratch;
-  SocketPair sockets = socket_pair();
-  Transport transport(std::move(sockets.ours), scratch);
-  transport.start_tls(*tls, "");
-  RawPeer client(std::move(sockets.theirs), RawPeer::Role::kTlsClient, TLS1_3_VERSION);
-  ASSERT_TRUE(test::shake_hands(transport, client));
+  Before before;
+  Transport& transport = before.transport;
+  RawPeer& client = before.client;
   SSL_key_update(client.ssl(), SSL_KEY_UPDATE_NOT_REQUESTED);
   ASSERT_GT(client.write("x"), 0U);
   EXPECT_EQ(read_all(transport).text, "x");
@@ -233,13 +242,9 @@ TEST(OwnRecords, AChangedByteIsFoundAndThePeerIsTold) {
 }
 
 TEST(OwnRecords, AFloodOfKeyUpdatesMakesUsSayNothingBeforeWeSpeak) {
-  auto tls = make_server_tls();
-  IoScratch scratch;
-  SocketPair sockets = socket_pair();
-  Transport transport(std::move(sockets.ours), scratch);
-  transport.start_tls(*tls, "");
-  RawPeer client(std::move(sockets.theirs), RawPeer::Role::kTlsClient, TLS1_3_VERSION);
-  ASSERT_TRUE(test::shake_hands(transport, client));
+  Before before;
+  Transport& transport = before.transport;
+  RawPeer& client = before.client;
   ASSERT_TRUE(transport.take_over_records());
   EXPECT_EQ(transport.flush().want, Want::kNone);
   EXPECT_EQ(client.read(), "");  // the ticket
