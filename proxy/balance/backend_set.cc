@@ -211,6 +211,33 @@ void note_success(BackendState& state) {
   }
 }
 
+std::size_t first_address(const Backend& backend) {
+  return backend.state == nullptr || backend.endpoints.size() < 2
+             ? 0
+             : backend.state->address.load(std::memory_order_relaxed) % backend.endpoints.size();
+}
+
+void note_address_worked(const Backend& backend, const Endpoint& address) {
+  const auto& all = backend.endpoints;
+  if (all.size() < 2 || backend.state == nullptr || all[first_address(backend)] == address) {
+    return;
+  }
+  const auto at = std::ranges::find(all, address) - all.begin();
+  backend.state->address.store(static_cast<std::uint32_t>(at), std::memory_order_relaxed);
+}
+
+void note_address_failed(const Backend& backend, const Endpoint& address) {
+  const auto& all = backend.endpoints;
+  if (all.size() < 2 || backend.state == nullptr) {
+    return;
+  }
+  const std::size_t first = first_address(backend);
+  if (all[first] == address) {  // else somebody has moved on already
+    backend.state->address.store(static_cast<std::uint32_t>((first + 1) % all.size()),
+                                 std::memory_order_relaxed);
+  }
+}
+
 void note_taken_out(BackendState& state) {
   if (state.failures_in_a_row.load(std::memory_order_relaxed) < kFailuresToLeave) {
     state.failures_in_a_row.store(kFailuresToLeave, std::memory_order_relaxed);

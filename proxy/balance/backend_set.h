@@ -25,6 +25,9 @@ struct alignas(64) BackendState {
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
   // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
   std::atomic<std::uint32_t> tenths{10};
+  // Which of its addresses is tried first, see first_address(). A guess: of other addresses than
+  // before it is as good as any.
+  std::atomic<std::uint32_t> address{0};
   // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
   // line that decisions read.
   alignas(64) LatencyCounter login_times;
@@ -157,6 +160,13 @@ inline constexpr std::uint32_t kFailuresToLeave = 2;
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
                   std::uint64_t random);
 void note_success(BackendState& state);
+
+// A backend with several addresses has failed when all of them have. The one that worked last is
+// tried first; when it fails, the next one is, by everybody. An index in Backend::endpoints, 0
+// where there are none.
+std::size_t first_address(const Backend& backend);
+void note_address_worked(const Backend& backend, const Endpoint& address);
+void note_address_failed(const Backend& backend, const Endpoint& address);
 
 // Active health checks took it out, or bring it back. A login that fails meanwhile is counted and
 // one that succeeds changes nothing: it is the checks' to say when. Users with live sessions there

@@ -121,6 +121,7 @@ class Session final : public ListNode {
   dialogue::BackendLoginRequest backend_request();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
+  bool try_next_address();
   void attempt_takes_long();
   void note_login_time(Clock::time_point end);
 

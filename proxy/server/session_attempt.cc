@@ -148,6 +148,9 @@ void Session::attempt_failed() {
     start_attempt(Connections::kNew);
     return;
   }
+  if (info.retry_elsewhere && !keeps_user(login.failure) && try_next_address()) {
+    return;
+  }
   if (login.failure == LoginFailure::kBackendTimeout) {
     note_login_time(Login::Clock::now());
   }
@@ -170,6 +173,22 @@ void Session::attempt_failed() {
   report_attempt_failed();
   pool_ = nullptr;
   next_attempt();
+}
+
+// One dead address says nothing about the backend while it has others: the login goes on there,
+// in its place. False: this round has had all of them.
+bool Session::try_next_address() {
+  Login& login = *login_;
+  balance::note_address_failed(pool_->backends[backend_index_], login.endpoint);
+  const auto other =
+      worker_.loop().now_ms() < login.deadline_ms ? login.search.next_address() : std::nullopt;
+  if (!other) {
+    return false;
+  }
+  report_attempt_failed();
+  login.endpoint = *other;
+  start_attempt(Connections::kAny);
+  return true;
 }
 
 // For the health monitor, which finds backends that are slow.

@@ -333,6 +333,7 @@ void Session::hand_over() {
   become_known();
   report_to_policy(true, false);
   balance::note_success(*pool_->backends[backend_index_].state);
+  balance::note_address_worked(pool_->backends[backend_index_], login.endpoint);
   note_login_time(now);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
