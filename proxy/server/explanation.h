@@ -4,13 +4,13 @@
 #include <string>
 
 #include "admin/control.h"
-#include "auth/sources.h"
 #include "balance/user_table.h"
 #include "base/address.h"
 #include "config/config.h"
 #include "server/placement.h"
 #include "server/routing.h"
 #include "server/snapshot.h"
+#include "sources/sources.h"
 
 namespace headgate::server {
 

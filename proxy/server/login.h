@@ -8,7 +8,6 @@
 
 #include "auth/chain.h"
 #include "auth/exchange.h"
-#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "dialogue/credentials.h"
 #include "dialogue/failure.h"
@@ -22,6 +21,7 @@
 #include "server/idle_search.h"
 #include "server/login_queue.h"
 #include "server/routing.h"
+#include "sources/policy_client.h"
 
 namespace headgate::server {
 

@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "auth/exchange.h"
-#include "auth/policy_client.h"
 #include "auth/user_source.h"
 #include "balance/user_table.h"
 #include "base/address.h"
@@ -30,6 +29,7 @@
 #include "server/routing.h"
 #include "server/session_limits.h"
 #include "server/session_survey.h"
+#include "sources/policy_client.h"
 
 namespace headgate::server {
 

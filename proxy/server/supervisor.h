@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "admin/server.h"
-#include "auth/sources.h"
 #include "balance/user_table.h"
 #include "config/config.h"
 #include "config/difference.h"
@@ -30,6 +29,7 @@
 #include "server/snapshot.h"
 #include "server/waiting_room.h"
 #include "server/worker.h"
+#include "sources/sources.h"
 
 namespace headgate::server {
 
