@@ -8,12 +8,12 @@
 
 #include "auth/chain.h"
 #include "auth/exchange.h"
-#include "auth/sources.h"
 #include "base/unique_fd.h"
 #include "metrics/worker_metrics.h"
 #include "net/tls.h"
 #include "server/snapshot.h"
 #include "server/tls_contexts.h"
+#include "sources/sources.h"
 
 // What becomes of a configuration on a worker. A reload gives every worker a new generation; nobody
 // who is under way is moved to it, and what is not used any more goes by itself.
@@ -35,10 +35,10 @@ struct Generation {
   std::vector<std::unique_ptr<net::ClientTls>> client_tls;  // as config.pools
   std::vector<std::unique_ptr<net::ClientTls>> any_cert_tls;  // likewise, as in TlsContexts
   std::vector<bool> any_cert_refused;  // as config.pools: the log has said so
-  std::shared_ptr<const auth::SharedSources> sources;
-  std::unique_ptr<auth::Chain> chain;          // of `sources`: goes before them
-  std::unique_ptr<auth::Exchanges> exchanges;  // of `chain`, likewise
-  std::unique_ptr<auth::PolicyClient> policy;  // likewise; null: no server has a say
+  std::shared_ptr<const sources::SharedSources> sources;
+  std::unique_ptr<auth::Chain> chain;             // of `sources`: goes before them
+  std::unique_ptr<auth::Exchanges> exchanges;     // of `chain`, likewise
+  std::unique_ptr<sources::PolicyClient> policy;  // likewise; null: no server has a say
 };
 
 // Where the socket of a listener comes from.
@@ -51,7 +51,7 @@ struct ListenerSocket {
 struct NewGeneration {
   std::shared_ptr<const Snapshot> snapshot;
   Pools pools;
-  std::shared_ptr<const auth::SharedSources> sources;
+  std::shared_ptr<const sources::SharedSources> sources;
   TlsContexts tls;
   std::vector<ListenerSocket> listeners;             // as config.listeners
   std::shared_ptr<std::counting_semaphore<>> taken;  // released once it is in force; may be null
