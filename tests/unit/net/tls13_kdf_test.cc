@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "base/c_ptr.h"
-#include "net/x25519_provider.h"
+#include "net/tls_provider.h"
 #include "raw_peer.h"
 
 namespace headgate::net {
@@ -51,7 +51,7 @@ struct Inputs {
 Kdf ours() {
   static OSSL_LIB_CTX* const library = [] {
     OSSL_LIB_CTX* made = OSSL_LIB_CTX_new();
-    EXPECT_EQ(OSSL_PROVIDER_add_builtin(made, "headgate", &x25519_provider_init), 1);
+    EXPECT_EQ(OSSL_PROVIDER_add_builtin(made, "headgate", &tls_provider_init), 1);
     EXPECT_NE(OSSL_PROVIDER_load(made, "headgate"), nullptr);
     return made;
   }();
