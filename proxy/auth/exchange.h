@@ -8,11 +8,11 @@
 #include <variant>
 
 #include "auth/chain.h"
-#include "auth/scram_decoys.h"
 #include "auth/user_source.h"
 #include "base/secret.h"
 #include "net/channel_bindings.h"
 #include "net/loop.h"
+#include "proof/scram_decoys.h"
 
 namespace headgate::auth {
 

@@ -4,10 +4,10 @@
 #include <utility>
 #include <variant>
 
-#include "auth/scram_server.h"
 #include "base/ascii.h"
 #include "base/one_line.h"
 #include "base/utf8.h"
+#include "proof/scram_server.h"
 
 namespace headgate::auth {
 namespace {

@@ -6,9 +6,9 @@
 #include <string_view>
 
 #include "auth/exchange.h"
-#include "auth/gsasl_server.h"
-#include "auth/password_hash.h"
-#include "auth/scram_server.h"
+#include "proof/gsasl_server.h"
+#include "proof/password_hash.h"
+#include "proof/scram_server.h"
 
 namespace headgate::auth {
 

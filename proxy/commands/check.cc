@@ -8,7 +8,7 @@
 #include "commands/loading.h"
 #include "net/tls.h"
 #include "server/certificates.h"
-#include "server/health_words.h"
+#include "server/health/health_words.h"
 #include "server/tls_contexts.h"
 
 namespace headgate::commands {

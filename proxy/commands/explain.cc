@@ -12,7 +12,7 @@
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "server/discovery.h"
-#include "server/explanation.h"
+#include "server/operations/explanation.h"
 #include "server/pools.h"
 
 namespace headgate::commands {

@@ -3,8 +3,8 @@
 #include <optional>
 #include <string>
 
-#include "auth/sources.h"
 #include "config/config.h"
+#include "sources/sources.h"
 
 namespace headgate::commands {
 

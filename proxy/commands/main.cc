@@ -2,9 +2,9 @@
 
 #include <CLI/CLI.hpp>
 
-#include "auth/pam_helper.h"
 #include "commands/commands.h"
 #include "commands/operate.h"
+#include "sources/pam_helper.h"
 
 namespace headgate::commands {
 namespace {

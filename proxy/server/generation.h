@@ -8,12 +8,12 @@
 
 #include "auth/chain.h"
 #include "auth/exchange.h"
-#include "auth/sources.h"
 #include "base/unique_fd.h"
 #include "metrics/worker_metrics.h"
 #include "net/tls.h"
 #include "server/snapshot.h"
 #include "server/tls_contexts.h"
+#include "sources/sources.h"
 
 // What becomes of a configuration on a worker. A reload gives every worker a new generation; nobody
 // who is under way is moved to it, and what is not used any more goes by itself.

@@ -8,10 +8,10 @@
 
 #include "balance/backend_set.h"
 #include "config/config.h"
-#include "server/placement.h"
 #include "server/protocol.h"
-#include "server/routing.h"
-#include "server/session_limits.h"
+#include "server/session/placement.h"
+#include "server/session/routing.h"
+#include "server/session/session_limits.h"
 
 namespace headgate::server {
 

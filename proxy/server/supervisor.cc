@@ -14,7 +14,7 @@
 #include "admin/api.h"
 #include "base/log.h"
 #include "base/version.h"
-#include "server/explanation.h"
+#include "server/operations/explanation.h"
 
 namespace headgate::server {
 namespace {

@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "admin/server.h"
-#include "auth/sources.h"
 #include "balance/user_table.h"
 #include "config/config.h"
 #include "config/difference.h"
@@ -21,15 +20,16 @@
 #include "server/certificates.h"
 #include "server/discovery.h"
 #include "server/generation.h"
-#include "server/guess_guard.h"
-#include "server/health_monitor.h"
-#include "server/operations.h"
+#include "server/health/health_monitor.h"
+#include "server/operations/operations.h"
 #include "server/pool_memory_file.h"
 #include "server/pools.h"
-#include "server/session_limits.h"
+#include "server/session/guess_guard.h"
+#include "server/session/session_limits.h"
+#include "server/session/waiting_room.h"
 #include "server/snapshot.h"
-#include "server/waiting_room.h"
 #include "server/worker.h"
+#include "sources/sources.h"
 
 namespace headgate::server {
 

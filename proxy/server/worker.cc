@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
-#include "server/overloaded.h"
+#include "server/session/overloaded.h"
 
 namespace headgate::server {
 namespace {

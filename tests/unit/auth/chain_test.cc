@@ -3,12 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdio>
-#include <fstream>
 #include <optional>
 #include <string>
-
-#include "auth/sources.h"
 
 namespace headgate::auth {
 namespace {
@@ -73,7 +69,6 @@ class ChainTest : public testing::Test {
     return std::holds_alternative<Alternative>(result_.result);
   }
 
-  metrics::WorkerMetrics metrics_{{}};
   net::Loop loop_;
   std::unique_ptr<net::TimerWheel> timers_ = std::make_unique<net::TimerWheel>(loop_);
   std::vector<std::unique_ptr<UserSource>> sources_;
@@ -226,139 +221,6 @@ TEST_F(ChainTest, ATicketMayOutliveTheChain) {
   make_chain();
   const auto ticket = look_up();
   chain_.reset();
-  EXPECT_EQ(calls_, 0);
-}
-
-class SourcesTest : public ChainTest {
- protected:
-  SourcesTest() {
-    std::ofstream(first_) << "alice:{PLAIN}one:pool=west backend_user=alice@internal\n";
-    std::ofstream(second_) << "bob:{PLAIN}two\n";
-  }
-  ~SourcesTest() override {
-    std::remove(first_.c_str());
-    std::remove(second_.c_str());
-  }
-
-  static SourceOptions file(const std::string& path) {
-    SourceOptions options = backend();
-    options.kind = SourceKind::kPasswdFile;
-    options.path = options.name = path;
-    return options;
-  }
-  static SourceOptions backend() { return {}; }
-  const ChainResult& log_in(const SharedSources& shared, std::string user,
-                            std::string_view password) {
-    chain_ = std::make_unique<Chain>(*timers_, shared.make_sources(loop_, *timers_, metrics_), 60s);
-    credentials_ = {"PLAIN", std::move(user), Secret(password)};
-    calls_ = 0;
-    const auto ticket = look_up();
-    while (calls_ == 0) {
-      loop_.run();
-    }
-    return result_;
-  }
-
-  std::string first_ = testing::TempDir() + "sources_test_first.passwd";
-  std::string second_ = testing::TempDir() + "sources_test_second.passwd";
-};
-
-TEST_F(SourcesTest, PasswdFilesAreCheckedOnTheThreadPool) {
-  const auto shared = SharedSources::load({file(first_), file(second_)});
-  ASSERT_TRUE(shared.has_value());
-  log_in(*shared, "alice", "one");
-  ASSERT_TRUE(is<Accepted>());
-  const Route& route = std::get<Accepted>(result_.result).route;
-  EXPECT_EQ(route.user, "alice@internal");
-  EXPECT_EQ(route.pool, "west");
-  EXPECT_TRUE(route.use_master);
-  EXPECT_EQ(result_.source, 0U);
-  EXPECT_TRUE(std::holds_alternative<Accepted>(log_in(*shared, "bob", "two").result));
-  EXPECT_EQ(result_.source, 1U);
-  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "alice", "two").result));
-  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "carol", "two").result));
-}
-
-TEST_F(SourcesTest, TheBackendTakesWhomTheFileDoesNotKnow) {
-  const auto shared = SharedSources::load({file(first_), backend()});
-  ASSERT_TRUE(shared.has_value());
-  log_in(*shared, "carol", "anything");
-  ASSERT_TRUE(is<Accepted>());
-  EXPECT_EQ(std::get<Accepted>(result_.result).route.user, "carol");
-  EXPECT_FALSE(std::get<Accepted>(result_.result).route.use_master);
-  EXPECT_EQ(result_.source, 1U);
-  EXPECT_TRUE(std::holds_alternative<Rejected>(log_in(*shared, "alice", "wrong").result));
-}
-
-TEST_F(SourcesTest, ExplainNeedsNoPassword) {
-  const auto shared = SharedSources::load({file(first_), backend()});
-  ASSERT_TRUE(shared.has_value());
-  const ChainResult alice = shared->explain("alice");
-  EXPECT_EQ(alice.source, 0U);
-  EXPECT_EQ(std::get<Accepted>(alice.result).route.pool, "west");
-  EXPECT_EQ(shared->explain("carol").source, 1U);
-  const auto files = SharedSources::load({file(first_)});
-  EXPECT_TRUE(std::holds_alternative<Rejected>(files->explain("carol").result));
-}
-
-TEST_F(SourcesTest, AnUnchangedSourceGoesOnWithItsCacheAndReadsItsFileAgain) {
-  SourceOptions options = file(first_);
-  options.cache = CacheOptions{};
-  const auto before = SharedSources::load({options});
-  log_in(*before, "alice", "one");
-  EXPECT_EQ(before->figures()[0].cache_entries, 1U);
-  std::ofstream(first_) << "dave:{PLAIN}four\n";
-  EXPECT_EQ(SharedSources::load({options}, &*before)->figures()[0].cache_entries, 0U);
-  options.unchanged = true;
-  const auto after = SharedSources::load({options}, &*before);
-  EXPECT_EQ(after->figures()[0].cache_entries, 1U);
-  log_in(*after, "dave", "four");
-  EXPECT_TRUE(is<Accepted>());
-  std::ofstream(first_) << "broken\n";
-  EXPECT_FALSE(SharedSources::load({options}, &*before).has_value());
-}
-
-TEST_F(SourcesTest, AllErrorsOfAllFilesAreReported) {
-  std::ofstream(first_) << "broken\n";
-  const auto shared = SharedSources::load({file(first_), file("/does/not/exist")});
-  ASSERT_FALSE(shared.has_value());
-  EXPECT_THAT(shared.error(), testing::ElementsAre(HasSubstr("first.passwd:1: "),
-                                                   HasSubstr("/does/not/exist: No such file")));
-  EXPECT_FALSE(SharedSources::load({}).has_value());
-}
-
-TEST_F(SourcesTest, TooManyLookUpsAtOnceAreTurnedAwayAndTheRestAnswered) {
-  SourceOptions few = file(first_);
-  few.guard.max_parallel = 4;
-  few.guard.max_queue = 10;
-  const auto shared = SharedSources::load({few});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_, metrics_), 60s);
-  constexpr int kAsked = 300;
-  int answered = 0;
-  int turned_away = 0;
-  std::vector<Chain::Ticket> tickets;
-  for (int at = 0; at < kAsked; ++at) {
-    tickets.push_back(chain_->look_up(request_, [&](const ChainResult& result) {
-      turned_away += std::holds_alternative<Unavailable>(result.result) ? 1 : 0;
-      if (++answered == kAsked) {
-        loop_.stop();
-      }
-    }));
-  }
-  loop_.run();
-  EXPECT_EQ(answered, kAsked);
-  EXPECT_EQ(turned_away, kAsked - 14);
-}
-
-TEST_F(SourcesTest, AWorkerMayGoWhileItsLookUpsAreUnderWay) {
-  const auto shared = SharedSources::load({file(first_)});
-  chain_ = std::make_unique<Chain>(*timers_, shared->make_sources(loop_, *timers_, metrics_), 60s);
-  {
-    const auto ticket = look_up();
-    chain_.reset();
-  }
-  timers_.reset();
-  loop_.drain();
   EXPECT_EQ(calls_, 0);
 }
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "auth/password_hash.h"
+#include "proof/password_hash.h"
 
 namespace headgate::auth {
 namespace {

@@ -1,0 +1,473 @@
+#include "server/operations/mover.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "base/log.h"
+
+// The thread's part of moving users; mover_orders.cc has what others ask of it.
+namespace headgate::server {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint64_t kMoverTickMs = 50;
+// Writing down who has moved may take this part of the time at most: many write it less often.
+constexpr int kRestBetweenWrites = 9;
+
+std::int64_t unix_seconds() {
+  return std::chrono::duration_cast<std::chrono::seconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+std::optional<std::size_t> index_of_pool(const Snapshot& snapshot, const std::string& pool) {
+  const auto found = std::ranges::find(snapshot.config.pools, pool, &config::Pool::name);
+  return found == snapshot.config.pools.end()
+             ? std::nullopt
+             : std::optional(static_cast<std::size_t>(found - snapshot.config.pools.begin()));
+}
+
+// Backend::hash of "HOST:PORT"; 0: of nothing.
+std::uint64_t backend_hash(const std::string& backend) {
+  const auto address = HostPort::parse(backend);
+  return address ? balance::backend_key(*address) : 0;
+}
+
+}  // namespace
+
+Mover::Mover(Surroundings surroundings, MoveLog log)
+    : around_(std::move(surroundings)),
+      first_(around_.snapshot()),
+      config_(first_->config.admin.moves),
+      log_(std::move(log)) {
+  timers_.emplace(loop_);
+  wakeup_.emplace(loop_, [this] { on_news(); });
+  tick_.emplace(this, &Mover::on_tick);
+  if (config_.hook) {
+    hook_.emplace(*config_.hook, loop_, *timers_);
+  }
+}
+
+Mover::~Mover() {
+  stop();
+  wakeup_.reset();
+  hook_.reset();
+  tick_.reset();
+  timers_.reset();
+  loop_.drain();
+}
+
+void Mover::begin() {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, order] : log_.all()) {
+    for (std::size_t at = 0; at < order.moves.size(); ++at) {
+      const Move& move = order.moves[at];
+      if (move.state != MoveState::kHeld) {
+        continue;
+      }
+      Active held = make_active({id, at});
+      held.stage = Stage::kHeld;
+      held.deadline = Clock::now() +
+                      std::chrono::seconds(std::max<std::int64_t>(move.until - unix_seconds(), 0));
+      held.ending = std::make_shared<UserEnd>();
+      held.ending->user = held.key;
+      held.ending->hold = true;
+      for (const auto& worker : *around_.workers) {
+        worker->post(EndUser{held.ending});
+      }
+      active_.push_back(std::move(held));
+    }
+  }
+  timers_->arm(*tick_, kMoverTickMs);
+  thread_ = std::thread([this] { run(); });
+}
+
+void Mover::stop() {
+  if (!thread_.joinable()) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    stop_ = true;
+    wakeup_->notify();
+    news_.notify_all();
+  }
+  thread_.join();
+}
+
+void Mover::run() {
+  loop_.run();
+  active_.clear();
+  hook_.reset();
+  tick_.reset();
+  {
+    const std::lock_guard lock(mutex_);
+    wakeup_.reset();
+  }
+  timers_->let_loop_end();
+  loop_.drain();
+}
+
+void Mover::on_news() {
+  const bool stop = [this] {
+    const std::lock_guard lock(mutex_);
+    return stop_;
+  }();
+  if (stop) {
+    loop_.stop();
+  } else if (!tick_->armed()) {
+    ticked_at_ = Clock::now();
+    timers_->arm(*tick_, 1);
+  }
+}
+
+void Mover::on_tick(void* self) noexcept {
+  static_cast<Mover*>(self)->tick();
+}
+
+void Mover::tick() {
+  heed_requests();
+  set_out(take_turns());
+  for (Active& active : active_) {
+    advance(active);
+  }
+  finish_some();
+  ticked_at_ = Clock::now();
+  if (anything_to_do()) {
+    timers_->arm(*tick_, kMoverTickMs);
+  }
+}
+
+bool Mover::anything_to_do() const {
+  const std::lock_guard lock(mutex_);
+  return !active_.empty() || !requests_.empty() ||
+         std::ranges::any_of(log_.all(), [](const auto& one) {
+           return !one.second.stopped && one.second.count(MoveState::kWaiting) != 0;
+         });
+}
+
+// Operators say that a hold is over, or that a move is not to be.
+void Mover::heed_requests() {
+  std::vector<Request> requests;
+  {
+    const std::lock_guard lock(mutex_);
+    requests.swap(requests_);
+  }
+  for (const Request& request : requests) {
+    const auto found = std::ranges::find(active_, request.ref, &Active::ref);
+    if (found == active_.end() || found->stage == Stage::kOver) {
+      continue;  // it was over just then
+    }
+    if (request.what == What::kUndo) {
+      end_as(*found, End::kUndone, {});
+    } else if (found->stage == Stage::kHeld) {
+      end_as(*found, End::kMoved, {});
+    }
+  }
+}
+
+// The caller has the lock, or is alone.
+Mover::Active Mover::make_active(MoveLog::Ref ref) const {
+  const MoveOrder& order = log_.all().at(ref.order);
+  const Move& move = order.moves[ref.at];
+  Active active;
+  active.ref = ref;
+  active.by = order.by;
+  active.back = move.back;
+  active.before = move.before;
+  active.facts = {.order = ref.order,
+                  .pool = order.pool,
+                  .user = move.user,
+                  .from = move.back ? order.to : move.from,
+                  .to = move.back ? move.from : order.to};
+  active.asked_to_hold = order.hold_s != 0 && !move.back;
+  active.hold = active.asked_to_hold || config_.hook.has_value();
+  active.began = Clock::now();
+  if (active.asked_to_hold) {
+    active.deadline = active.began + std::chrono::seconds(order.hold_s);
+  }
+  const auto snapshot = around_.snapshot();
+  if (const auto pool = index_of_pool(*snapshot, order.pool)) {
+    active.key = snapshot->placement.identity(*pool, move.user);
+  }
+  return active;
+}
+
+// Those whose turn it is by now.
+std::vector<Mover::Active> Mover::take_turns() {
+  const auto now = Clock::now();
+  const double passed = std::chrono::duration<double>(now - ticked_at_).count();
+  ticked_at_ = now;
+  auto busy = static_cast<std::size_t>(std::ranges::count_if(active_, [](const Active& active) {
+    return active.stage != Stage::kHeld && active.stage != Stage::kOver;
+  }));
+  std::vector<Active> starting;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [id, order] : log_.all()) {
+    if (order.stopped || order.count(MoveState::kWaiting) == 0) {
+      paces_.erase(id);
+      continue;
+    }
+    Pace& pace = paces_[id];
+    const double earned = order.rate * passed;
+    pace.credit = order.rate == 0 ? static_cast<double>(order.moves.size())
+                                  : std::min(pace.credit + earned, std::max(1.0, earned));
+    while (pace.next < order.moves.size() && pace.credit >= 1 && busy < config_.parallel) {
+      const MoveLog::Ref ref{id, pace.next++};
+      if (log_.at(ref).state == MoveState::kWaiting) {
+        starting.push_back(make_active(ref));
+        log_.change(ref, MoveState::kEnding, unix_seconds());
+        pace.credit -= 1;
+        ++busy;
+      }
+    }
+  }
+  return starting;
+}
+
+// Sessions end, and logins wait; where they do not the pin is set before.
+void Mover::set_out(std::vector<Active> starting) {
+  std::vector<Active*> pinned_first;
+  for (Active& active : starting) {
+    active.ending = std::make_shared<UserEnd>();
+    active.ending->user = active.key;
+    active.ending->hold = active.hold;
+    active.ending->but_at = backend_hash(active.facts.to);
+    active.ending->detail = "by " + active.by;
+    if (!active.hold) {
+      pinned_first.push_back(&active);
+    }
+  }
+  set_pins(pinned_first);
+  for (Active& active : starting) {
+    if (active.stage != Stage::kOver) {
+      for (const auto& worker : *around_.workers) {
+        worker->post(EndUser{active.ending});
+      }
+    }
+    active_.push_back(std::move(active));
+  }
+}
+
+void Mover::advance(Active& active) {
+  if (active.stage == Stage::kOver) {
+    return;
+  }
+  const auto now = Clock::now();
+  if (now >= active.deadline) {
+    if (active.stage == Stage::kHook) {
+      hook_->cancel(active.hook);
+    }
+    end_as(active, End::kFailed, "the hold has lasted too long");
+    return;
+  }
+  switch (active.stage) {
+    case Stage::kEnding:
+      if (active.ending.use_count() > 1) {
+        return;  // some worker has not seen it yet
+      }
+      if (!active.hold) {
+        end_as(active, End::kMoved, {});
+        return;
+      }
+      active.stage = Stage::kSettling;
+      active.settled_at = now + (ended_of(active) != 0 ? config_.settle : 0ms);
+      return;
+    case Stage::kSettling:
+      if (now >= active.settled_at) {
+        after_settling(active);
+      }
+      return;
+    case Stage::kHook:
+      advance_hook(active);
+      return;
+    case Stage::kHeld:
+    case Stage::kOver:
+      return;
+  }
+}
+
+std::uint64_t Mover::ended_of(const Active& active) {
+  return active.ending ? active.ending->ended.load(std::memory_order_relaxed) : 0;
+}
+
+void Mover::after_settling(Active& active) {
+  const auto left =
+      std::chrono::duration_cast<std::chrono::seconds>(active.deadline - Clock::now());
+  if (hook_) {
+    active.hook = hook_->start(active.facts);
+  }
+  active.stage = hook_ ? Stage::kHook : Stage::kHeld;
+  const std::lock_guard lock(mutex_);
+  log_.change(active.ref, hook_ ? MoveState::kHook : MoveState::kHeld, unix_seconds(),
+              [&](Move& move) {
+                move.ended = ended_of(active);
+                move.until = hook_ ? 0 : unix_seconds() + left.count();
+              });
+  news_.notify_all();
+  write_due_ = true;  // else a restart would let the user in
+}
+
+void Mover::advance_hook(Active& active) {
+  const auto outcome = hook_->finished(active.hook);
+  if (!outcome) {
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    ++figures_.hooks[outcome->error.empty() ? 0U : outcome->late ? 2U : 1U];
+    figures_.hook_seconds += std::chrono::duration<double>(outcome->took).count();
+  }
+  if (outcome->error.empty()) {
+    end_as(active, End::kMoved, {});
+    return;
+  }
+  log::warning("move hook failed", {{"user", active.facts.user},
+                                    {"pool", active.facts.pool},
+                                    {"from", active.facts.from},
+                                    {"to", active.facts.to},
+                                    {"error", outcome->error}});
+  end_as(active, End::kFailed, "hook: " + outcome->error);
+}
+
+// What has failed may be completed nonetheless.
+void Mover::end_as(Active& active, End end, std::string detail) {
+  if (active.stage == Stage::kHook && end == End::kUndone) {
+    hook_->cancel(active.hook);
+  }
+  const bool go_on =
+      end == End::kFailed && active.hold && config_.when_failed == config::WhenMoveFails::kComplete;
+  active.stage = Stage::kOver;
+  active.end = go_on ? End::kMoved : end;
+  active.detail = std::move(detail);
+}
+
+// Where these users live from now on.
+void Mover::set_pins(const std::vector<Active*>& moved) {
+  if (moved.empty()) {
+    return;
+  }
+  std::vector<PinChange> changes;
+  for (const Active* active : moved) {
+    PinChange& change = changes.emplace_back();
+    change.pool = active->facts.pool;
+    change.user = active->facts.user;
+    change.pin = active->before;
+    if (!active->back) {
+      change.pin = UserPin{.backend = active->facts.to, .since = unix_seconds(), .by = active->by};
+    }
+  }
+  around_.change_pins(changes);
+  for (std::size_t i = 0; i < moved.size(); ++i) {
+    moved[i]->before = changes[i].before;
+    if (changes[i].refused) {
+      moved[i]->stage = Stage::kOver;
+      moved[i]->end = End::kFailed;
+      moved[i]->detail = "there are as many pins as there may be";
+    }
+  }
+}
+
+// The pins first, then the file, then the logins: nobody gets in anywhere that a restart would not
+// know of.
+void Mover::finish_some() {
+  const auto begun = Clock::now();
+  const bool any = std::ranges::any_of(
+      active_, [](const Active& active) { return active.stage == Stage::kOver; });
+  if ((!any && !write_due_) || begun < write_at_) {
+    return;
+  }
+  std::vector<Active*> moved;
+  for (Active& active : active_) {
+    if (active.stage == Stage::kOver && active.hold && active.end == End::kMoved) {
+      moved.push_back(&active);
+    }
+  }
+  set_pins(moved);
+  for (const Active& active : active_) {
+    if (active.stage == Stage::kOver) {
+      note_end(active);
+    }
+  }
+  around_.save();
+  std::set<std::uint64_t> orders;
+  for (const Active& active : active_) {
+    if (active.stage == Stage::kOver) {
+      release(active);
+      report(active);
+      orders.insert(active.ref.order);
+    }
+  }
+  std::ranges::for_each(orders, [this](std::uint64_t order) { report_order(order); });
+  std::erase_if(active_, [](const Active& active) { return active.stage == Stage::kOver; });
+  write_due_ = false;
+  write_at_ = Clock::now() + kRestBetweenWrites * (Clock::now() - begun);
+  news_.notify_all();
+}
+
+void Mover::note_end(const Active& active) {
+  MoveState state = active.back ? MoveState::kUndone : MoveState::kDone;
+  if (active.end == End::kFailed) {
+    state = active.back ? MoveState::kDone : MoveState::kFailed;
+  } else if (active.end == End::kUndone) {
+    state = MoveState::kUndone;
+  }
+  const std::lock_guard lock(mutex_);
+  log_.change(active.ref, state, unix_seconds(), [&](Move& move) {
+    move.back = false;
+    // Of one who was held over a restart it is known already.
+    move.ended = std::max(move.ended, ended_of(active));
+    move.detail = active.detail;
+    if (active.end == End::kMoved) {
+      move.before = active.back ? std::nullopt : active.before;
+    }
+  });
+  ++figures_.results[active.end == End::kFailed ? 1U : state == MoveState::kUndone ? 2U : 0U];
+}
+
+void Mover::release(const Active& active) const {
+  if (active.hold) {
+    for (const auto& worker : *around_.workers) {
+      worker->post(ReleaseUser{active.key});
+    }
+  }
+}
+
+void Mover::report(const Active& active) const {
+  const auto took =
+      std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - active.began);
+  const bool failed = active.end == End::kFailed;
+  log::write(failed ? log::Level::kWarning : log::Level::kInfo,
+             failed                       ? "user not moved"
+             : active.end == End::kUndone ? "move undone"
+                                          : "user moved",
+             {{"move", active.ref.order},
+              {"user", active.facts.user},
+              {"pool", active.facts.pool},
+              {"from", active.facts.from},
+              {"to", active.facts.to},
+              {"token", active.by},
+              {"ended", ended_of(active)},
+              {"took_ms", static_cast<std::int64_t>(took.count())},
+              {"detail", active.detail}});
+}
+
+void Mover::report_order(std::uint64_t id) const {
+  const std::lock_guard lock(mutex_);
+  const MoveOrder* order = log_.find(id);
+  if (order != nullptr && order->moves.size() > 1 && order->over() == order->moves.size()) {
+    log::info("users moved", {{"move", order->id},
+                              {"pool", order->pool},
+                              {"to", order->to},
+                              {"done", std::uint64_t{order->count(MoveState::kDone)}},
+                              {"failed", std::uint64_t{order->count(MoveState::kFailed)}},
+                              {"undone", std::uint64_t{order->count(MoveState::kUndone)}}});
+  }
+}
+
+}  // namespace headgate::server

@@ -1,0 +1,235 @@
+#include "sources/ldap_directory.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "base/log.h"
+
+namespace headgate::auth {
+namespace {
+
+std::vector<std::string> attributes_of(const LdapOptions& options) {
+  std::vector<std::string> attributes;
+  for (const std::string* attribute : {&options.user_attribute, &options.pool_attribute,
+                                       &options.backend_attribute, &options.totp_attribute}) {
+    if (!attribute->empty()) {
+      attributes.push_back(*attribute);
+    }
+  }
+  if (options.passwords == LdapPasswords::kFetch) {
+    attributes.push_back(options.password_attribute);
+    if (!options.app_password_attribute.empty()) {
+      attributes.push_back(options.app_password_attribute);
+    }
+  }
+  if (attributes.empty()) {
+    attributes.emplace_back("1.1");  // none at all (RFC 4511 section 4.5.1.8)
+  }
+  return attributes;
+}
+
+}  // namespace
+
+LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
+    : shared_(std::move(shared)),
+      attributes_(attributes_of(shared_->options)),
+      searching_(shared_->options.servers, shared_->timeout),
+      binding_(shared_->options.servers, shared_->timeout) {}
+
+LookupResult LdapDirectory::look_up(const LoginRequest& request) {
+  interrupted_ = false;
+  const dialogue::Credentials& credentials = request.credentials;
+  const LdapPasswords passwords = shared_->options.passwords;
+  if (credentials.secret.empty() && !credentials.by_exchange() &&
+      passwords != LdapPasswords::kBackend) {
+    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+  }
+  Search found = find(credentials.user);
+  if (!found) {
+    return std::move(found.error());
+  }
+  if (passwords == LdapPasswords::kBind) {
+    return check_by_bind(*std::move(found), request);
+  }
+  std::vector<UserRecord> records;
+  if (*found) {
+    records = std::move((*found)->records);
+  }
+  if (credentials.by_exchange()) {
+    return shared_->checker.hand_out(std::move(records), credentials.user);
+  }
+  return shared_->checker.check(std::move(records), credentials.user, credentials.secret,
+                                request.login());
+}
+
+LookupResult LdapDirectory::explain(std::string_view user) {
+  Search found = find(user);
+  if (!found) {
+    return std::move(found.error());
+  }
+  if (!*found) {
+    return UnknownHere{};
+  }
+  Route route = std::move((*found)->records.front().route);
+  if (route.user.empty()) {
+    route.user = user;
+  }
+  return Accepted{std::move(route)};
+}
+
+LdapDirectory::Search LdapDirectory::find(std::string_view user) {
+  auto entries = search(shared_->filter.fill(user));
+  if (!entries) {
+    return std::unexpected(Unavailable{std::move(entries.error().why)});
+  }
+  return found_of(*std::move(entries), user);
+}
+
+// A connection that was there before may have gone meanwhile: then once more with a new one.
+std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::search(
+    const std::string& filter) {
+  const LdapOptions& options = shared_->options;
+  for (;;) {
+    const bool was_open = searching_.is_open();
+    if (!was_open) {
+      if (auto opened = searching_.open(options.bind_dn, options.bind_password); !opened) {
+        return std::unexpected(std::move(opened.error()));
+      }
+    }
+    auto entries = searching_.search(options.base, options.scope, filter, attributes_);
+    if (entries || entries.error().refused) {
+      return entries;
+    }
+    searching_.close();
+    if (!was_open || interrupted_) {
+      return entries;
+    }
+  }
+}
+
+std::expected<std::vector<UserRecord>, std::string> LdapDirectory::records_of(
+    const LdapConnection::Entry& entry) const {
+  const LdapOptions& options = shared_->options;
+  UserRecord first;
+  const std::pair<std::string_view, const std::string&> fields[] = {
+      {"user", options.user_attribute},
+      {"pool", options.pool_attribute},
+      {"backend", options.backend_attribute},
+      {"totp", options.totp_attribute}};
+  for (const auto& [field, attribute] : fields) {
+    const auto values = entry.values.find(attribute);
+    if (attribute.empty() || values == entry.values.end()) {
+      continue;
+    }
+    if (auto set = set_field(first, field, values->second.front().view(), options.backend_port);
+        !set) {
+      return std::unexpected(fmt::format("attribute {}: {}", attribute, set.error()));
+    }
+  }
+  std::vector<UserRecord> records;
+  for (const std::string* attribute :
+       {&options.password_attribute, &options.app_password_attribute}) {
+    const auto values = entry.values.find(*attribute);
+    if (attribute->empty() || values == entry.values.end()) {
+      continue;
+    }
+    for (const Secret& password : values->second) {
+      UserRecord& record = records.emplace_back();
+      record.password = password.clone();
+      record.route = first.route;
+      if (first.totp) {
+        record.totp = first.totp->clone();
+      }
+      if (attribute == &options.app_password_attribute) {
+        record.route.app_password = *attribute;  // such a password has no name of its own
+      }
+    }
+  }
+  if (records.empty()) {
+    records.push_back(std::move(first));
+  }
+  return records;
+}
+
+LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry> entries,
+                                              std::string_view user) {
+  if (entries.empty()) {
+    return std::nullopt;
+  }
+  auto records = records_of(entries.front());
+  if (entries.size() > 1) {
+    records = std::unexpected(std::string("expected one entry at most; found several"));
+  }
+  if (!records) {
+    // Not Unavailable: one user's entry says nothing about the servers.
+    log::warning("user record not understood", {{"source", shared_->checker.options().source},
+                                                {"user", user},
+                                                {"error", records.error()}});
+    return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+  }
+  return Found{.dn = std::move(entries.front().dn), .records = *std::move(records)};
+}
+
+// An unknown user costs a bind as well, as somebody who cannot be there.
+LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, const LoginRequest& request) {
+  const dialogue::Credentials& credentials = request.credentials;
+  std::optional<TotpSecret> totp;
+  if (found) {
+    auto known = shared_->checker.totp_of(found->records, credentials.user);
+    if (!known) {
+      return std::move(known.error());
+    }
+    totp = *std::move(known);
+  }
+  const std::string login = request.login();
+  const CodeCheck code(shared_->checker.options().codes, totp ? &*totp : nullptr,
+                       credentials.secret, login);
+  const auto bound = bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base,
+                             code.password(false));
+  if (!bound && !bound.error().refused) {
+    return Unavailable{bound.error().why};
+  }
+  if (!found) {
+    return UnknownHere{};
+  }
+  if (!bound) {
+    return code.answer(std::nullopt);
+  }
+  Route route = std::move(found->records.front().route);
+  if (route.user.empty()) {
+    route.user = credentials.user;
+  }
+  route.use_master = true;
+  return code.answer(std::move(route));
+}
+
+std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
+                                                      const Secret& password) {
+  const LdapOptions& options = shared_->options;
+  for (;;) {
+    const bool was_open = binding_.is_open();
+    if (!was_open) {
+      // With a bind that is known to work, which finds a server that answers.
+      if (auto opened = binding_.open(options.bind_dn, options.bind_password); !opened) {
+        return opened;
+      }
+    }
+    auto bound = binding_.bind(dn, password);
+    if (bound || bound.error().refused) {
+      return bound;
+    }
+    binding_.close();
+    if (!was_open || interrupted_) {
+      return bound;
+    }
+  }
+}
+
+void LdapDirectory::interrupt() noexcept {
+  interrupted_ = true;
+  searching_.interrupt();
+  binding_.interrupt();
+}
+
+}  // namespace headgate::auth

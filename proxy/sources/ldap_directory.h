@@ -1,0 +1,88 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/secret.h"
+#include "sources/directory.h"
+#include "sources/ldap_connection.h"
+#include "sources/ldap_filter.h"
+#include "sources/user_record.h"
+
+namespace headgate::auth {
+
+// Who compares the password.
+enum class LdapPasswords : std::uint8_t {
+  kBind,     // the LDAP server, in a bind as the user
+  kFetch,    // Headgate, with the hash from the entry
+  kBackend,  // the backend; LDAP says only where the mailbox is
+};
+
+struct LdapOptions {
+  LdapServers servers;
+  std::string bind_dn;  // whom to search as; empty: anonymous
+  Secret bind_password;
+  std::string base;
+  LdapScope scope = LdapScope::kSubtree;
+  std::string filter;
+  LdapPasswords passwords = LdapPasswords::kBind;
+  std::string password_attribute = "userPassword";
+  // Empty: none.
+  std::string app_password_attribute;
+  std::string totp_attribute;
+  std::string user_attribute;
+  std::string pool_attribute;
+  std::string backend_attribute;
+  std::uint16_t backend_port = 143;  // where the attribute holds a host alone
+  unsigned connections = 4;
+};
+
+// One connection to search by, and where users bind one more for that, since a bind changes whom a
+// connection belongs to.
+class LdapDirectory : public Directory {
+ public:
+  // What all connections of one source share.
+  struct Shared {
+    LdapOptions options;
+    LdapFilter filter;
+    RecordChecker checker;
+    std::chrono::milliseconds timeout;  // of each step with one server
+  };
+
+  explicit LdapDirectory(std::shared_ptr<Shared> shared);
+
+  LookupResult look_up(const LoginRequest& request) override;
+  LookupResult explain(std::string_view user) override;
+  void interrupt() noexcept override;
+
+ private:
+  struct Found {
+    std::string dn;
+    std::vector<UserRecord> records;  // at least one
+  };
+  using Search = std::expected<std::optional<Found>, LookupResult>;
+
+  Search find(std::string_view user);
+  std::expected<std::vector<LdapConnection::Entry>, LdapError> search(const std::string& filter);
+  // One record for each of the entry's passwords.
+  std::expected<std::vector<UserRecord>, std::string> records_of(
+      const LdapConnection::Entry& entry) const;
+  Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
+  LookupResult check_by_bind(std::optional<Found> found, const LoginRequest& request);
+  std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
+
+  const std::shared_ptr<Shared> shared_;
+  const std::vector<std::string> attributes_;
+  std::atomic<bool> interrupted_{false};
+  LdapConnection searching_;
+  LdapConnection binding_;
+};
+
+}  // namespace headgate::auth

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/secret.h"
+#include "base/unique_fd.h"
+#include "sources/directory.h"
+#include "sources/sql_query.h"
+#include "sources/user_record.h"
+
+namespace soci {
+class session;
+}
+
+namespace headgate::auth {
+
+enum class SqlDriver : std::uint8_t { kPostgresql, kMysql, kSqlite };
+
+struct SqlOptions {
+  SqlDriver driver = SqlDriver::kSqlite;
+  std::string path;  // kSqlite; all that follows is for the others
+  std::string host;  // name, address, or folder or path of a Unix socket
+  unsigned port = 0;
+  std::string database;
+  std::string user;
+  Secret password;
+  std::string options;  // more of the driver's own, as "key=value key=value"
+  std::string query;
+  unsigned connections = 4;
+  bool checks_password = true;
+};
+
+// One connection to an SQL database, by SOCI.
+class SqlDirectory : public Directory {
+ public:
+  // What all connections of one source share.
+  struct Shared {
+    SqlOptions options;
+    SqlQuery query;
+    RecordChecker checker;
+    std::chrono::seconds timeout;  // for connecting, and for a lock of SQLite
+  };
+
+  explicit SqlDirectory(std::shared_ptr<Shared> shared);
+  ~SqlDirectory() override;
+
+  LookupResult look_up(const LoginRequest& request) override;
+  LookupResult explain(std::string_view user) override;
+  void interrupt() noexcept override;
+
+ private:
+  using Found = std::expected<std::vector<UserRecord>, LookupResult>;
+
+  Found find(std::string_view user, const std::string& ip, std::string_view listener);
+  Found ask(std::string_view user, const std::string& ip, std::string_view listener);
+  void connect();
+  void disconnect();
+
+  const std::shared_ptr<Shared> shared_;
+  std::atomic<bool> interrupted_{false};
+  std::mutex mutex_;  // guards that what follows is there; its thread alone changes it
+  std::unique_ptr<soci::session> session_;
+  UniqueFd socket_;  // a second descriptor of the connection's, of PostgreSQL's and MySQL's
+};
+
+}  // namespace headgate::auth
