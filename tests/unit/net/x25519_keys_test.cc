@@ -159,5 +159,21 @@ TEST_F(X25519Keys, WhatAPeerSentReplacesTheWholeKey) {
   ERR_clear_error();
 }
 
+// Where OpenSSL's own keys are as fast.
+TEST(TlsProviderWithoutKeys, LeavesX25519ToOpenssl) {
+  const std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library(OSSL_LIB_CTX_new());
+  ASSERT_EQ(
+      OSSL_PROVIDER_add_builtin(library.get(), "headgate", &tls_provider_without_keys_init), 1);
+  const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> openssl(
+      OSSL_PROVIDER_load(library.get(), "default"));
+  const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> ours(
+      OSSL_PROVIDER_load(library.get(), "headgate"));
+  ASSERT_TRUE(openssl && ours);
+  ASSERT_EQ(EVP_set_default_properties(library.get(), "?provider=headgate"), 1);
+  const Pkey key(EVP_PKEY_Q_keygen(library.get(), nullptr, "X25519"));
+  ASSERT_TRUE(key);
+  EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key.get())), "default");
+}
+
 }  // namespace
 }  // namespace headgate::net
