@@ -23,7 +23,7 @@ std::string_view fault_of(Factor factor) {
 
 }  // namespace
 
-CodeCheck::CodeCheck(const CodeRules& rules, const TotpSecret* secret, const Secret& given,
+CodeCheck::CodeCheck(const CodeRules& rules, const proof::TotpSecret* secret, const Secret& given,
                      std::string_view login)
     : rules_(rules), secret_(secret), given_(given), login_(login), parts_(given) {}
 
@@ -40,7 +40,7 @@ LookupResult CodeCheck::answer(std::optional<Route> route) const {
     return Accepted{*std::move(route)};
   }
   if (factor == Factor::kTotp) {
-    route->code_length = kCodeDigits;
+    route->code_length = proof::kCodeDigits;
     return Accepted{*std::move(route)};
   }
   Rejected refused{factor == Factor::kTotpOverload ? dialogue::LoginFailure::kLookupUnavailable

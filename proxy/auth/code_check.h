@@ -12,7 +12,7 @@ namespace headgate::auth {
 
 // How codes are asked for.
 struct CodeRules {
-  std::shared_ptr<UsedCodes> used = std::make_shared<UsedCodes>();
+  std::shared_ptr<proof::UsedCodes> used = std::make_shared<proof::UsedCodes>();
   bool apps = true;  // with application passwords too
 };
 
@@ -21,7 +21,7 @@ class CodeCheck {
  public:
   // `secret`: null where the user has none. `login` as for UsedCodes. What is given must live
   // longer than this object.
-  CodeCheck(const CodeRules& rules, const TotpSecret* secret, const Secret& given,
+  CodeCheck(const CodeRules& rules, const proof::TotpSecret* secret, const Secret& given,
             std::string_view login);
 
   // What the user's own password, or one of an application, is compared with.
@@ -39,10 +39,10 @@ class CodeCheck {
   }
 
   const CodeRules& rules_;
-  const TotpSecret* secret_;
+  const proof::TotpSecret* secret_;
   const Secret& given_;
   std::string_view login_;
-  PasswordAndCode parts_;
+  proof::PasswordAndCode parts_;
 };
 
 }  // namespace headgate::auth

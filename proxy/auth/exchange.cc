@@ -27,7 +27,7 @@ class StoredExchange final : public Exchange {
 
 }  // namespace
 
-Exchanges::Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<ScramDecoys> decoys)
+Exchanges::Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<proof::ScramDecoys> decoys)
     : loop_(loop), chain_(chain), decoys_(std::move(decoys)) {}
 
 std::unique_ptr<Exchange> Exchanges::begin(std::string_view mechanism,

@@ -43,7 +43,7 @@ class Exchanges {
   // More hashes at a time than this are Unavailable at once: they would wait past any deadline.
   static constexpr std::size_t kMostHashing = 256;
 
-  Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<ScramDecoys> decoys);
+  Exchanges(net::Loop& loop, Chain& chain, std::shared_ptr<proof::ScramDecoys> decoys);
 
   // `mechanism` in capitals, one that goes by_exchange(). `bindings`: what may tie the exchange to
   // its TLS connection; none: clients are not offered to tie it.
@@ -57,7 +57,7 @@ class Exchanges {
 
   net::Loop& loop_;
   Chain& chain_;
-  std::shared_ptr<ScramDecoys> decoys_;
+  std::shared_ptr<proof::ScramDecoys> decoys_;
   // Shared with the tasks, which may end when this object is gone.
   std::shared_ptr<std::size_t> hashing_ = std::make_shared<std::size_t>(0);
 };

@@ -72,7 +72,7 @@ std::string user_in_message(std::string_view mechanism, std::string_view message
   } else if (mechanism == "DIGEST-MD5") {
     user = digest_user(message);
   } else if (mechanism.starts_with("SCRAM-")) {
-    ScramServer reader(net::Digest::kSha256, false, {});
+    proof::ScramServer reader(net::Digest::kSha256, false, {});
     if (reader.read_first(message)) {
       user = reader.user();
     }

@@ -22,7 +22,7 @@ void ScramRounds::read() {
     set_user(server_.user(), server_.authorization());
   } else {
     refuse(LoginFailure::kWrongCredentials,
-           first.error() == ScramServer::Failure::kBinding
+           first.error() == proof::ScramServer::Failure::kBinding
                ? "the channel binding is not the one that is offered"
                : "the message is not understood");
   }
@@ -47,8 +47,9 @@ void ScramRounds::reply(const LoginRequest& request, Exchange::Callback done) {
   }
 }
 
-void ScramRounds::judge(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) {
-  const ScramKeys* keys = stored ? stored->scram() : nullptr;
+void ScramRounds::judge(std::shared_ptr<const proof::PasswordHash> stored,
+                        Exchange::Callback done) {
+  const proof::ScramKeys* keys = stored ? stored->scram() : nullptr;
   if (keys != nullptr && keys->digest == digest_) {
     genuine_ = true;
     exchanges_.decoys_->note(digest_, {keys->iterations, keys->salt.size(), false});
@@ -68,7 +69,8 @@ void ScramRounds::judge(std::shared_ptr<const PasswordHash> stored, Exchange::Ca
 }
 
 // Keys of a password in the clear; without one as much work for nothing.
-void ScramRounds::derive(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) {
+void ScramRounds::derive(std::shared_ptr<const proof::PasswordHash> stored,
+                         Exchange::Callback done) {
   const std::shared_ptr<std::size_t> hashing = exchanges_.hashing_;
   if (*hashing >= Exchanges::kMostHashing) {
     done(ChainResult{Unavailable{"too many SCRAM keys are waiting to be made"}});
@@ -76,19 +78,20 @@ void ScramRounds::derive(std::shared_ptr<const PasswordHash> stored, Exchange::C
   }
   ++*hashing;
   struct Task {
-    std::shared_ptr<const PasswordHash> stored;
+    std::shared_ptr<const proof::PasswordHash> stored;
     Secret salt;
-    ScramKeys keys;
+    proof::ScramKeys keys;
   };
   auto task = std::make_shared<Task>(
       Task{.stored = std::move(stored),
-           .salt = exchanges_.decoys_->salt(digest_, user(), ScramDecoys::kSalt),
+           .salt = exchanges_.decoys_->salt(digest_, user(), proof::ScramDecoys::kSalt),
            .keys = {}});
   net::run_blocking(
       exchanges_.loop_,
       [task, digest = digest_] {
-        task->keys = ScramKeys::derive(digest, task->stored ? *task->stored->clear() : task->salt,
-                                       task->salt.view(), ScramKeys::kFewestIterations);
+        task->keys =
+            proof::ScramKeys::derive(digest, task->stored ? *task->stored->clear() : task->salt,
+                                     task->salt.view(), proof::ScramKeys::kFewestIterations);
       },
       [rounds = weak_from_this(), task, hashing, done = std::move(done)] {
         --*hashing;
@@ -102,14 +105,14 @@ void ScramRounds::derive(std::shared_ptr<const PasswordHash> stored, Exchange::C
       });
 }
 
-void ScramRounds::challenge(const ScramKeys& keys, const Exchange::Callback& done) {
+void ScramRounds::challenge(const proof::ScramKeys& keys, const Exchange::Callback& done) {
   stage_ = Stage::kProof;
   done(Challenge{server_.challenge(keys)});
 }
 
 void ScramRounds::check_proof(const Exchange::Callback& done) {
   auto shown = server_.read_final(message()->view());
-  if (!shown && shown.error() == ScramServer::Failure::kBinding) {
+  if (!shown && shown.error() == proof::ScramServer::Failure::kBinding) {
     done(wrong("the channel binding is not that of this connection"));
   } else if (!shown || !genuine_) {
     done(wrong(why_not_));

@@ -90,7 +90,7 @@ void CramRounds::read() {
   }
   // Who it is stands in the message; the proof waits for the password.
   const auto reply = server_.step(message()->view());
-  if (reply || reply.error() != GsaslServer::Failure::kNoSecret) {
+  if (reply || reply.error() != proof::GsaslServer::Failure::kNoSecret) {
     refuse(LoginFailure::kWrongCredentials, "the message is not understood");
     return;
   }
@@ -111,7 +111,7 @@ void CramRounds::reply(const LoginRequest& request, Exchange::Callback done) {
   done(Challenge{std::string(first->bytes.view())});
 }
 
-void CramRounds::judge(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) {
+void CramRounds::judge(std::shared_ptr<const proof::PasswordHash> stored, Exchange::Callback done) {
   const Secret* password = stored ? stored->clear() : nullptr;
   // Somebody without a password costs the same.
   const Secret nobody = exchanges_.decoys_->salt(net::Digest::kSha256, user(), 16);

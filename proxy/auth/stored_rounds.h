@@ -36,7 +36,8 @@ class StoredRounds : public std::enable_shared_from_this<StoredRounds> {
   virtual void reply(const LoginRequest& request, Exchange::Callback done) = 0;
   // Goes on once the sources have answered. `stored` is null where they know nobody, or nothing to
   // judge by.
-  virtual void judge(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) = 0;
+  virtual void judge(std::shared_ptr<const proof::PasswordHash> stored,
+                     Exchange::Callback done) = 0;
 
   // Null: the client has sent none.
   [[nodiscard]] const Secret* message() const { return message_ ? &*message_ : nullptr; }
@@ -74,14 +75,14 @@ class ScramRounds final : public StoredRounds {
 
   void read() override;
   void reply(const LoginRequest& request, Exchange::Callback done) override;
-  void judge(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) override;
-  void derive(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done);
-  void challenge(const ScramKeys& keys, const Exchange::Callback& done);
+  void judge(std::shared_ptr<const proof::PasswordHash> stored, Exchange::Callback done) override;
+  void derive(std::shared_ptr<const proof::PasswordHash> stored, Exchange::Callback done);
+  void challenge(const proof::ScramKeys& keys, const Exchange::Callback& done);
   void check_proof(const Exchange::Callback& done);
 
   const net::Digest digest_;
   Stage stage_ = Stage::kFirst;
-  ScramServer server_;
+  proof::ScramServer server_;
   bool genuine_ = false;  // the keys are the user's, not made up
   std::string why_not_;   // for the log, where there is a user
 };
@@ -95,9 +96,9 @@ class CramRounds final : public StoredRounds {
  private:
   void read() override;
   void reply(const LoginRequest& request, Exchange::Callback done) override;
-  void judge(std::shared_ptr<const PasswordHash> stored, Exchange::Callback done) override;
+  void judge(std::shared_ptr<const proof::PasswordHash> stored, Exchange::Callback done) override;
 
-  GsaslServer server_;
+  proof::GsaslServer server_;
   bool challenged_ = false;
 };
 

@@ -17,6 +17,10 @@
 #include "metrics/labels.h"
 #include "net/client_certificate.h"
 
+namespace headgate::proof {
+class PasswordHash;
+}  // namespace headgate::proof
+
 namespace headgate::auth {
 
 // What a source keeps between two rounds of an exchange that it judges itself. Its end gives the
@@ -102,12 +106,11 @@ struct Route {
 struct Accepted {
   Route route;
 };
-class PasswordHash;
 // The answer to a question whose credentials go by_exchange(): who it is, and what there is to
 // judge the client by. Nobody is let in yet.
 struct Known {
   Route route;
-  std::shared_ptr<const PasswordHash> stored;
+  std::shared_ptr<const proof::PasswordHash> stored;
 };
 struct Rejected {
   dialogue::LoginFailure failure;  // kWrongCredentials, kExpired, kAccountDisabled, …

@@ -19,8 +19,8 @@ std::optional<config::Config> load_config(const std::string& file) {
   return std::move(*loaded);
 }
 
-std::optional<auth::SharedSources> load_sources(const config::Config& config) {
-  auto loaded = auth::SharedSources::load(server::source_options(config));
+std::optional<sources::SharedSources> load_sources(const config::Config& config) {
+  auto loaded = sources::SharedSources::load(server::source_options(config));
   if (!loaded) {
     for (const std::string& error : loaded.error()) {
       fmt::print(stderr, "{}\n", error);

@@ -12,6 +12,6 @@ namespace headgate::commands {
 std::optional<config::Config> load_config(const std::string& file);
 
 // The user sources of a configuration; nullopt after their errors went to standard error.
-std::optional<auth::SharedSources> load_sources(const config::Config& config);
+std::optional<sources::SharedSources> load_sources(const config::Config& config);
 
 }  // namespace headgate::commands

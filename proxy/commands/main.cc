@@ -94,7 +94,7 @@ int main(int argc, char** argv) {
     return explain(explained);
   }
   if (pam_command->parsed()) {
-    return auth::run_pam_helper(STDIN_FILENO, service, directory);
+    return sources::run_pam_helper(STDIN_FILENO, service, directory);
   }
   if (import_command->parsed()) {
     return import_file(import_command->get_subcommands().front()->get_name(), file);

@@ -2,7 +2,7 @@
 
 #include <gsasl.h>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 // gsasl's list of mechanisms. One a thread, since gsasl promises nothing about sharing it.
@@ -86,4 +86,4 @@ std::string_view GsaslServer::user() const {
   return get(session_.get(), GSASL_AUTHID);
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -10,7 +10,7 @@
 
 struct Gsasl_session;
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // The server's side of a CRAM-MD5 exchange, by GNU gsasl. Blocks nowhere; one thread.
 class GsaslServer {
@@ -43,4 +43,4 @@ class GsaslServer {
   std::unique_ptr<Gsasl_session, Finish> session_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -12,7 +12,7 @@
 #include "base/base64.h"
 #include "base/printable.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using nlohmann::json;
@@ -161,4 +161,4 @@ JsonWebKeySet::Verdict JsonWebKeySet::verify(const JsonWebToken& token) const {
   return verdict;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

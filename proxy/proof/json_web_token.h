@@ -13,7 +13,7 @@
 // libjwt of Debian 12 (1.10) knows neither key sets nor Ed25519 and has another interface than that
 // of Debian 13, libcjose knows no Ed25519, and both would bring HMAC and "none" along, which must
 // not be there.
-namespace headgate::auth {
+namespace headgate::proof {
 
 // A token taken apart; nothing in it may be believed before its signature is good.
 struct JsonWebToken {
@@ -58,4 +58,4 @@ class JsonWebKeySet {
   std::vector<Key> keys_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using metrics::Factor;
@@ -119,4 +119,4 @@ PasswordAndCode::PasswordAndCode(const Secret& given) {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

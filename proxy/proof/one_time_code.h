@@ -15,7 +15,7 @@
 #include "metrics/labels.h"
 #include "net/digest.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 inline constexpr std::size_t kCodeDigits = 6;
 
@@ -88,4 +88,4 @@ struct PasswordAndCode {
   Secret code;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

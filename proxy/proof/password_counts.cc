@@ -4,7 +4,7 @@
 
 #include "net/digest.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 // Beyond it all numbers are halved, so that those of late count most.
@@ -47,4 +47,4 @@ std::size_t PasswordCounts::draw(std::string_view user) const {
   return passwords;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // Passwords that one user may have, his own and those of applications: each costs a hash when
 // somebody tries to log in.
@@ -26,4 +26,4 @@ class PasswordCounts {
   std::uint32_t total_ = 0;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

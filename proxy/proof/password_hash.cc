@@ -12,7 +12,7 @@
 
 #include "base/base64.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 struct CryptScheme {
@@ -323,4 +323,4 @@ PasswordHash PasswordHash::clone() const {
   return copy;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -10,7 +10,7 @@
 #include "net/digest.h"
 #include "proof/scram_keys.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // One stored password: a hash in any of many schemes, a password in the clear, or a lock that
 // nothing opens.
@@ -70,4 +70,4 @@ class PasswordHash {
   std::string cost_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -5,7 +5,7 @@
 
 #include "base/ascii.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 Secret ScramDecoys::bytes(std::string_view what, net::Digest digest, std::string_view user,
                           std::size_t count) const {
@@ -48,4 +48,4 @@ ScramDecoys::Shape ScramDecoys::typical(net::Digest digest) const {
   return (digest == net::Digest::kSha1 ? sha1_ : sha256_).shape;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

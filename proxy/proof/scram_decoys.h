@@ -7,7 +7,7 @@
 #include "net/digest.h"
 #include "proof/scram_keys.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // Salts that nobody has stored: for users who are not there or have nothing that SCRAM could use,
 // so that they look like others do (RFC 5802 section 9), and for passwords in the clear. A user's
@@ -45,4 +45,4 @@ class ScramDecoys {
   Seen sha256_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

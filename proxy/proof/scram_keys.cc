@@ -10,7 +10,7 @@
 
 #include "base/base64.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 // As SASLprep (RFC 4013) has it; nullopt: it holds what SASLprep does not allow.
@@ -96,4 +96,4 @@ bool ScramKeys::matches(const Secret& password) const {
   return derive(digest, password, salt.view(), iterations).stored_key.equals(stored_key.view());
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -7,7 +7,7 @@
 #include "base/secret.h"
 #include "net/digest.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // "SCRAM-SHA-256" or "SCRAM-SHA-1".
 std::string_view scram_name(net::Digest digest);
@@ -37,4 +37,4 @@ struct ScramKeys {
   [[nodiscard]] bool matches(const Secret& password) const;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 constexpr std::string_view kExporter = "p=tls-exporter";
@@ -160,4 +160,4 @@ std::expected<std::string, ScramServer::Failure> ScramServer::read_final(
   return "v=" + base64_encode(net::hmac(digest_, server_key_.view(), messages).view());
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

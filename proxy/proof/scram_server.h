@@ -9,7 +9,7 @@
 #include "net/channel_bindings.h"
 #include "proof/scram_keys.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // The server's side of one SCRAM exchange (RFC 5802 section 3): first message, challenge, proof.
 // Asks nobody. GNU gsasl's server, which judges CRAM-MD5, knows no tls-server-end-point and reads
@@ -59,4 +59,4 @@ class ScramServer {
   Secret server_key_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

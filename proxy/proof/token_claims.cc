@@ -11,7 +11,7 @@
 #include "base/ascii.h"
 #include "base/printable.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using dialogue::LoginFailure;
@@ -205,4 +205,4 @@ std::optional<TokenFault> fault_of(const TokenClaims& claims, const TokenRules& 
   return fault_in_user(claims, rules, named);
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

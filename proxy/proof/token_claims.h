@@ -10,7 +10,7 @@
 
 #include "dialogue/failure.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // What a token says about itself: the payload of a JSON Web Token (RFC 7519, 4.1) or the answer to
 // an introspection request (RFC 7662, 2.2).
@@ -50,4 +50,4 @@ struct TokenFault {
 std::optional<TokenFault> fault_of(const TokenClaims& claims, const TokenRules& rules,
                                    std::string_view named, std::int64_t now, bool must_expire);
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

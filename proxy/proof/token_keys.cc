@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 std::uint64_t ms(std::chrono::milliseconds duration) {
@@ -105,4 +105,4 @@ void TokenKeys::on_fetched(std::expected<Secret, std::string> text) {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

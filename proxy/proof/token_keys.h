@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "proof/json_web_token.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 
 // The keys that an issuer's tokens are checked with, as last fetched. They are fetched when the
 // first token comes, again in the background when they have become old, and at once for a token
@@ -80,4 +80,4 @@ class TokenKeys {
   std::vector<Waiting> waiting_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::proof

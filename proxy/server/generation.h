@@ -35,10 +35,10 @@ struct Generation {
   std::vector<std::unique_ptr<net::ClientTls>> client_tls;  // as config.pools
   std::vector<std::unique_ptr<net::ClientTls>> any_cert_tls;  // likewise, as in TlsContexts
   std::vector<bool> any_cert_refused;  // as config.pools: the log has said so
-  std::shared_ptr<const auth::SharedSources> sources;
-  std::unique_ptr<auth::Chain> chain;          // of `sources`: goes before them
-  std::unique_ptr<auth::Exchanges> exchanges;  // of `chain`, likewise
-  std::unique_ptr<auth::PolicyClient> policy;  // likewise; null: no server has a say
+  std::shared_ptr<const sources::SharedSources> sources;
+  std::unique_ptr<auth::Chain> chain;             // of `sources`: goes before them
+  std::unique_ptr<auth::Exchanges> exchanges;     // of `chain`, likewise
+  std::unique_ptr<sources::PolicyClient> policy;  // likewise; null: no server has a say
 };
 
 // Where the socket of a listener comes from.
@@ -51,7 +51,7 @@ struct ListenerSocket {
 struct NewGeneration {
   std::shared_ptr<const Snapshot> snapshot;
   Pools pools;
-  std::shared_ptr<const auth::SharedSources> sources;
+  std::shared_ptr<const sources::SharedSources> sources;
   TlsContexts tls;
   std::vector<ListenerSocket> listeners;             // as config.listeners
   std::shared_ptr<std::counting_semaphore<>> taken;  // released once it is in force; may be null

@@ -61,7 +61,7 @@ class Supervisor {
   // and put_in_force() alone.
   struct InForce {
     std::shared_ptr<const Snapshot> snapshot;
-    std::shared_ptr<const auth::SharedSources> sources;
+    std::shared_ptr<const sources::SharedSources> sources;
     Discovery discovery;  // of pools with `srv`
     Pools resolved;       // as the names resolve
     Pools pools;          // what the workers go by: with what operators have ordered
@@ -117,7 +117,7 @@ class Supervisor {
   std::mutex changes_mutex_;
   bool stopping_ = false;  // under changes_mutex_
   // No longer in force; a worker must not be the last to let go of them. Under changes_mutex_.
-  std::vector<std::shared_ptr<const auth::SharedSources>> old_sources_;
+  std::vector<std::shared_ptr<const sources::SharedSources>> old_sources_;
 
   std::mutex publish_mutex_;           // what is published reaches all workers in one order
   mutable std::mutex in_force_mutex_;  // guards the next two; held for a moment

@@ -96,14 +96,14 @@ std::expected<Supervisor::Candidate, Supervisor::Errors> Supervisor::prepare(
     config::Config config) {
   const InForce now = in_force();
   const config::Config* before = now.snapshot ? &now.snapshot->config : nullptr;
-  auto sources = auth::SharedSources::load(source_options(config, before), now.sources.get(),
-                                           policy_options(config));
+  auto sources = sources::SharedSources::load(source_options(config, before), now.sources.get(),
+                                              policy_options(config));
   if (!sources) {
     return std::unexpected(std::move(sources.error()));
   }
   Candidate candidate;
   InForce& next = candidate.next;
-  next.sources = std::make_shared<const auth::SharedSources>(*std::move(sources));
+  next.sources = std::make_shared<const sources::SharedSources>(*std::move(sources));
   next.sources->resolve();
   next.hash = digest(config.file);
   next.loaded = std::chrono::system_clock::now();

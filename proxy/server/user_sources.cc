@@ -13,46 +13,46 @@
 namespace headgate::server {
 namespace {
 
-auth::SourceKind kind_of(config::SourceKind kind) {
+sources::SourceKind kind_of(config::SourceKind kind) {
   switch (kind) {
     case config::SourceKind::kBackend:
-      return auth::SourceKind::kBackend;
+      return sources::SourceKind::kBackend;
     case config::SourceKind::kPasswdFile:
-      return auth::SourceKind::kPasswdFile;
+      return sources::SourceKind::kPasswdFile;
     case config::SourceKind::kSql:
-      return auth::SourceKind::kSql;
+      return sources::SourceKind::kSql;
     case config::SourceKind::kLdap:
-      return auth::SourceKind::kLdap;
+      return sources::SourceKind::kLdap;
     case config::SourceKind::kMap:
-      return auth::SourceKind::kMap;
+      return sources::SourceKind::kMap;
     case config::SourceKind::kAuthHttp:
-      return auth::SourceKind::kAuthHttp;
+      return sources::SourceKind::kAuthHttp;
     case config::SourceKind::kOauth:
-      return auth::SourceKind::kOauth;
+      return sources::SourceKind::kOauth;
     case config::SourceKind::kPam:
-      return auth::SourceKind::kPam;
+      return sources::SourceKind::kPam;
     case config::SourceKind::kCertificate:
-      return auth::SourceKind::kCertificate;
+      return sources::SourceKind::kCertificate;
     case config::SourceKind::kDovecotAuth:
-      return auth::SourceKind::kDovecotAuth;
+      return sources::SourceKind::kDovecotAuth;
   }
-  return auth::SourceKind::kBackend;
+  return sources::SourceKind::kBackend;
 }
 
-auth::SqlDriver driver_of(config::SqlDriver driver) {
+sources::SqlDriver driver_of(config::SqlDriver driver) {
   switch (driver) {
     case config::SqlDriver::kPostgresql:
-      return auth::SqlDriver::kPostgresql;
+      return sources::SqlDriver::kPostgresql;
     case config::SqlDriver::kMysql:
-      return auth::SqlDriver::kMysql;
+      return sources::SqlDriver::kMysql;
     case config::SqlDriver::kSqlite:
       break;
   }
-  return auth::SqlDriver::kSqlite;
+  return sources::SqlDriver::kSqlite;
 }
 
-std::shared_ptr<auth::SqlOptions> sql_options(const config::Sql& sql) {
-  auto options = std::make_shared<auth::SqlOptions>();
+std::shared_ptr<sources::SqlOptions> sql_options(const config::Sql& sql) {
+  auto options = std::make_shared<sources::SqlOptions>();
   options->driver = driver_of(sql.driver);
   options->path = sql.path;
   options->host = sql.host;
@@ -67,20 +67,20 @@ std::shared_ptr<auth::SqlOptions> sql_options(const config::Sql& sql) {
   return options;
 }
 
-auth::LdapScope scope_of(config::LdapScope scope) {
-  return scope == config::LdapScope::kSubtree ? auth::LdapScope::kSubtree
-         : scope == config::LdapScope::kOne   ? auth::LdapScope::kOne
-                                              : auth::LdapScope::kBase;
+sources::LdapScope scope_of(config::LdapScope scope) {
+  return scope == config::LdapScope::kSubtree ? sources::LdapScope::kSubtree
+         : scope == config::LdapScope::kOne   ? sources::LdapScope::kOne
+                                              : sources::LdapScope::kBase;
 }
 
-auth::LdapPasswords passwords_of(config::LdapPasswords passwords) {
-  return passwords == config::LdapPasswords::kBind    ? auth::LdapPasswords::kBind
-         : passwords == config::LdapPasswords::kFetch ? auth::LdapPasswords::kFetch
-                                                      : auth::LdapPasswords::kBackend;
+sources::LdapPasswords passwords_of(config::LdapPasswords passwords) {
+  return passwords == config::LdapPasswords::kBind    ? sources::LdapPasswords::kBind
+         : passwords == config::LdapPasswords::kFetch ? sources::LdapPasswords::kFetch
+                                                      : sources::LdapPasswords::kBackend;
 }
 
-std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
-  auto options = std::make_shared<auth::LdapOptions>();
+std::shared_ptr<sources::LdapOptions> ldap_options(const config::Ldap& ldap) {
+  auto options = std::make_shared<sources::LdapOptions>();
   options->servers = {
       .urls = ldap.servers, .starttls = ldap.starttls, .verify = ldap.verify, .ca = ldap.ca};
   options->bind_dn = ldap.bind_dn;
@@ -100,9 +100,9 @@ std::shared_ptr<auth::LdapOptions> ldap_options(const config::Ldap& ldap) {
   return options;
 }
 
-void add_rules(const std::vector<config::MapRule>& rules, std::vector<auth::MapRule>& all) {
+void add_rules(const std::vector<config::MapRule>& rules, std::vector<sources::MapRule>& all) {
   for (const config::MapRule& rule : rules) {
-    auth::MapRule& made = all.emplace_back();
+    sources::MapRule& made = all.emplace_back();
     made.user = lower_case(rule.user);
     made.domain = rule.domain;
     if (!rule.pattern.empty()) {
@@ -118,12 +118,12 @@ void add_rules(const std::vector<config::MapRule>& rules, std::vector<auth::MapR
 }
 
 // Those of the file come behind those of the configuration.
-std::shared_ptr<const auth::MapRules> map_rules(const config::UserSource& source) {
-  std::vector<auth::MapRule> all;
+std::shared_ptr<const sources::MapRules> map_rules(const config::UserSource& source) {
+  std::vector<sources::MapRule> all;
   all.reserve(source.map.size() + source.map_file.rules.size());
   add_rules(source.map, all);
   add_rules(source.map_file.rules, all);
-  return std::make_shared<const auth::MapRules>(std::move(all));
+  return std::make_shared<const sources::MapRules>(std::move(all));
 }
 
 std::vector<HostPort> known_backends(const config::Config& config) {
@@ -134,9 +134,9 @@ std::vector<HostPort> known_backends(const config::Config& config) {
   return all;
 }
 
-std::shared_ptr<const auth::AuthHttpOptions> auth_http_options(const config::Config& config,
-                                                               const config::UserSource& source) {
-  auto options = std::make_shared<auth::AuthHttpOptions>();
+std::shared_ptr<const sources::AuthHttpOptions> auth_http_options(
+    const config::Config& config, const config::UserSource& source) {
+  auto options = std::make_shared<sources::AuthHttpOptions>();
   options->urls.push_back(*source.url);
   options->urls.insert(options->urls.end(), source.http.more.begin(), source.http.more.end());
   for (const config::HttpHeader& header : source.http.headers) {
@@ -172,10 +172,10 @@ std::vector<std::string> passed_mechanisms(const config::Config& config) {
   return all;
 }
 
-std::shared_ptr<const auth::DovecotAuthOptions> dovecot_auth_options(
+std::shared_ptr<const sources::DovecotAuthOptions> dovecot_auth_options(
     const config::Config& config, const config::UserSource& source) {
   const config::DovecotAuth& dovecot = *source.dovecot_auth;
-  auto options = std::make_shared<auth::DovecotAuthOptions>();
+  auto options = std::make_shared<sources::DovecotAuthOptions>();
   options->servers = dovecot.servers;
   options->connections = dovecot.connections;
   options->timeout = std::min(dovecot.timeout, source.deadline);
@@ -188,9 +188,9 @@ std::shared_ptr<const auth::DovecotAuthOptions> dovecot_auth_options(
   return options;
 }
 
-std::shared_ptr<const auth::OauthOptions> oauth_options(const config::UserSource& source) {
+std::shared_ptr<const sources::OauthOptions> oauth_options(const config::UserSource& source) {
   const config::Oauth& oauth = *source.oauth;
-  auto options = std::make_shared<auth::OauthOptions>();
+  auto options = std::make_shared<sources::OauthOptions>();
   options->rules = {.issuers = oauth.issuer,
                     .audience = oauth.audience,
                     .scopes = oauth.scopes,
@@ -226,9 +226,9 @@ net::CertificateField field_of(config::CertificateField field) {
   return net::CertificateField::kAltEmail;
 }
 
-std::shared_ptr<const auth::CertificateOptions> certificate_options(
+std::shared_ptr<const sources::CertificateOptions> certificate_options(
     const config::CertificateRule& rule) {
-  auto options = std::make_shared<auth::CertificateOptions>();
+  auto options = std::make_shared<sources::CertificateOptions>();
   options->field = field_of(rule.field);
   if (!rule.pattern.empty()) {
     // Checked when the configuration was read.
@@ -245,11 +245,11 @@ bool is_in(const config::Config& config, const config::UserSource& source) {
 
 }  // namespace
 
-std::vector<auth::SourceOptions> source_options(const config::Config& config,
-                                                const config::Config* before) {
-  std::vector<auth::SourceOptions> all;
+std::vector<sources::SourceOptions> source_options(const config::Config& config,
+                                                   const config::Config* before) {
+  std::vector<sources::SourceOptions> all;
   for (const config::UserSource& source : config.users) {
-    auth::SourceOptions& options = all.emplace_back();
+    sources::SourceOptions& options = all.emplace_back();
     options.kind = kind_of(source.kind);
     options.name = source.name;
     options.unchanged = before != nullptr && is_in(*before, source);
@@ -292,10 +292,10 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
       options.certificate = certificate_options(source.certificate);
     }
     if (source.pam) {
-      options.pam = std::make_shared<const auth::PamOptions>(
-          auth::PamOptions{.service = source.pam->service,
-                           .directory = source.pam->directory,
-                           .processes = source.pam->processes});
+      options.pam = std::make_shared<const sources::PamOptions>(
+          sources::PamOptions{.service = source.pam->service,
+                              .directory = source.pam->directory,
+                              .processes = source.pam->processes});
     }
     if (source.dovecot_auth) {
       options.dovecot_auth = dovecot_auth_options(config, source);
@@ -309,12 +309,12 @@ std::vector<auth::SourceOptions> source_options(const config::Config& config,
   return all;
 }
 
-std::shared_ptr<const auth::PolicyOptions> policy_options(const config::Config& config) {
+std::shared_ptr<const sources::PolicyOptions> policy_options(const config::Config& config) {
   const auto& policy = config.login.policy;
   if (!policy) {
     return nullptr;
   }
-  auto options = std::make_shared<auth::PolicyOptions>();
+  auto options = std::make_shared<sources::PolicyOptions>();
   options->url = *policy->url;
   for (const config::HttpHeader& header : policy->headers) {
     options->headers.emplace_back(header.name, header.value.clone());

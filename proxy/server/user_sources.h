@@ -10,10 +10,10 @@ namespace headgate::server {
 
 // What the sources room is told of the configuration's `users:`; `before`: the configuration that
 // this one takes the place of, if any.
-std::vector<auth::SourceOptions> source_options(const config::Config& config,
-                                                const config::Config* before = nullptr);
+std::vector<sources::SourceOptions> source_options(const config::Config& config,
+                                                   const config::Config* before = nullptr);
 
 // The same of `login.policy`; null: there is none.
-std::shared_ptr<const auth::PolicyOptions> policy_options(const config::Config& config);
+std::shared_ptr<const sources::PolicyOptions> policy_options(const config::Config& config);
 
 }  // namespace headgate::server

@@ -8,13 +8,13 @@
 
 #include "proof/gsasl_server.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
 
 // The client has its challenge.
-class Challenged final : public Conversation {
+class Challenged final : public auth::Conversation {
  public:
   explicit Challenged(std::string salt) : salt_(std::move(salt)) {}
   [[nodiscard]] const std::string& salt() const { return salt_; }
@@ -23,14 +23,14 @@ class Challenged final : public Conversation {
   const std::string salt_;
 };
 
-LookupResult challenge() {
-  const auto first = GsaslServer("CRAM-MD5").step("");
+auth::LookupResult challenge() {
+  const auto first = proof::GsaslServer("CRAM-MD5").step("");
   if (!first) {
-    return Unavailable{"gsasl has no CRAM-MD5"};
+    return auth::Unavailable{"gsasl has no CRAM-MD5"};
   }
   std::string salt(first->bytes.view());
   auto conversation = std::make_shared<Challenged>(salt);
-  return Challenge{std::move(salt), std::move(conversation)};
+  return auth::Challenge{std::move(salt), std::move(conversation)};
 }
 
 bool is_digest(std::string_view text) {
@@ -42,11 +42,12 @@ bool is_digest(std::string_view text) {
 
 }  // namespace
 
-std::expected<CramProof, LookupResult> cram_proof(const LoginRequest& request) {
+std::expected<CramProof, auth::LookupResult> cram_proof(const auth::LoginRequest& request) {
   if (!request.round) {
     // A reload has made the session ask again, and nothing is known here of what was proven.
-    return std::unexpected(Rejected{.failure = LoginFailure::kLookupUnavailable,
-                                    .detail = "the configuration changed in the middle of the "
+    return std::unexpected(auth::Rejected{.failure = LoginFailure::kLookupUnavailable,
+                                          .detail =
+                                              "the configuration changed in the middle of the "
                                               "login"});
   }
   const auto& message = request.round->message;
@@ -57,12 +58,12 @@ std::expected<CramProof, LookupResult> cram_proof(const LoginRequest& request) {
   const std::string_view text = message ? message->view() : std::string_view();
   const std::string_view digest = text.substr(std::min(text.rfind(' ') + 1, text.size()));
   if (challenged == nullptr || request.credentials.user.empty() || !is_digest(digest)) {
-    return std::unexpected(Rejected{.failure = LoginFailure::kWrongCredentials,
-                                    .detail = challenged == nullptr
-                                                  ? "CRAM-MD5: the client spoke first"
-                                                  : "CRAM-MD5: the message is not understood"});
+    return std::unexpected(auth::Rejected{
+        .failure = LoginFailure::kWrongCredentials,
+        .detail = challenged == nullptr ? "CRAM-MD5: the client spoke first"
+                                        : "CRAM-MD5: the message is not understood"});
   }
   return CramProof{challenged->salt(), Secret(digest)};
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

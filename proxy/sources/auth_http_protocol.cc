@@ -11,7 +11,7 @@
 #include "base/base64.h"
 #include "base/printable.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
@@ -52,7 +52,7 @@ std::string method_of(std::string_view mechanism) {
 }
 
 // What nginx tells of a client's certificate, or that there is none.
-void add_certificate(const LoginRequest& request, bool whole, std::vector<Secret>& lines) {
+void add_certificate(const auth::LoginRequest& request, bool whole, std::vector<Secret>& lines) {
   const net::UnverifiedCertificate* unverified = request.unverified_certificate.get();
   if (request.certificate == nullptr && unverified == nullptr) {
     lines.push_back(line("Auth-SSL-Verify", "NONE"));
@@ -206,7 +206,7 @@ LoginFailure failure_of(std::string_view text) {
 
 }  // namespace
 
-std::vector<Secret> auth_http_headers(const LoginRequest& request, const CramProof* proof,
+std::vector<Secret> auth_http_headers(const auth::LoginRequest& request, const CramProof* proof,
                                       bool whole_certificate) {
   const dialogue::Credentials& credentials = request.credentials;
   std::vector<Secret> lines;
@@ -283,12 +283,12 @@ Reply parse_auth_http_reply(std::string_view head) {
   return with_backend(std::move(reply), headers);
 }
 
-LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
+auth::LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
   switch (reply.status) {
     case AuthHttpReply::Status::kWait:
-      return AskAgain{reply.wait};
+      return auth::AskAgain{reply.wait};
     case AuthHttpReply::Status::kRefused: {
-      Rejected rejected{.failure = failure_of(reply.text), .text = std::move(reply.text)};
+      auth::Rejected rejected{.failure = failure_of(reply.text), .text = std::move(reply.text)};
       if (!reply.fault.empty()) {
         rejected.detail = fmt::format("{} ({})", rejected.text, reply.fault);
       }
@@ -303,15 +303,16 @@ LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
       break;
   }
   if (user.empty() && !reply.user) {
-    return Rejected{.failure = LoginFailure::kLookupUnavailable,
-                    .detail = "expected Auth-User, since the client gave no name; found none"};
+    return auth::Rejected{
+        .failure = LoginFailure::kLookupUnavailable,
+        .detail = "expected Auth-User, since the client gave no name; found none"};
   }
-  Route route;
+  auth::Route route;
   route.user = std::move(reply.user).value_or(std::string(user));
   route.backend = std::move(reply.backend);
   route.use_master = reply.password == nullptr;
   route.password = std::move(reply.password);
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -16,7 +16,7 @@
 // The protocol between nginx's mail proxy and its auth server, as pure functions
 // (ngx_mail_auth_http_module). A question is the header of a GET, an answer that of a reply,
 // whatever its HTTP status.
-namespace headgate::auth {
+namespace headgate::sources {
 
 // What a client has answered to a challenge of CRAM-MD5 (RFC 2195).
 struct CramProof {
@@ -27,7 +27,8 @@ struct CramProof {
 // The header lines of a question in nginx's order, without line ends and without Host. Names,
 // passwords and certificates are escaped as nginx does it: a byte up to 0x20 and '%' become %XX.
 // `proof`: null but for CRAM-MD5. `whole_certificate`: not only what stands in it is told.
-std::vector<Secret> auth_http_headers(const LoginRequest& request, const CramProof* proof = nullptr,
+std::vector<Secret> auth_http_headers(const auth::LoginRequest& request,
+                                      const CramProof* proof = nullptr,
                                       bool whole_certificate = false);
 
 struct AuthHttpReply {
@@ -52,6 +53,6 @@ std::expected<AuthHttpReply, std::string> parse_auth_http_reply(std::string_view
 
 // What the answer means for the user of this name, which is empty where the client gave none: then
 // the answer has to.
-LookupResult auth_http_result(AuthHttpReply reply, std::string_view user);
+auth::LookupResult auth_http_result(AuthHttpReply reply, std::string_view user);
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

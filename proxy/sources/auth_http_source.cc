@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "sources/auth_http_cram.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using std::chrono::milliseconds;
@@ -29,7 +29,7 @@ RequestResult result_of(AuthHttpReply::Status status) {
   return RequestResult::kRefused;
 }
 
-std::vector<Secret> question(const LoginRequest& request, const CramProof* proof,
+std::vector<Secret> question(const auth::LoginRequest& request, const CramProof* proof,
                              const AuthHttpOptions& options) {
   std::vector<Secret> lines = auth_http_headers(request, proof, options.pass_client_cert);
   for (const AuthHttpOptions::Header& header : options.headers) {
@@ -59,7 +59,7 @@ void AuthHttpServers::resolve() {
 // One question, and the requests that carry it to servers until one of them has answered.
 class AuthHttpSource::LookUp {
  public:
-  LookUp(AuthHttpSource& source, std::uint64_t id, const LoginRequest& request,
+  LookUp(AuthHttpSource& source, std::uint64_t id, const auth::LoginRequest& request,
          const CramProof* proof, Callback done)
       : source_(source),
         options_(*source.servers_->options),
@@ -98,8 +98,8 @@ class AuthHttpSource::LookUp {
   void on_failure(Attempt& attempt, RequestResult result, const std::string& why);
   void blame(const Attempt& attempt, const std::string& why);
   void abandon_others(const LookupServer* winner);
-  void conclude(LookupResult result);
-  void finish(LookupResult result);
+  void conclude(auth::LookupResult result);
+  void finish(auth::LookupResult result);
   void let_go();
   [[nodiscard]] milliseconds time_left() const;
   [[nodiscard]] std::int64_t now_ms() const {
@@ -153,7 +153,7 @@ void AuthHttpSource::LookUp::start() {
   ++holds_;
   choose();
   if (candidates_.empty()) {
-    conclude(Unavailable{"no address of any server is known"});
+    conclude(auth::Unavailable{"no address of any server is known"});
   } else {
     send_next();
   }
@@ -256,12 +256,12 @@ void AuthHttpSource::LookUp::on_good_answer(Attempt& attempt, AuthHttpReply repl
 }
 
 // The answer is known; but a backend that is a host name and stands in no pool has to be resolved.
-void AuthHttpSource::LookUp::conclude(LookupResult result) {
+void AuthHttpSource::LookUp::conclude(auth::LookupResult result) {
   concluded_ = true;
   hedge_.cancel();
   candidates_.clear();
   headers_.clear();
-  auto* accepted = std::get_if<Accepted>(&result);
+  auto* accepted = std::get_if<auth::Accepted>(&result);
   if (accepted == nullptr || std::ranges::find(options_.known_backends, accepted->route.backend) !=
                                  options_.known_backends.end()) {
     finish(std::move(result));
@@ -275,10 +275,10 @@ void AuthHttpSource::LookUp::conclude(LookupResult result) {
       // Not Unavailable: one user's backend says nothing about the servers.
       const std::string name = backend.to_string();
       log::warning("backend name does not resolve", {{"user", user_}, {"backend", name}});
-      finish(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+      finish(auth::Rejected{dialogue::LoginFailure::kLookupUnavailable});
     } else {
       route.addresses = endpoints;
-      finish(Accepted{std::move(route)});
+      finish(auth::Accepted{std::move(route)});
     }
     let_go();
   });
@@ -295,7 +295,7 @@ void AuthHttpSource::LookUp::on_failure(Attempt& attempt, RequestResult result,
   if (!candidates_.empty() && source_.loop_.now_ms() < deadline_ms_) {
     send_next();
   } else if (running_ == 0) {
-    conclude(Unavailable{text});
+    conclude(auth::Unavailable{text});
   }
 }
 
@@ -331,7 +331,7 @@ void AuthHttpSource::LookUp::abandon_others(const LookupServer* winner) {
   }
 }
 
-void AuthHttpSource::LookUp::finish(LookupResult result) {
+void AuthHttpSource::LookUp::finish(auth::LookupResult result) {
   const Callback done = std::exchange(done_, nullptr);
   done(std::move(result));
 }
@@ -350,7 +350,7 @@ AuthHttpSource::AuthHttpSource(net::Loop& loop, net::TimerWheel& timers,
 
 AuthHttpSource::~AuthHttpSource() = default;
 
-void AuthHttpSource::look_up(const LoginRequest& request, Callback done) {
+void AuthHttpSource::look_up(const auth::LoginRequest& request, Callback done) {
   if (!request.credentials.by_exchange()) {
     begin(request, nullptr, std::move(done));
   } else if (auto proof = cram_proof(request)) {
@@ -360,7 +360,8 @@ void AuthHttpSource::look_up(const LoginRequest& request, Callback done) {
   }
 }
 
-void AuthHttpSource::begin(const LoginRequest& request, const CramProof* proof, Callback done) {
+void AuthHttpSource::begin(const auth::LoginRequest& request, const CramProof* proof,
+                           Callback done) {
   const std::uint64_t id = ++last_id_;
   const auto [at, fresh] =
       look_ups_.emplace(id, std::make_unique<LookUp>(*this, id, request, proof, std::move(done)));
@@ -379,8 +380,8 @@ void AuthHttpSource::erase(std::uint64_t id) {
   look_ups_.erase(id);
 }
 
-LookupResult explain_auth_http() {
-  return Unavailable{"the server answers only with the user's password"};
+auth::LookupResult explain_auth_http() {
+  return auth::Unavailable{"the server answers only with the user's password"};
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -20,7 +20,7 @@
 #include "sources/lookup_server.h"
 #include "sources/name_cache.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct AuthHttpOptions {
   struct Header {
@@ -59,28 +59,28 @@ struct AuthHttpServers {
 };
 
 // Unavailable: the protocol has no question without a password.
-LookupResult explain_auth_http();
+auth::LookupResult explain_auth_http();
 
 // Asks servers that speak nginx's auth_http protocol about passwords, tokens, certificates and
 // answers to a challenge of CRAM-MD5, as far as they can judge these. A server that does not answer
 // soon is joined by the next one, and the first good answer counts; one that failed rests, and
 // while it does only probes are sent there, beside the request that the login waits for.
-class AuthHttpSource : public UserSource {
+class AuthHttpSource : public auth::UserSource {
  public:
   // All but `servers` must outlive it.
   AuthHttpSource(net::Loop& loop, net::TimerWheel& timers,
                  std::shared_ptr<AuthHttpServers> servers);
   ~AuthHttpSource() override;
 
-  void look_up(const LoginRequest& request, Callback done) override;
+  void look_up(const auth::LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override;
   [[nodiscard]] bool judges_rounds() const override { return true; }
-  LookupResult explain(std::string_view /*user*/) override { return explain_auth_http(); }
+  auth::LookupResult explain(std::string_view /*user*/) override { return explain_auth_http(); }
   [[nodiscard]] std::string_view name() const override { return "auth_http"; }
 
  private:
   class LookUp;
-  void begin(const LoginRequest& request, const CramProof* proof, Callback done);
+  void begin(const auth::LoginRequest& request, const CramProof* proof, Callback done);
   void erase(std::uint64_t id);
 
   net::Loop& loop_;
@@ -92,4 +92,4 @@ class AuthHttpSource : public UserSource {
   net::HttpClient client_;  // goes first: its callbacks know the look-ups
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -5,31 +5,31 @@
 #include "base/ascii.h"
 #include "base/name_template.h"
 
-namespace headgate::auth {
-void CertificateSource::look_up(const LoginRequest& request, Callback done) {
+namespace headgate::sources {
+void CertificateSource::look_up(const auth::LoginRequest& request, Callback done) {
   const auto user = request.certificate ? user_of(*request.certificate) : std::nullopt;
   if (!user) {
     if (!last_) {
-      done(UnknownHere{});
+      done(auth::UnknownHere{});
       return;
     }
-    Rejected refused{dialogue::LoginFailure::kWrongCredentials};
+    auth::Rejected refused{dialogue::LoginFailure::kWrongCredentials};
     refused.detail = "the certificate names no user by the source's rule";
     done(std::move(refused));
     return;
   }
   const std::string& wanted = request.credentials.user;
   if (!wanted.empty() && !equals_ignoring_case(wanted, *user)) {
-    Rejected refused{dialogue::LoginFailure::kAuthorizationRefused};
+    auth::Rejected refused{dialogue::LoginFailure::kAuthorizationRefused};
     refused.detail = "the certificate is that of " + *user;
     done(std::move(refused));
     return;
   }
-  Route route;
+  auth::Route route;
   route.user = *user;
   route.name = *user;
   route.use_master = true;
-  done(Accepted{std::move(route)});
+  done(auth::Accepted{std::move(route)});
 }
 
 std::optional<std::string> CertificateSource::user_of(const net::CertificateNames& names) const {
@@ -50,17 +50,17 @@ std::optional<std::string> CertificateSource::user_of(const net::CertificateName
   return std::nullopt;
 }
 
-LookupResult CertificateSource::explain(std::string_view user) {
+auth::LookupResult CertificateSource::explain(std::string_view user) {
   net::CertificateNames names;
   names.fields[static_cast<std::size_t>(options_->field)].emplace_back(user);
   const auto found = user_of(names);
   if (!found) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
-  Route route;
+  auth::Route route;
   route.user = *found;
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -9,7 +9,7 @@
 #include "auth/user_source.h"
 #include "net/client_certificate.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // How a certificate's name becomes a user's: the first name in the field that the pattern takes as
 // a whole.
@@ -21,18 +21,18 @@ struct CertificateOptions {
 
 // SASL EXTERNAL (RFC 4422 appendix A): the client has proved who he is by the certificate of his
 // TLS connection, which was verified in the handshake. Asks nobody.
-class CertificateSource : public UserSource {
+class CertificateSource : public auth::UserSource {
  public:
   // `last`: nobody comes behind who might know a certificate that names no user here.
   CertificateSource(std::shared_ptr<const CertificateOptions> options, bool last)
       : options_(std::move(options)), last_(last) {}
 
-  void look_up(const LoginRequest& request, Callback done) override;
+  void look_up(const auth::LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
     return credentials.by_certificate();
   }
   // Takes the name for one that a certificate has.
-  LookupResult explain(std::string_view user) override;
+  auth::LookupResult explain(std::string_view user) override;
   [[nodiscard]] std::string_view name() const override { return "certificate"; }
 
  private:
@@ -42,4 +42,4 @@ class CertificateSource : public UserSource {
   bool last_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

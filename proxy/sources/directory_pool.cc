@@ -7,7 +7,7 @@
 #include <memory>
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 DirectoryPool::DirectoryPool(std::string name, std::vector<std::unique_ptr<Directory>> directories,
                              std::size_t max_queue, std::chrono::milliseconds deadline)
@@ -38,8 +38,8 @@ DirectoryPool::~DirectoryPool() {
   }
 }
 
-bool DirectoryPool::look_up(const LoginRequest& request, Callback done) {
-  return add({OwnedRequest(request), std::move(done), Clock::now() + deadline_});
+bool DirectoryPool::look_up(const auth::LoginRequest& request, Callback done) {
+  return add({auth::OwnedRequest(request), std::move(done), Clock::now() + deadline_});
 }
 
 bool DirectoryPool::add(Job job) {
@@ -53,25 +53,25 @@ bool DirectoryPool::add(Job job) {
   return true;
 }
 
-LookupResult DirectoryPool::explain(std::string_view user) {
+auth::LookupResult DirectoryPool::explain(std::string_view user) {
   const dialogue::Credentials who{"", std::string(user), {}};
-  auto promise = std::make_shared<std::promise<LookupResult>>();
+  auto promise = std::make_shared<std::promise<auth::LookupResult>>();
   auto answer = promise->get_future();
-  if (!add({OwnedRequest({.credentials = who,
-                          .client = {},
-                          .connected = {},
-                          .listener = {},
-                          .session_id = {}}),
-            [promise = std::move(promise)](LookupResult result) {
+  if (!add({auth::OwnedRequest({.credentials = who,
+                                .client = {},
+                                .connected = {},
+                                .listener = {},
+                                .session_id = {}}),
+            [promise = std::move(promise)](auth::LookupResult result) {
               promise->set_value(std::move(result));
             },
             Clock::now() + deadline_, true})) {
-    return Unavailable{"too many look-ups wait for a connection"};
+    return auth::Unavailable{"too many look-ups wait for a connection"};
   }
   try {
     return answer.get();
   } catch (const std::future_error&) {  // the queue was dropped
-    return Unavailable{"Headgate is stopping"};
+    return auth::Unavailable{"Headgate is stopping"};
   }
 }
 
@@ -102,8 +102,9 @@ void DirectoryPool::work(Seat& seat) {
       watched_.notify_one();
     }
     lock.unlock();
-    LookupResult result =
-        late ? LookupResult(Unavailable{fmt::format("{}: no connection was free in time", name_)})
+    auth::LookupResult result =
+        late ? auth::LookupResult(
+                   auth::Unavailable{fmt::format("{}: no connection was free in time", name_)})
         : job.explain ? seat.directory->explain(job.request.view().credentials.user)
                       : seat.directory->look_up(job.request.view());
     job.done(std::move(result));
@@ -144,4 +145,4 @@ void DirectoryPool::watch() {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -16,7 +16,7 @@
 #include "auth/owned_request.h"
 #include "sources/directory.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // Connections to one user database, each with a thread of its own, for all workers: whatever the
 // database does, it blocks nobody but those who ask it. (libuv's pool is for what ends by itself.)
@@ -25,7 +25,7 @@ namespace headgate::auth {
 class DirectoryPool {
  public:
   // On a thread of the pool.
-  using Callback = std::function<void(LookupResult)>;
+  using Callback = std::function<void(auth::LookupResult)>;
 
   // At least one directory. `name`: of the source, for the log.
   DirectoryPool(std::string name, std::vector<std::unique_ptr<Directory>> directories,
@@ -36,15 +36,15 @@ class DirectoryPool {
   DirectoryPool& operator=(const DirectoryPool&) = delete;
 
   // False: the queue is full, and `done` never comes. Any thread.
-  [[nodiscard]] bool look_up(const LoginRequest& request, Callback done);
+  [[nodiscard]] bool look_up(const auth::LoginRequest& request, Callback done);
   // Where the user would go, without a password. Blocks until a connection is free and has
   // answered. Any thread but a worker's.
-  LookupResult explain(std::string_view user);
+  auth::LookupResult explain(std::string_view user);
 
  private:
   using Clock = std::chrono::steady_clock;
   struct Job {
-    OwnedRequest request;
+    auth::OwnedRequest request;
     Callback done;
     Clock::time_point end;
     bool explain = false;
@@ -75,4 +75,4 @@ class DirectoryPool {
   bool stopping_ = false;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -1,6 +1,6 @@
 #include "sources/directory_source.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 DirectorySource::DirectorySource(net::Loop& loop, std::shared_ptr<DirectoryPool> pool,
                                  std::string_view name, bool hands_out)
@@ -14,10 +14,10 @@ DirectorySource::~DirectorySource() {
   inbox_->answers.clear();
 }
 
-void DirectorySource::look_up(const LoginRequest& request, Callback done) {
+void DirectorySource::look_up(const auth::LoginRequest& request, Callback done) {
   // Shared, since std::function must be copyable and the callback may exist once only.
   auto asker = std::make_shared<Callback>(std::move(done));
-  const bool asked = pool_->look_up(request, [inbox = inbox_, asker](LookupResult result) {
+  const bool asked = pool_->look_up(request, [inbox = inbox_, asker](auth::LookupResult result) {
     const std::lock_guard lock(inbox->mutex);
     if (inbox->wakeup) {
       inbox->answers.emplace_back(std::move(*asker), std::move(result));
@@ -25,12 +25,12 @@ void DirectorySource::look_up(const LoginRequest& request, Callback done) {
     }
   });
   if (!asked) {
-    (*asker)(Unavailable{"too many look-ups wait for a connection"});
+    (*asker)(auth::Unavailable{"too many look-ups wait for a connection"});
   }
 }
 
 void DirectorySource::deliver() {
-  std::vector<std::pair<Callback, LookupResult>> answers;
+  std::vector<std::pair<Callback, auth::LookupResult>> answers;
   {
     const std::lock_guard lock(inbox_->mutex);
     answers.swap(inbox_->answers);
@@ -40,4 +40,4 @@ void DirectorySource::deliver() {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -8,7 +8,7 @@
 #include <cstring>
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 constexpr std::size_t kReceiveSize = 4096;
@@ -183,8 +183,8 @@ std::uint32_t DovecotAuthConnection::next_id() const {
 }
 
 std::uint32_t DovecotAuthConnection::ask(Waiter& waiter, std::string_view mechanism,
-                                         std::string_view service, const LoginRequest& request,
-                                         const Secret* message) {
+                                         std::string_view service,
+                                         const auth::LoginRequest& request, const Secret* message) {
   const std::uint32_t id = next_id();
   Secret line = dovecot_auth_request(id, mechanism, service, request, message);
   if (line.empty()) {
@@ -266,4 +266,4 @@ void DovecotAuthConnection::end(DovecotAuthEnd end, const std::string& why) {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -18,7 +18,7 @@
 #include "net/loop.h"
 #include "sources/dovecot_auth_protocol.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // Why a connection to an auth service is no more.
 enum class DovecotAuthEnd : std::uint8_t {
@@ -70,7 +70,7 @@ class DovecotAuthConnection {
   void await_ready(Waiter& waiter) { arriving_.push_back(&waiter); }
   // Begins a request, of a connection that is ready; 0: the line would be too long.
   std::uint32_t ask(Waiter& waiter, std::string_view mechanism, std::string_view service,
-                    const LoginRequest& request, const Secret* message);
+                    const auth::LoginRequest& request, const Secret* message);
   // The client's next message. False: too long.
   bool go_on(std::uint32_t id, const Secret& message);
   // The waiter wants to know nothing more; `id` 0: it had no request. The service is told.
@@ -114,4 +114,4 @@ class DovecotAuthConnection {
   std::map<std::uint32_t, Waiter*> waiting_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

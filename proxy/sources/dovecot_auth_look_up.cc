@@ -7,14 +7,14 @@
 
 #include "base/log.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 using dialogue::LoginFailure;
 using std::chrono::milliseconds;
 
 DovecotAuthSource::LookUp::LookUp(DovecotAuthSource& source, std::uint64_t id,
-                                  const LoginRequest& request, std::vector<std::size_t> servers,
-                                  Callback done)
+                                  const auth::LoginRequest& request,
+                                  std::vector<std::size_t> servers, Callback done)
     : source_(source),
       id_(id),
       request_(request),
@@ -61,7 +61,7 @@ void DovecotAuthSource::LookUp::ask_next() {
     }
     return;
   }
-  finish(Unavailable{why_});
+  finish(auth::Unavailable{why_});
 }
 
 // When a service goes, all connections to it do, and which of them have gone is known only when
@@ -99,12 +99,12 @@ void DovecotAuthSource::LookUp::send() {
   request_id_ = connection_->ask(*this, mechanism_, source_.servers_->options->service,
                                  request_.view(), message_ ? &*message_ : nullptr);
   if (request_id_ == 0) {
-    finish(Rejected{.failure = LoginFailure::kWrongCredentials,
-                    .detail = "longer than the protocol of Dovecot's auth service allows"});
+    finish(auth::Rejected{.failure = LoginFailure::kWrongCredentials,
+                          .detail = "longer than the protocol of Dovecot's auth service allows"});
   }
 }
 
-void DovecotAuthSource::LookUp::go_on(const Round& round, Callback done) {
+void DovecotAuthSource::LookUp::go_on(const auth::Round& round, Callback done) {
   done_ = std::move(done);
   if (early_) {
     finish(*std::exchange(early_, std::nullopt));
@@ -114,8 +114,8 @@ void DovecotAuthSource::LookUp::go_on(const Round& round, Callback done) {
   wait_for_answer();
   const Secret none;
   if (!connection_->go_on(request_id_, round.message ? *round.message : none)) {
-    finish(Rejected{.failure = LoginFailure::kWrongCredentials,
-                    .detail = "longer than the protocol of Dovecot's auth service allows"});
+    finish(auth::Rejected{.failure = LoginFailure::kWrongCredentials,
+                          .detail = "longer than the protocol of Dovecot's auth service allows"});
   }
 }
 
@@ -184,13 +184,13 @@ void DovecotAuthSource::LookUp::on_line(const DovecotAuthLine& line) {
 void DovecotAuthSource::LookUp::on_continue(const DovecotAuthLine& line) {
   const bool first = !std::exchange(answered_, true);
   if (in_rounds_ && with_client()) {
-    early_ = Rejected{.failure = LoginFailure::kLookupUnavailable,
-                      .detail = "the auth service spoke out of turn"};
+    early_ = auth::Rejected{.failure = LoginFailure::kLookupUnavailable,
+                            .detail = "the auth service spoke out of turn"};
   } else if (in_rounds_) {
     count(RequestResult::kWait);
     const Callback done = std::exchange(done_, nullptr);
-    done(
-        Challenge{std::string(line.message.view()), std::make_shared<Passing>(source_.self_, id_)});
+    done(auth::Challenge{std::string(line.message.view()),
+                         std::make_shared<Passing>(source_.self_, id_)});
   } else if (request_.view().credentials.by_token() && first) {
     // The token is not good, and the challenge says why: its answer is a formality (RFC 7628).
     wait_for_answer();
@@ -201,11 +201,11 @@ void DovecotAuthSource::LookUp::on_continue(const DovecotAuthLine& line) {
 }
 
 void DovecotAuthSource::LookUp::on_ok(const DovecotAuthLine& line) {
-  LookupResult result = dovecot_auth_accepted(line.fields, request_.view().credentials,
-                                              source_.servers_->options->checks_passwords
-                                                  ? DovecotAuthTrust::kChecked
-                                                  : DovecotAuthTrust::kPerhapsOpen);
-  const auto* rejected = std::get_if<Rejected>(&result);
+  auth::LookupResult result = dovecot_auth_accepted(line.fields, request_.view().credentials,
+                                                    source_.servers_->options->checks_passwords
+                                                        ? DovecotAuthTrust::kChecked
+                                                        : DovecotAuthTrust::kPerhapsOpen);
+  const auto* rejected = std::get_if<auth::Rejected>(&result);
   count(rejected == nullptr                                     ? RequestResult::kAccepted
         : rejected->failure == LoginFailure::kLookupUnavailable ? RequestResult::kInvalid
                                                                 : RequestResult::kRefused);
@@ -214,7 +214,7 @@ void DovecotAuthSource::LookUp::on_ok(const DovecotAuthLine& line) {
 
 // A service whose database is down says so; another one may have one that is up.
 void DovecotAuthSource::LookUp::on_fail(const DovecotAuthLine& line) {
-  Rejected rejected = dovecot_auth_rejected(line.fields);
+  auth::Rejected rejected = dovecot_auth_rejected(line.fields);
   const bool temporary = rejected.failure == LoginFailure::kLookupUnavailable;
   count(temporary ? RequestResult::kInvalid : RequestResult::kRefused);
   if (temporary && !answered_ && servers_.size() > 1) {
@@ -230,8 +230,8 @@ void DovecotAuthSource::LookUp::on_fail(const DovecotAuthLine& line) {
 }
 
 // The answer is known; but a backend that is a host name and stands in no pool has to be resolved.
-void DovecotAuthSource::LookUp::resolve_backend(LookupResult result) {
-  const auto* accepted = std::get_if<Accepted>(&result);
+void DovecotAuthSource::LookUp::resolve_backend(auth::LookupResult result) {
+  const auto* accepted = std::get_if<auth::Accepted>(&result);
   const auto& known = source_.servers_->options->known_backends;
   if (accepted == nullptr || !accepted->route.backend || !accepted->route.addresses.empty() ||
       std::ranges::find(known, *accepted->route.backend) != known.end()) {
@@ -249,7 +249,7 @@ void DovecotAuthSource::LookUp::resolve_backend(LookupResult result) {
       look_up->refuse(fmt::format("backend {} does not resolve", backend.to_string()));
       return;
     }
-    std::get<Accepted>(result).route.addresses = endpoints;
+    std::get<auth::Accepted>(result).route.addresses = endpoints;
     look_up->finish(std::move(result));
   });
 }
@@ -260,7 +260,7 @@ void DovecotAuthSource::LookUp::count(RequestResult result) {
 
 // This login alone could not be served: not Unavailable, which would count against the source.
 void DovecotAuthSource::LookUp::refuse(std::string why) {
-  Rejected rejected{.failure = LoginFailure::kLookupUnavailable, .detail = std::move(why)};
+  auth::Rejected rejected{.failure = LoginFailure::kLookupUnavailable, .detail = std::move(why)};
   if (with_client()) {
     early_ = std::move(rejected);
     return;
@@ -268,7 +268,7 @@ void DovecotAuthSource::LookUp::refuse(std::string why) {
   finish(std::move(rejected));
 }
 
-void DovecotAuthSource::LookUp::finish(LookupResult result) {
+void DovecotAuthSource::LookUp::finish(auth::LookupResult result) {
   const Callback done = std::exchange(done_, nullptr);
   source_.erase(id_);  // this object
   done(std::move(result));
@@ -280,4 +280,4 @@ void DovecotAuthSource::LookUp::let_go_of_connection() {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

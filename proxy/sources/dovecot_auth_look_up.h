@@ -11,7 +11,7 @@
 #include "auth/owned_request.h"
 #include "sources/dovecot_auth_source.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // One request to an auth service, from the first server that is asked to the answer: a look-up, or
 // an exchange with all its rounds. Owned by its source. Any method but the observers may destroy
@@ -19,7 +19,7 @@ namespace headgate::auth {
 class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
  public:
   // `servers`: indices, in the order in which they are asked.
-  LookUp(DovecotAuthSource& source, std::uint64_t id, const LoginRequest& request,
+  LookUp(DovecotAuthSource& source, std::uint64_t id, const auth::LoginRequest& request,
          std::vector<std::size_t> servers, Callback done);
   ~LookUp();
   LookUp(const LookUp&) = delete;
@@ -27,7 +27,7 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
 
   void start();
   // The client has answered a challenge.
-  void go_on(const Round& round, Callback done);
+  void go_on(const auth::Round& round, Callback done);
   // Whether it is the client's turn: nobody waits for this look-up.
   [[nodiscard]] bool with_client() const { return done_ == nullptr; }
 
@@ -48,15 +48,15 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   void on_continue(const DovecotAuthLine& line);
   void on_ok(const DovecotAuthLine& line);
   void on_fail(const DovecotAuthLine& line);
-  void resolve_backend(LookupResult result);
+  void resolve_backend(auth::LookupResult result);
   void count(RequestResult result);
   void refuse(std::string why);
-  void finish(LookupResult result);
+  void finish(auth::LookupResult result);
   void let_go_of_connection();
 
   DovecotAuthSource& source_;
   const std::uint64_t id_;
-  const OwnedRequest request_;
+  const auth::OwnedRequest request_;
   const bool in_rounds_;
   std::string mechanism_;
   std::optional<Secret> message_;     // the first one
@@ -69,13 +69,13 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   bool answered_ = false;         // at least by a challenge: no other server can go on
   std::uint64_t lines_ = 0;       // of the connection, when it was asked
   Clock::time_point asked_at_;
-  std::optional<LookupResult> early_;  // came while it was the client's turn
+  std::optional<auth::LookupResult> early_;  // came while it was the client's turn
   std::string why_ = "no server was asked in time";
   net::Timer timer_{this, &LookUp::on_time};
 };
 
 // What a session holds of an exchange between two rounds.
-class DovecotAuthSource::Passing final : public Conversation {
+class DovecotAuthSource::Passing final : public auth::Conversation {
  public:
   Passing(std::weak_ptr<DovecotAuthSource*> source, std::uint64_t id)
       : source_(std::move(source)), id_(id) {}
@@ -91,4 +91,4 @@ class DovecotAuthSource::Passing final : public Conversation {
   const std::uint64_t id_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -15,7 +15,7 @@
 #include "base/printable.h"
 #include "base/utf8.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
@@ -169,18 +169,18 @@ std::optional<milliseconds> parse_time(std::string_view text) {
 }
 
 // Where the fields send the user. An error for the log.
-std::optional<std::string> set_backend(const Fields& fields, Route& route) {
+std::optional<std::string> set_backend(const Fields& fields, auth::Route& route) {
   if (is_yes(fields.starttls)) {
-    route.tls = BackendTls::kStartTls;
+    route.tls = auth::BackendTls::kStartTls;
   } else if (is_yes(fields.ssl)) {
-    route.tls = BackendTls::kImplicit;
+    route.tls = auth::BackendTls::kImplicit;
   }
   route.any_certificate = fields.ssl == "any-cert" || fields.starttls == "any-cert";
   if (!fields.host && !fields.hostip) {
     return std::nullopt;  // to whichever backend the pool has for the user
   }
   const std::string host = fields.host ? *fields.host : *fields.hostip;
-  const unsigned usual = route.tls == BackendTls::kImplicit ? 993 : 143;
+  const unsigned usual = route.tls == auth::BackendTls::kImplicit ? 993 : 143;
   const auto port = fields.port ? number_in<std::uint16_t>(*fields.port)
                                 : std::optional(static_cast<std::uint16_t>(usual));
   const auto backend = HostPort::parse(fmt::format(
@@ -210,7 +210,7 @@ dialogue::BackendProof proof_by(std::string_view mechanism) {
 }
 
 // What the fields say beside that. An error for the log.
-std::optional<std::string> set_login(const Fields& fields, Route& route) {
+std::optional<std::string> set_login(const Fields& fields, auth::Route& route) {
   if (fields.destuser) {
     route.user = *fields.destuser;
   }
@@ -318,7 +318,7 @@ Secret dovecot_auth_message(const dialogue::Credentials& credentials) {
 }
 
 Secret dovecot_auth_request(std::uint32_t id, std::string_view mechanism, std::string_view service,
-                            const LoginRequest& request, const Secret* message) {
+                            const auth::LoginRequest& request, const Secret* message) {
   Secret line(fmt::format("AUTH\t{}\t{}\tservice={}", id, mechanism, service));
   const auto add = [&line](std::string_view name, std::string_view value) {
     line.append('\t');
@@ -367,22 +367,23 @@ std::string dovecot_auth_cancel(std::uint32_t id) {
   return fmt::format("CANCEL\t{}\n", id);
 }
 
-LookupResult dovecot_auth_accepted(std::string_view text, const dialogue::Credentials& credentials,
-                                   DovecotAuthTrust trust) {
+auth::LookupResult dovecot_auth_accepted(std::string_view text,
+                                         const dialogue::Credentials& credentials,
+                                         DovecotAuthTrust trust) {
   const Fields fields(text);
   const auto senseless = [](std::string why) {
-    return Rejected{.failure = LoginFailure::kLookupUnavailable,
-                    .detail = "Dovecot's answer: " + std::move(why)};
+    return auth::Rejected{.failure = LoginFailure::kLookupUnavailable,
+                          .detail = "Dovecot's answer: " + std::move(why)};
   };
   if (!fields.user || !is_name(*fields.user)) {
     return senseless("expected a name in user");
   }
   if (is_yes(fields.nologin)) {
-    return Rejected{.failure = LoginFailure::kAccountDisabled,
-                    .text = reason_for_client(fields.reason.value_or("")),
-                    .detail = "nologin"};
+    return auth::Rejected{.failure = LoginFailure::kAccountDisabled,
+                          .text = reason_for_client(fields.reason.value_or("")),
+                          .detail = "nologin"};
   }
-  Route route{.user = *fields.user, .pool = fields.pool, .backend = {}};
+  auth::Route route{.user = *fields.user, .pool = fields.pool, .backend = {}};
   // The name in a message of DIGEST-MD5 was read to count failures by; what counts is Dovecot's.
   if (credentials.user.empty() || credentials.mechanism == "DIGEST-MD5") {
     route.name = *fields.user;
@@ -397,13 +398,13 @@ LookupResult dovecot_auth_accepted(std::string_view text, const dialogue::Creden
   if (wrong) {
     return senseless(*std::move(wrong));
   }
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-Rejected dovecot_auth_rejected(std::string_view text) {
+auth::Rejected dovecot_auth_rejected(std::string_view text) {
   const Fields fields(text);
-  Rejected rejected{.failure = failure_in(fields),
-                    .text = reason_for_client(fields.reason.value_or(""))};
+  auth::Rejected rejected{.failure = failure_in(fields),
+                          .text = reason_for_client(fields.reason.value_or(""))};
   if (rejected.failure == LoginFailure::kLookupUnavailable) {
     rejected.text.clear();  // of no use to a client
     rejected.detail = "Dovecot's answer: temporary failure";
@@ -422,22 +423,23 @@ std::string dovecot_master_request(std::string_view service, std::string_view us
   return std::string(line.view());
 }
 
-std::optional<LookupResult> dovecot_master_answer(std::string_view line, std::string_view user) {
+std::optional<auth::LookupResult> dovecot_master_answer(std::string_view line,
+                                                        std::string_view user) {
   const std::string_view command = take_tab_field(line);
   if (command != "PASS" && command != "NOTFOUND" && command != "FAIL") {
     return std::nullopt;
   }
   if (take_tab_field(line) != "1") {
-    return Unavailable{"expected the number of the request"};
+    return auth::Unavailable{"expected the number of the request"};
   }
   if (command == "NOTFOUND") {
-    return Rejected{.failure = LoginFailure::kWrongCredentials};
+    return auth::Rejected{.failure = LoginFailure::kWrongCredentials};
   }
   if (command == "FAIL") {
     const Fields fields(line);
-    return Unavailable{"Dovecot's answer: " + printable(fields.reason.value_or("FAIL"))};
+    return auth::Unavailable{"Dovecot's answer: " + printable(fields.reason.value_or("FAIL"))};
   }
   return dovecot_auth_accepted(line, {"PLAIN", std::string(user), {}}, DovecotAuthTrust::kChecked);
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

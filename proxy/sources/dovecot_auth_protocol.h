@@ -13,7 +13,7 @@
 
 // The client's side of the protocol of Dovecot's auth service (its socket of type "auth"), as pure
 // functions: lines that end in LF, fields between tabs. Version 1.x: servers of 2.3 and 2.4.
-namespace headgate::auth {
+namespace headgate::sources {
 
 // Bytes of a line without its end, either way; Dovecot closes the connection on a longer one.
 inline constexpr std::size_t kLongestDovecotAuthLine = 16383;
@@ -50,7 +50,7 @@ Secret dovecot_auth_message(const dialogue::Credentials& credentials);
 // The line that begins a request, with its end. `message` is the client's first one; null: none.
 // Empty: it would be longer than Dovecot takes.
 Secret dovecot_auth_request(std::uint32_t id, std::string_view mechanism, std::string_view service,
-                            const LoginRequest& request, const Secret* message);
+                            const auth::LoginRequest& request, const Secret* message);
 // That of another message, under the same condition, and that which gives the request up.
 Secret dovecot_auth_continue(std::uint32_t id, const Secret& message);
 std::string dovecot_auth_cancel(std::uint32_t id);
@@ -62,16 +62,17 @@ enum class DovecotAuthTrust : std::uint8_t { kChecked, kPerhapsOpen };
 // What OK and FAIL with these fields mean for these credentials. A refusal's text is printable and
 // bounded. Accepted, or Rejected: for the user who may not log in (nologin), or since a field makes
 // no sense, which is kLookupUnavailable.
-LookupResult dovecot_auth_accepted(std::string_view fields,
-                                   const dialogue::Credentials& credentials,
-                                   DovecotAuthTrust trust);
-Rejected dovecot_auth_rejected(std::string_view fields);
+auth::LookupResult dovecot_auth_accepted(std::string_view fields,
+                                         const dialogue::Credentials& credentials,
+                                         DovecotAuthTrust trust);
+auth::Rejected dovecot_auth_rejected(std::string_view fields);
 
 // The protocol of its sockets of type "master": handshake and question for what the passdbs say of
 // a user, in one.
 std::string dovecot_master_request(std::string_view service, std::string_view user);
 // What a line of the server answers to that; nullopt: it is another line. Accepted, Rejected where
 // there is no such user or a field makes no sense, else Unavailable.
-std::optional<LookupResult> dovecot_master_answer(std::string_view line, std::string_view user);
+std::optional<auth::LookupResult> dovecot_master_answer(std::string_view line,
+                                                        std::string_view user);
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -13,7 +13,7 @@
 #include "sources/dovecot_auth_look_up.h"
 #include "sources/dovecot_master.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // Look-ups under way at which no more exchanges are begun. Of a worker; those whose clients have
@@ -41,9 +41,9 @@ void DovecotAuthServers::resolve() {
   }
 }
 
-LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user) {
+auth::LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user) {
   if (!options.master) {
-    return Unavailable{
+    return auth::Unavailable{
         "Dovecot's auth service answers only with the user's password, and dovecot_auth.master "
         "is not set"};
   }
@@ -68,27 +68,27 @@ bool DovecotAuthSource::takes(const dialogue::Credentials& credentials) const {
 }
 
 // The servers that work in their order, then those that rest: better asked than nobody.
-void DovecotAuthSource::look_up(const LoginRequest& request, Callback done) {
+void DovecotAuthSource::look_up(const auth::LoginRequest& request, Callback done) {
   if (request.round && request.round->conversation) {
     const auto* passing = dynamic_cast<const Passing*>(request.round->conversation.get());
     LookUp* look_up = passing != nullptr ? find(passing->id()) : nullptr;
     if (look_up != nullptr) {
       look_up->go_on(*request.round, std::move(done));
     } else {
-      done(Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
-                    .detail = "no such exchange is under way"});
+      done(auth::Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
+                          .detail = "no such exchange is under way"});
     }
     return;
   }
   if (request.credentials.by_exchange() && !request.round) {
     // A reload has made the session ask again. Nothing is known here of what is stored.
-    done(Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
-                  .detail = "the configuration changed in the middle of the login"});
+    done(auth::Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
+                        .detail = "the configuration changed in the middle of the login"});
     return;
   }
   if (request.round && look_ups_.size() >= kMostUnderWay) {
-    done(Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
-                  .detail = "too many exchanges are under way"});
+    done(auth::Rejected{.failure = dialogue::LoginFailure::kLookupUnavailable,
+                        .detail = "too many exchanges are under way"});
     return;
   }
   std::vector<std::size_t> usable;
@@ -112,13 +112,13 @@ void DovecotAuthSource::look_up(const LoginRequest& request, Callback done) {
     usable = std::exchange(probes, {});
   }
   for (const std::size_t probe : probes) {
-    begin(request, {probe}, [](const LookupResult&) {});
+    begin(request, {probe}, [](const auth::LookupResult&) {});
   }
   usable.insert(usable.end(), resting.begin(), resting.end());
   begin(request, std::move(usable), std::move(done));
 }
 
-void DovecotAuthSource::begin(const LoginRequest& request, std::vector<std::size_t> servers,
+void DovecotAuthSource::begin(const auth::LoginRequest& request, std::vector<std::size_t> servers,
                               Callback done) {
   const std::uint64_t id = ++last_id_;
   const auto [at, fresh] = look_ups_.emplace(
@@ -223,4 +223,4 @@ void DovecotAuthSource::blame(std::size_t server, const std::string& why) {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

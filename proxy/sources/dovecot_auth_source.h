@@ -20,7 +20,7 @@
 #include "sources/lookup_server.h"
 #include "sources/name_cache.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct DovecotAuthOptions {
   std::vector<SocketAddress> servers;        // at least one; asked in this order
@@ -51,24 +51,24 @@ struct DovecotAuthServers {
 
 // By the master socket; Unavailable where there is none, since the other ones have no question
 // without a password. Blocks.
-LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user);
+auth::LookupResult explain_dovecot_auth(const DovecotAuthOptions& options, std::string_view user);
 
 // Asks Dovecot's auth service whether the user may in and, by the passdb's proxy fields, where the
 // mailbox lives. Passwords and tokens that are at hand go in one message; the rounds of any other
 // mechanism are passed through. A login whose connection is lost is asked again on another one, and
 // of the next server where there is one; a server that failed rests, and while it does, probes are
 // sent there beside the login that they are a copy of.
-class DovecotAuthSource final : public UserSource {
+class DovecotAuthSource final : public auth::UserSource {
  public:
   // All but `servers` must outlive it; the loop must turn once more after it has gone.
   DovecotAuthSource(net::Loop& loop, net::TimerWheel& timers,
                     std::shared_ptr<DovecotAuthServers> servers);
   ~DovecotAuthSource() override;
 
-  void look_up(const LoginRequest& request, Callback done) override;
+  void look_up(const auth::LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override;
   [[nodiscard]] bool judges_rounds() const override { return true; }
-  LookupResult explain(std::string_view user) override {
+  auth::LookupResult explain(std::string_view user) override {
     return explain_dovecot_auth(*servers_->options, user);
   }
   [[nodiscard]] std::string_view name() const override { return "dovecot_auth"; }
@@ -82,7 +82,7 @@ class DovecotAuthSource final : public UserSource {
     bool probing = false;  // what it does next says whether it is back
   };
 
-  void begin(const LoginRequest& request, std::vector<std::size_t> servers, Callback done);
+  void begin(const auth::LoginRequest& request, std::vector<std::size_t> servers, Callback done);
   LookUp* find(std::uint64_t id);
   void erase(std::uint64_t id);
   void give_up(std::uint64_t id);
@@ -106,4 +106,4 @@ class DovecotAuthSource final : public UserSource {
   std::shared_ptr<DovecotAuthSource*> self_ = std::make_shared<DovecotAuthSource*>(this);
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

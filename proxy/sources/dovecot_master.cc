@@ -16,7 +16,7 @@
 #include "net/socket.h"
 #include "sources/dovecot_auth_protocol.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using MasterClock = std::chrono::steady_clock;
@@ -61,13 +61,13 @@ std::optional<std::string> send_all(int fd, std::string_view text,
 }
 
 // Reads lines until one is the answer.
-LookupResult read_answer(int fd, std::string_view user, MasterClock::time_point deadline) {
+auth::LookupResult read_answer(int fd, std::string_view user, MasterClock::time_point deadline) {
   Secret in;
   std::array<char, 4096> bytes;
   for (;;) {
     const std::size_t length = in.view().find('\n');
     if (std::min(length, in.size()) > kLongestDovecotAuthLine) {
-      return Unavailable{"expected a shorter line"};
+      return auth::Unavailable{"expected a shorter line"};
     }
     if (length != std::string_view::npos) {
       if (auto answer = dovecot_master_answer(in.view().substr(0, length), user)) {
@@ -77,14 +77,14 @@ LookupResult read_answer(int fd, std::string_view user, MasterClock::time_point 
       continue;
     }
     if (!wait_for(fd, POLLIN, deadline)) {
-      return Unavailable{"no answer in time"};
+      return auth::Unavailable{"no answer in time"};
     }
     const ssize_t got = ::recv(fd, bytes.data(), bytes.size(), 0);
     if (got == 0) {
-      return Unavailable{"closed by the service"};
+      return auth::Unavailable{"closed by the service"};
     }
     if (got < 0 && errno != EINTR && errno != EAGAIN) {
-      return Unavailable{std::strerror(errno)};
+      return auth::Unavailable{std::strerror(errno)};
     }
     const auto size = static_cast<std::size_t>(std::max<ssize_t>(got, 0));
     in.append(std::string_view(bytes.data(), size));
@@ -94,11 +94,11 @@ LookupResult read_answer(int fd, std::string_view user, MasterClock::time_point 
 
 }  // namespace
 
-LookupResult ask_dovecot_master(const SocketAddress& server, std::string_view service,
-                                std::string_view user, std::chrono::milliseconds timeout) {
+auth::LookupResult ask_dovecot_master(const SocketAddress& server, std::string_view service,
+                                      std::string_view user, std::chrono::milliseconds timeout) {
   const auto deadline = MasterClock::now() + timeout;
   const auto failure = [&](std::string_view why) {
-    return Unavailable{fmt::format("{}: {}", server.to_string(), why)};
+    return auth::Unavailable{fmt::format("{}: {}", server.to_string(), why)};
   };
   const auto fd = connect_master(server);
   if (!fd) {
@@ -107,9 +107,9 @@ LookupResult ask_dovecot_master(const SocketAddress& server, std::string_view se
   if (const auto error = send_all(fd->get(), dovecot_master_request(service, user), deadline)) {
     return failure(*error);
   }
-  LookupResult answer = read_answer(fd->get(), user, deadline);
-  const auto* unavailable = std::get_if<Unavailable>(&answer);
+  auth::LookupResult answer = read_answer(fd->get(), user, deadline);
+  const auto* unavailable = std::get_if<auth::Unavailable>(&answer);
   return unavailable != nullptr ? failure(unavailable->why) : std::move(answer);
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

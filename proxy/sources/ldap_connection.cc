@@ -8,7 +8,7 @@
 
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 timeval to_timeval(std::chrono::milliseconds time) {
@@ -193,4 +193,4 @@ std::expected<void, LdapError> LdapConnection::result_of(int code, std::string_v
                                    .why = fmt::format("{}: {}", what, ::ldap_err2string(code))});
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -16,7 +16,7 @@
 
 struct ldap;
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 enum class LdapScope : std::uint8_t { kSubtree, kOne, kBase };
 
@@ -79,4 +79,4 @@ class LdapConnection {
   UniqueFd socket_;  // a second descriptor of the connection's; guarded by mutex_
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -6,7 +6,7 @@
 
 #include "base/log.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 std::vector<std::string> attributes_of(const LdapOptions& options) {
@@ -37,13 +37,13 @@ LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
       searching_(shared_->options.servers, shared_->timeout),
       binding_(shared_->options.servers, shared_->timeout) {}
 
-LookupResult LdapDirectory::look_up(const LoginRequest& request) {
+auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
   interrupted_ = false;
   const dialogue::Credentials& credentials = request.credentials;
   const LdapPasswords passwords = shared_->options.passwords;
   if (credentials.secret.empty() && !credentials.by_exchange() &&
       passwords != LdapPasswords::kBackend) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   Search found = find(credentials.user);
   if (!found) {
@@ -63,25 +63,25 @@ LookupResult LdapDirectory::look_up(const LoginRequest& request) {
                                 request.login());
 }
 
-LookupResult LdapDirectory::explain(std::string_view user) {
+auth::LookupResult LdapDirectory::explain(std::string_view user) {
   Search found = find(user);
   if (!found) {
     return std::move(found.error());
   }
   if (!*found) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
-  Route route = std::move((*found)->records.front().route);
+  auth::Route route = std::move((*found)->records.front().route);
   if (route.user.empty()) {
     route.user = user;
   }
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
 LdapDirectory::Search LdapDirectory::find(std::string_view user) {
   auto entries = search(shared_->filter.fill(user));
   if (!entries) {
-    return std::unexpected(Unavailable{std::move(entries.error().why)});
+    return std::unexpected(auth::Unavailable{std::move(entries.error().why)});
   }
   return found_of(*std::move(entries), user);
 }
@@ -166,15 +166,16 @@ LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry>
     log::warning("user record not understood", {{"source", shared_->checker.options().source},
                                                 {"user", user},
                                                 {"error", records.error()}});
-    return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+    return std::unexpected(auth::Rejected{dialogue::LoginFailure::kLookupUnavailable});
   }
   return Found{.dn = std::move(entries.front().dn), .records = *std::move(records)};
 }
 
 // An unknown user costs a bind as well, as somebody who cannot be there.
-LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, const LoginRequest& request) {
+auth::LookupResult LdapDirectory::check_by_bind(std::optional<Found> found,
+                                                const auth::LoginRequest& request) {
   const dialogue::Credentials& credentials = request.credentials;
-  std::optional<TotpSecret> totp;
+  std::optional<proof::TotpSecret> totp;
   if (found) {
     auto known = shared_->checker.totp_of(found->records, credentials.user);
     if (!known) {
@@ -183,20 +184,20 @@ LookupResult LdapDirectory::check_by_bind(std::optional<Found> found, const Logi
     totp = *std::move(known);
   }
   const std::string login = request.login();
-  const CodeCheck code(shared_->checker.options().codes, totp ? &*totp : nullptr,
-                       credentials.secret, login);
+  const auth::CodeCheck code(shared_->checker.options().codes, totp ? &*totp : nullptr,
+                             credentials.secret, login);
   const auto bound = bind_as(found ? found->dn : "cn=headgate-nobody," + shared_->options.base,
                              code.password(false));
   if (!bound && !bound.error().refused) {
-    return Unavailable{bound.error().why};
+    return auth::Unavailable{bound.error().why};
   }
   if (!found) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   if (!bound) {
     return code.answer(std::nullopt);
   }
-  Route route = std::move(found->records.front().route);
+  auth::Route route = std::move(found->records.front().route);
   if (route.user.empty()) {
     route.user = credentials.user;
   }
@@ -232,4 +233,4 @@ void LdapDirectory::interrupt() noexcept {
   binding_.interrupt();
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -16,7 +16,7 @@
 #include "sources/ldap_filter.h"
 #include "sources/user_record.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // Who compares the password.
 enum class LdapPasswords : std::uint8_t {
@@ -58,8 +58,8 @@ class LdapDirectory : public Directory {
 
   explicit LdapDirectory(std::shared_ptr<Shared> shared);
 
-  LookupResult look_up(const LoginRequest& request) override;
-  LookupResult explain(std::string_view user) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request) override;
+  auth::LookupResult explain(std::string_view user) override;
   void interrupt() noexcept override;
 
  private:
@@ -67,7 +67,7 @@ class LdapDirectory : public Directory {
     std::string dn;
     std::vector<UserRecord> records;  // at least one
   };
-  using Search = std::expected<std::optional<Found>, LookupResult>;
+  using Search = std::expected<std::optional<Found>, auth::LookupResult>;
 
   Search find(std::string_view user);
   std::expected<std::vector<LdapConnection::Entry>, LdapError> search(const std::string& filter);
@@ -75,7 +75,7 @@ class LdapDirectory : public Directory {
   std::expected<std::vector<UserRecord>, std::string> records_of(
       const LdapConnection::Entry& entry) const;
   Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
-  LookupResult check_by_bind(std::optional<Found> found, const LoginRequest& request);
+  auth::LookupResult check_by_bind(std::optional<Found> found, const auth::LoginRequest& request);
   std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
 
   const std::shared_ptr<Shared> shared_;
@@ -85,4 +85,4 @@ class LdapDirectory : public Directory {
   LdapConnection binding_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -7,7 +7,7 @@
 
 #include "base/printable.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 constexpr std::string_view kUser = "user";
@@ -83,4 +83,4 @@ std::string escape_ldap_value(std::string_view value) {
   return escaped;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // A search filter (RFC 4515) with {user}, {local_part} and {domain} in it, which stand for the name
 // that the client gave, what stands before its last '@' (all of it without one), and what stands
@@ -25,4 +25,4 @@ class LdapFilter {
 // An assertion value (RFC 4515 section 3) that stands for these very bytes.
 std::string escape_ldap_value(std::string_view value);
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

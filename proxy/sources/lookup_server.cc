@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "net/socket.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // Without the query, which may hold a key.
@@ -114,4 +114,4 @@ metrics::LookupServerFigures LookupServer::figures(const std::string& source) co
   return all;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

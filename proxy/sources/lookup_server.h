@@ -16,7 +16,7 @@
 #include "metrics/labels.h"
 #include "metrics/source_figures.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // How a request to a lookup server ended; metrics::kLookupResultNames has the names.
 enum class RequestResult : std::uint8_t {
@@ -112,4 +112,4 @@ class LookupServer {
   std::atomic<std::uint64_t> hedges_{0};
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -6,7 +6,7 @@
 #include "base/ascii.h"
 #include "base/name_template.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using Match = MapRules::Match;
@@ -50,24 +50,24 @@ const MapRule* MapRules::find(std::string_view user, Match& match) const {
   return first < rules_.size() ? &rules_[first] : nullptr;
 }
 
-LookupResult MapSource::explain(std::string_view user) {
+auth::LookupResult MapSource::explain(std::string_view user) {
   if (user.size() > kLongestName) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   Match match;
   const MapRule* rule = rules_->find(user, match);
   if (rule == nullptr) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
-  Route route;
+  auth::Route route;
   route.user =
       rule->rewrite.empty() ? std::string(user) : fill_name_template(rule->rewrite, user, match);
   if (route.user.empty()) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   route.pool = rule->pool;
   route.backend = rule->backend;
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -11,7 +11,7 @@
 #include "auth/user_source.h"
 #include "base/address.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // One rule of a map: which users, and where these go. Exactly one of the first three is set.
 struct MapRule {
@@ -48,20 +48,20 @@ class MapRules {
 
 // Rules that say where users go; the first one that matches decides, and the backend checks the
 // password. A name longer than any sane one is nobody's.
-class MapSource : public UserSource {
+class MapSource : public auth::UserSource {
  public:
   static constexpr std::size_t kLongestName = 512;  // bounds what a pattern can cost
 
   explicit MapSource(std::shared_ptr<const MapRules> rules) : rules_(std::move(rules)) {}
 
-  void look_up(const LoginRequest& request, Callback done) override {
+  void look_up(const auth::LoginRequest& request, Callback done) override {
     done(explain(request.credentials.user));
   }
-  LookupResult explain(std::string_view user) override;
+  auth::LookupResult explain(std::string_view user) override;
   [[nodiscard]] std::string_view name() const override { return "map"; }
 
  private:
   std::shared_ptr<const MapRules> rules_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

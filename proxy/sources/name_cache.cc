@@ -4,7 +4,7 @@
 
 #include "net/socket.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 void NameCache::find(const HostPort& host, Callback done) {
   if (const auto literal = Endpoint::parse(host.to_string())) {
@@ -59,4 +59,4 @@ void NameCache::make_room() {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

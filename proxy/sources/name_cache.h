@@ -11,7 +11,7 @@
 #include "base/address.h"
 #include "net/loop.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // Addresses of host names that answers of lookup servers bring, for backends that stand in no pool.
 // The resolver runs on the thread pool, once for all who wait for the same name. One object per
@@ -44,4 +44,4 @@ class NameCache {
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/whole_file.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
@@ -55,8 +55,8 @@ Secret authorization(const OauthOptions& options) {
   return line;
 }
 
-TokenKeys::Options keys_options(const OauthServers& servers) {
-  TokenKeys::Options keys{.source = servers.source};
+proof::TokenKeys::Options keys_options(const OauthServers& servers) {
+  proof::TokenKeys::Options keys{.source = servers.source};
   keys.refresh_every = servers.keys ? milliseconds(servers.options->keys_ttl) : kReadFileEvery;
   keys.unknown_every = servers.keys ? keys.unknown_every : kReadFileEvery;
   keys.kept_for = std::max(keys.kept_for, keys.refresh_every * 2);
@@ -85,8 +85,8 @@ void OauthServers::resolve() {
 
 std::expected<Secret, std::string> read_keys_file(const std::string& path) {
   const auto file = open_regular(path);
-  auto text =
-      file ? read_whole(file->fd.get(), JsonWebKeySet::kLargest) : std::unexpected(file.error());
+  auto text = file ? read_whole(file->fd.get(), proof::JsonWebKeySet::kLargest)
+                   : std::unexpected(file.error());
   if (!text) {
     text.error() = fmt::format("{}: {}", path, text.error());
   }
@@ -98,17 +98,17 @@ struct OauthSource::Question {
   std::string named;  // by the client; may be empty
   Secret token;
   Callback done;
-  std::optional<TokenClaims> claims;  // its own, once its signature is good
+  std::optional<proof::TokenClaims> claims;  // its own, once its signature is good
 
-  void accept(const TokenClaims& who) {
-    Route route;
+  void accept(const proof::TokenClaims& who) {
+    auth::Route route;
     route.user = who.user;
     route.name = who.user;
     route.use_master = true;
-    done(Accepted{std::move(route)});
+    done(auth::Accepted{std::move(route)});
   }
-  void refuse(TokenFault fault) {
-    Rejected rejected{.failure = fault.failure};
+  void refuse(proof::TokenFault fault) {
+    auth::Rejected rejected{.failure = fault.failure};
     rejected.detail = std::move(fault.why);
     done(std::move(rejected));
   }
@@ -122,32 +122,32 @@ OauthSource::OauthSource(net::Loop& loop, net::TimerWheel& timers,
       last_(last),
       client_(loop, timers,
               {.ca_file = options_.ca,
-               .largest_reply = JsonWebKeySet::kLargest,
+               .largest_reply = proof::JsonWebKeySet::kLargest,
                .idle_connections = kIdleConnections}) {
   if (servers_->keys || !options_.keys_file.empty()) {
     keys_.emplace([this] { return loop_.now_ms(); },
-                  [this](TokenKeys::Fetched done) { fetch_keys(std::move(done)); },
+                  [this](proof::TokenKeys::Fetched done) { fetch_keys(std::move(done)); },
                   keys_options(*servers_));
   }
 }
 
 OauthSource::~OauthSource() = default;
 
-LookupResult OauthSource::explain(std::string_view user, bool last) {
+auth::LookupResult OauthSource::explain(std::string_view user, bool last) {
   if (!last) {
-    return UnknownHere{};  // a source behind this one may know more
+    return auth::UnknownHere{};  // a source behind this one may know more
   }
-  Route route;
+  auth::Route route;
   route.user = user;
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-void OauthSource::look_up(const LoginRequest& request, Callback done) {
+void OauthSource::look_up(const auth::LoginRequest& request, Callback done) {
   auto question = std::make_shared<Question>(
       Question{request.credentials.user, request.credentials.secret.clone(), std::move(done), {}});
   // A token that is no JWT is the server's alone to judge, where there is one.
-  if (keys_ && (JsonWebToken::is_one(question->token.view()) || !servers_->introspection)) {
+  if (keys_ && (proof::JsonWebToken::is_one(question->token.view()) || !servers_->introspection)) {
     check_signature(question);
   } else {
     introspect(question);
@@ -155,35 +155,35 @@ void OauthSource::look_up(const LoginRequest& request, Callback done) {
 }
 
 void OauthSource::check_signature(const std::shared_ptr<Question>& question) {
-  auto parsed = JsonWebToken::parse(question->token.view());
+  auto parsed = proof::JsonWebToken::parse(question->token.view());
   if (!parsed) {
     question->refuse({.why = parsed.error()});
     return;
   }
-  const auto token = std::make_shared<const JsonWebToken>(*std::move(parsed));
-  keys_->verify(token, [this, question, token](TokenKeys::Verdict verdict) {
+  const auto token = std::make_shared<const proof::JsonWebToken>(*std::move(parsed));
+  keys_->verify(token, [this, question, token](proof::TokenKeys::Verdict verdict) {
     on_verdict(question, *token, verdict);
   });
 }
 
-void OauthSource::on_verdict(const std::shared_ptr<Question>& question, const JsonWebToken& token,
-                             TokenKeys::Verdict verdict) {
+void OauthSource::on_verdict(const std::shared_ptr<Question>& question,
+                             const proof::JsonWebToken& token, proof::TokenKeys::Verdict verdict) {
   switch (verdict) {
-    case TokenKeys::Verdict::kNoKeys:
-      question->done(Unavailable{fmt::format("token keys: {}", keys_->error())});
+    case proof::TokenKeys::Verdict::kNoKeys:
+      question->done(auth::Unavailable{fmt::format("token keys: {}", keys_->error())});
       return;
-    case TokenKeys::Verdict::kCannotTell:
+    case proof::TokenKeys::Verdict::kCannotTell:
       // Not Unavailable: anybody can make such a token, and must not open the breaker with it.
       question->refuse({LoginFailure::kLookupUnavailable,
                         fmt::format("the token's key is unknown; token keys: {}", keys_->error())});
       return;
-    case TokenKeys::Verdict::kBad:
+    case proof::TokenKeys::Verdict::kBad:
       question->refuse({.why = "the token is not signed by a key of the issuer"});
       return;
-    case TokenKeys::Verdict::kGood:
+    case proof::TokenKeys::Verdict::kGood:
       break;
   }
-  auto claims = TokenClaims::parse(token.payload.view(), options_.rules.user_claim);
+  auto claims = proof::TokenClaims::parse(token.payload.view(), options_.rules.user_claim);
   if (!claims) {
     question->refuse({.why = "token: " + claims.error()});
     return;
@@ -222,15 +222,15 @@ void OauthSource::introspect(const std::shared_ptr<Question>& question) {
 void OauthSource::on_introspected(const std::shared_ptr<Question>& question, Answer answer) {
   LookupServer& server = *servers_->introspection;
   if (!answer) {
-    question->done(Unavailable{std::move(answer.error())});
+    question->done(auth::Unavailable{std::move(answer.error())});
     return;
   }
   auto claims = answer->status == kOk
-                    ? TokenClaims::parse(answer->body.view(), options_.rules.user_claim)
+                    ? proof::TokenClaims::parse(answer->body.view(), options_.rules.user_claim)
                     : std::unexpected(fmt::format("HTTP status {}", answer->status));
   if (!claims) {
     server.count(RequestResult::kInvalid);
-    question->done(Unavailable{fmt::format("{}: {}", server.name(), claims.error())});
+    question->done(auth::Unavailable{fmt::format("{}: {}", server.name(), claims.error())});
     return;
   }
   server.count(claims->active ? RequestResult::kAccepted : RequestResult::kRefused);
@@ -249,7 +249,7 @@ void OauthSource::on_introspected(const std::shared_ptr<Question>& question, Ans
   question->accept(*claims);
 }
 
-void OauthSource::fetch_keys(TokenKeys::Fetched done) {
+void OauthSource::fetch_keys(proof::TokenKeys::Fetched done) {
   if (!servers_->keys) {
     auto text = std::make_shared<std::expected<Secret, std::string>>();
     net::run_blocking(
@@ -337,4 +337,4 @@ void OauthSource::send(const std::shared_ptr<Call>& call) {
   });
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

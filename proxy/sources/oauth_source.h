@@ -20,10 +20,10 @@
 #include "proof/token_keys.h"
 #include "sources/lookup_server.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct OauthOptions {
-  TokenRules rules;
+  proof::TokenRules rules;
   // Where the issuer's keys are; neither: no signature is checked, and the server is asked.
   std::string keys_file;
   std::optional<Url> keys_url;
@@ -53,7 +53,7 @@ std::expected<Secret, std::string> read_keys_file(const std::string& path);
 // Checks bearer tokens (RFC 6750), which clients give by SASL XOAUTH2 and OAUTHBEARER: their
 // signature with the issuer's keys, by asking the issuer, or both. Who comes with a password is
 // unknown here.
-class OauthSource : public UserSource {
+class OauthSource : public auth::UserSource {
  public:
   // All but `servers` must outlive it; the loop must turn once more after it has gone.
   // `last`: no other source may know the user.
@@ -64,10 +64,10 @@ class OauthSource : public UserSource {
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
     return credentials.by_token();
   }
-  void look_up(const LoginRequest& request, Callback done) override;
-  LookupResult explain(std::string_view user) override { return explain(user, last_); }
+  void look_up(const auth::LoginRequest& request, Callback done) override;
+  auth::LookupResult explain(std::string_view user) override { return explain(user, last_); }
   // The token would say who it is: the user is taken for whom the token names.
-  static LookupResult explain(std::string_view user, bool last);
+  static auth::LookupResult explain(std::string_view user, bool last);
   [[nodiscard]] std::string_view name() const override { return "oauth"; }
 
  private:
@@ -77,11 +77,11 @@ class OauthSource : public UserSource {
   using Asked = std::function<void(Answer)>;
 
   void check_signature(const std::shared_ptr<Question>& question);
-  void on_verdict(const std::shared_ptr<Question>& question, const JsonWebToken& token,
-                  TokenKeys::Verdict verdict);
+  void on_verdict(const std::shared_ptr<Question>& question, const proof::JsonWebToken& token,
+                  proof::TokenKeys::Verdict verdict);
   void introspect(const std::shared_ptr<Question>& question);
   void on_introspected(const std::shared_ptr<Question>& question, Answer answer);
-  void fetch_keys(TokenKeys::Fetched done);
+  void fetch_keys(proof::TokenKeys::Fetched done);
 
   void ask(LookupServer& server, std::function<net::HttpRequest()> request, Asked done);
   void send(const std::shared_ptr<Call>& call);
@@ -90,9 +90,9 @@ class OauthSource : public UserSource {
   std::shared_ptr<OauthServers> servers_;
   const OauthOptions& options_;
   const bool last_;
-  std::optional<TokenKeys> keys_;
+  std::optional<proof::TokenKeys> keys_;
   std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
   net::HttpClient client_;  // goes first: its callbacks know the rest
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

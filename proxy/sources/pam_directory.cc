@@ -13,7 +13,7 @@
 
 #include "base/whole_file.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 using dialogue::LoginFailure;
 
@@ -58,19 +58,19 @@ PamDirectory::~PamDirectory() {
   end();
 }
 
-LookupResult PamDirectory::look_up(const LoginRequest& request) {
+auth::LookupResult PamDirectory::look_up(const auth::LoginRequest& request) {
   const dialogue::Credentials& credentials = request.credentials;
   if (credentials.secret.empty()) {
-    return Rejected{LoginFailure::kWrongCredentials};
+    return auth::Rejected{LoginFailure::kWrongCredentials};
   }
   const std::string client = request.client.ip.to_string();
   auto answer =
       ask({.user = credentials.user, .client = client, .password = credentials.secret.view()});
   if (!answer) {
-    return Unavailable{std::move(answer.error())};
+    return auth::Unavailable{std::move(answer.error())};
   }
   const auto rejected = [&](LoginFailure failure) {
-    Rejected result{.failure = failure};
+    auth::Rejected result{.failure = failure};
     result.detail = std::move(answer->text);
     return result;
   };
@@ -80,28 +80,28 @@ LookupResult PamDirectory::look_up(const LoginRequest& request) {
     case PamVerdict::kWrong:
       return rejected(LoginFailure::kWrongCredentials);
     case PamVerdict::kUnknown:
-      return UnknownHere{};
+      return auth::UnknownHere{};
     case PamVerdict::kExpired:
       return rejected(LoginFailure::kExpired);
     case PamVerdict::kDisabled:
       return rejected(LoginFailure::kAccountDisabled);
     case PamVerdict::kFailed:
-      return Unavailable{std::move(answer->text)};
+      return auth::Unavailable{std::move(answer->text)};
   }
-  Route route;
+  auth::Route route;
   route.user = std::move(answer->text);
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
-LookupResult PamDirectory::explain(std::string_view user) {
+auth::LookupResult PamDirectory::explain(std::string_view user) {
   if (!shared_->last) {
-    return UnknownHere{};  // a source behind this one may know more
+    return auth::UnknownHere{};  // a source behind this one may know more
   }
-  Route route;
+  auth::Route route;
   route.user = user;
   route.use_master = true;
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
 std::expected<PamAnswer, std::string> PamDirectory::ask(const PamQuestion& question) {
@@ -177,4 +177,4 @@ void PamDirectory::interrupt() noexcept {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

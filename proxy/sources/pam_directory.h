@@ -12,7 +12,7 @@
 #include "sources/directory.h"
 #include "sources/pam_helper.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct PamOptions {
   std::string service;    // a file of the directory
@@ -31,9 +31,9 @@ class PamDirectory : public Directory {
   explicit PamDirectory(std::shared_ptr<const Shared> shared) : shared_(std::move(shared)) {}
   ~PamDirectory() override;
 
-  LookupResult look_up(const LoginRequest& request) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request) override;
   // PAM says nothing of a user without the password: the user is taken for one it knows.
-  LookupResult explain(std::string_view user) override;
+  auth::LookupResult explain(std::string_view user) override;
   void interrupt() noexcept override;
 
  private:
@@ -47,4 +47,4 @@ class PamDirectory : public Directory {
   pid_t process_ = -1;  // not reaped yet
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

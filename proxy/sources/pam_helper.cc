@@ -11,7 +11,7 @@
 #include <cstring>
 #include <span>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 constexpr int kMostQuestions = 1000;
@@ -188,4 +188,4 @@ int run_pam_helper(int socket, const std::string& service, const std::string& di
   return EXIT_SUCCESS;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -7,7 +7,7 @@
 
 #include "base/secret.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // PAM modules are anybody's code: they may hang, leak, change the process or rely on being alone in
 // it. So they run in processes of their own, `headgate pam-helper`, one login at a time each, and
@@ -47,4 +47,4 @@ bool decode(std::string_view message, PamAnswer& answer);
 // `directory` has the service's file; empty: the system's. Returns the exit code of the process.
 int run_pam_helper(int socket, const std::string& service, const std::string& directory);
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

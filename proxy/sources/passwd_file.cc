@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "base/whole_file.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 std::int64_t nanoseconds(const timespec& time) {
@@ -18,7 +18,7 @@ std::int64_t nanoseconds(const timespec& time) {
 
 // Costs as much as a check of an existing user's passwords.
 void burn(const PasswdTable& table, const Secret& password, std::size_t times) {
-  const PasswordHash* hash = table.typical_hash();
+  const proof::PasswordHash* hash = table.typical_hash();
   for (std::size_t i = 0; hash != nullptr && i < times; ++i) {
     static_cast<void>(hash->matches(password));
   }
@@ -112,21 +112,22 @@ void PasswdFile::refresh() {
 }
 
 // All of a user's passwords are compared, whichever is the right one: see RecordChecker::check().
-LookupResult PasswdFile::check(std::string_view user, const Secret& password, bool hash_unknown,
-                               const CodeRules& codes, std::string_view login) {
+auth::LookupResult PasswdFile::check(std::string_view user, const Secret& password,
+                                     bool hash_unknown, const auth::CodeRules& codes,
+                                     std::string_view login) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);
   if (entry == nullptr) {
     if (hash_unknown) {
       burn(*table, password, table->typical_count(user));
     }
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   if (entry->apps.empty() && entry->hash.cost_class().empty()) {
     burn(*table, password, 1);
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  const CodeCheck code(codes, entry->totp ? &*entry->totp : nullptr, password, login);
+  const auth::CodeCheck code(codes, entry->totp ? &*entry->totp : nullptr, password, login);
   bool matches = entry->hash.matches(code.password(false));
   const std::string* app = nullptr;
   for (const PasswdEntry::AppPassword& each : entry->apps) {
@@ -135,7 +136,7 @@ LookupResult PasswdFile::check(std::string_view user, const Secret& password, bo
       app = &each.label;
     }
   }
-  std::optional<Route> route;
+  std::optional<auth::Route> route;
   if (matches && !entry->locked) {
     route = entry->route;
     if (app != nullptr) {
@@ -145,23 +146,25 @@ LookupResult PasswdFile::check(std::string_view user, const Secret& password, bo
   return code.answer(std::move(route));
 }
 
-LookupResult PasswdFile::stored(std::string_view user) {
+auth::LookupResult PasswdFile::stored(std::string_view user) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);
   if (entry == nullptr) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   // No exchange has room for a one-time code.
   if (entry->locked || entry->totp || entry->hash.cost_class().empty()) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  return Known{entry->route, std::make_shared<const PasswordHash>(entry->hash.clone())};
+  return auth::Known{entry->route,
+                     std::make_shared<const proof::PasswordHash>(entry->hash.clone())};
 }
 
-LookupResult PasswdFile::explain(std::string_view user) {
+auth::LookupResult PasswdFile::explain(std::string_view user) {
   const std::shared_ptr<const PasswdTable> table = current();
   const PasswdEntry* entry = table->find(user);
-  return entry != nullptr ? LookupResult(Accepted{entry->route}) : LookupResult(UnknownHere{});
+  return entry != nullptr ? auth::LookupResult(auth::Accepted{entry->route})
+                          : auth::LookupResult(auth::UnknownHere{});
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -17,7 +17,7 @@
 #include "base/secret.h"
 #include "sources/passwd_table.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // A passwd file and its contents as last read, shared by all workers' sources. Everything here may
 // block and so is for start-up and the thread pool; all of it is safe on any thread.
@@ -37,11 +37,11 @@ class PasswdFile {
 
   // UnknownHere takes as long as a wrong password when `hash_unknown` is set.
   // `login`: see UsedCodes.
-  LookupResult check(std::string_view user, const Secret& password, bool hash_unknown,
-                     const CodeRules& codes = {}, std::string_view login = {});
+  auth::LookupResult check(std::string_view user, const Secret& password, bool hash_unknown,
+                           const auth::CodeRules& codes = {}, std::string_view login = {});
   // Known, UnknownHere, or Rejected where nothing opens or a one-time code is needed.
-  LookupResult stored(std::string_view user);
-  LookupResult explain(std::string_view user);
+  auth::LookupResult stored(std::string_view user);
+  auth::LookupResult explain(std::string_view user);
 
   [[nodiscard]] const std::string& path() const { return path_; }
 
@@ -74,4 +74,4 @@ class PasswdFile {
   bool refreshing_ = false;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

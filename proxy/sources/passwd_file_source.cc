@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // All that a look-up needs on the other thread; the request may be gone by then.
@@ -12,18 +12,18 @@ struct Task {
   Secret password;
   bool by_exchange = false;
   std::string login;
-  LookupResult result = UnknownHere{};
+  auth::LookupResult result = auth::UnknownHere{};
 };
 
 }  // namespace
 
 PasswdFileSource::PasswdFileSource(net::Loop& loop, std::shared_ptr<PasswdFile> file,
-                                   bool hash_unknown, CodeRules codes)
+                                   bool hash_unknown, auth::CodeRules codes)
     : loop_(loop), file_(std::move(file)), hash_unknown_(hash_unknown), codes_(std::move(codes)) {}
 
-void PasswdFileSource::look_up(const LoginRequest& request, Callback done) {
+void PasswdFileSource::look_up(const auth::LoginRequest& request, Callback done) {
   if (*under_way_ >= kMostUnderWay) {
-    done(Unavailable{"too many password checks are waiting"});
+    done(auth::Unavailable{"too many password checks are waiting"});
     return;
   }
   ++*under_way_;
@@ -45,4 +45,4 @@ void PasswdFileSource::look_up(const LoginRequest& request, Callback done) {
       });
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

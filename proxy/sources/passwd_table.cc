@@ -10,7 +10,7 @@
 #include "base/printable.h"
 #include "base/utf8.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // Takes the text up to `separator` off the front, and the separator with it.
@@ -43,7 +43,7 @@ using Problem = std::optional<std::string>;
 constexpr std::size_t kLongestLabel = 64;
 
 Problem take_field(std::string_view word, PasswdEntry& entry) {
-  Route& route = entry.route;
+  auth::Route& route = entry.route;
   const std::string_view key = take_until(word, '=');
   const std::string_view value = word;
   if (key.starts_with("userdb_")) {
@@ -62,7 +62,7 @@ Problem take_field(std::string_view word, PasswdEntry& entry) {
                        value.size());
   }
   if (key == "totp") {
-    auto secret = TotpSecret::parse(value);
+    auto secret = proof::TotpSecret::parse(value);
     if (!secret) {
       return "totp: " + secret.error();
     }
@@ -95,7 +95,7 @@ std::expected<std::pair<std::string_view, PasswdEntry>, std::string> parse_line(
     return std::unexpected("expected user:hash; found no user name");
   }
   const std::string_view written = take_until(line, ':');
-  auto hash = PasswordHash::parse(written);
+  auto hash = proof::PasswordHash::parse(written);
   if (!hash) {
     return std::unexpected(std::move(hash.error()));
   }
@@ -145,8 +145,9 @@ Problem add_app_password(Entries& entries, AppLine& line) {
   if (std::ranges::find(apps, label, &PasswdEntry::AppPassword::label) != apps.end()) {
     return fmt::format("expected each app= of a user once; found '{}' again", printable(label, 64));
   }
-  if (apps.size() + 1 >= kMostPasswords) {
-    return fmt::format("expected at most {} passwords of one user; found more", kMostPasswords);
+  if (apps.size() + 1 >= proof::kMostPasswords) {
+    return fmt::format("expected at most {} passwords of one user; found more",
+                       proof::kMostPasswords);
   }
   apps.push_back({std::move(line.entry.hash), std::move(label)});
   return std::nullopt;
@@ -212,7 +213,7 @@ void PasswdTable::count_passwords() {
 void PasswdTable::choose_typical_hash() {
   struct Class {
     std::size_t count = 0;
-    const PasswordHash* example = nullptr;
+    const proof::PasswordHash* example = nullptr;
   };
   std::map<std::string_view, Class> classes;
   for (const auto& [user, entry] : entries_) {
@@ -229,4 +230,4 @@ void PasswdTable::choose_typical_hash() {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -13,21 +13,21 @@
 #include "proof/password_counts.h"
 #include "proof/password_hash.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct PasswdEntry {
   // What an application logs in with in the user's name.
   struct AppPassword {
-    PasswordHash hash;
+    proof::PasswordHash hash;
     std::string label;
   };
 
-  PasswordHash hash;  // of the user's own password
-  Route route;
+  proof::PasswordHash hash;  // of the user's own password
+  auth::Route route;
   int line = 0;
   bool locked = false;  // nothing opens it, application passwords included
   std::vector<AppPassword> apps;
-  std::optional<TotpSecret> totp = {};
+  std::optional<proof::TotpSecret> totp = {};
 };
 
 // What is wrong with one line of a passwd file.
@@ -64,7 +64,9 @@ class PasswdTable {
   [[nodiscard]] const PasswdEntry* find(std::string_view user) const;
   // What takes as long as most of the file's hashes, for users who are not there; nullptr where
   // the file has no hash at all.
-  [[nodiscard]] const PasswordHash* typical_hash() const { return typical_ ? &*typical_ : nullptr; }
+  [[nodiscard]] const proof::PasswordHash* typical_hash() const {
+    return typical_ ? &*typical_ : nullptr;
+  }
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:
@@ -72,8 +74,8 @@ class PasswdTable {
   void count_passwords();
 
   std::unordered_map<std::string, PasswdEntry> entries_;  // by lower-case name
-  std::optional<PasswordHash> typical_;
-  PasswordCounts counts_;
+  std::optional<proof::PasswordHash> typical_;
+  proof::PasswordCounts counts_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

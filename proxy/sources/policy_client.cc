@@ -9,7 +9,7 @@
 #include "base/log.h"
 #include "net/digest.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using Json = nlohmann::json;
@@ -186,4 +186,4 @@ std::expected<net::HttpClient::Id, std::string> PolicyClient::send(std::string_v
       });
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

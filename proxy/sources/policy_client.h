@@ -20,7 +20,7 @@
 
 // A policy server has a say in logins, and is told how they ended: weakforced, or whatever speaks
 // its HTTP and JSON as Dovecot does (auth_policy_server_url).
-namespace headgate::auth {
+namespace headgate::sources {
 
 struct PolicyOptions {
   Url url;  // "command=allow" or "command=report" is added to its query
@@ -102,4 +102,4 @@ class PolicyClient {
   net::HttpClient client_;   // goes first: its callbacks know the rest
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -15,7 +15,7 @@
 #include "sources/passwd_file.h"
 #include "sources/passwd_file_source.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 namespace {
 
@@ -35,7 +35,7 @@ Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shar
                                          options.guard.deadline);
 }
 
-Pool open_sql(const SourceOptions& options, bool last, const CodeRules& codes) {
+Pool open_sql(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
   auto query = SqlQuery::parse(options.sql->query);
   if (!query) {
     return std::unexpected(Errors{options.name + ": query: " + query.error()});
@@ -52,7 +52,7 @@ Pool open_sql(const SourceOptions& options, bool last, const CodeRules& codes) {
   return make_pool<SqlDirectory>(options, shared, shared->options.connections);
 }
 
-Pool open_ldap(const SourceOptions& options, bool last, const CodeRules& codes) {
+Pool open_ldap(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
   auto filter = LdapFilter::parse(options.ldap->filter);
   if (!filter) {
     return std::unexpected(Errors{options.name + ": filter: " + filter.error()});
@@ -91,7 +91,7 @@ Pool open_pam(const SourceOptions& options, bool last) {
   return make_pool<PamDirectory>(options, shared, pam.processes);
 }
 
-Pool open_pool(const SourceOptions& options, bool last, const CodeRules& codes) {
+Pool open_pool(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
   return options.kind == SourceKind::kSql    ? open_sql(options, last, codes)
          : options.kind == SourceKind::kLdap ? open_ldap(options, last, codes)
                                              : open_pam(options, last);
@@ -122,7 +122,7 @@ std::expected<void, Errors> check_keys_file(const SourceOptions& options) {
   if (!text) {
     return std::unexpected(Errors{text.error()});
   }
-  if (const auto keys = JsonWebKeySet::parse(text->view()); !keys) {
+  if (const auto keys = proof::JsonWebKeySet::parse(text->view()); !keys) {
     return std::unexpected(Errors{fmt::format("{}: {}", path, keys.error())});
   }
   return {};
@@ -171,8 +171,9 @@ std::expected<SharedSources, Errors> SharedSources::load(
     const std::vector<SourceOptions>& options, const SharedSources* before,
     std::shared_ptr<const PolicyOptions> policy) {
   SharedSources shared;
-  shared.decoys_ = before != nullptr ? before->decoys_ : std::make_shared<ScramDecoys>();
-  shared.used_codes_ = before != nullptr ? before->used_codes_ : std::make_shared<UsedCodes>();
+  shared.decoys_ = before != nullptr ? before->decoys_ : std::make_shared<proof::ScramDecoys>();
+  shared.used_codes_ =
+      before != nullptr ? before->used_codes_ : std::make_shared<proof::UsedCodes>();
   if (policy && before != nullptr && before->policy_ && policy->same(*before->policy_->options)) {
     shared.policy_ = before->policy_;
   } else if (policy) {
@@ -184,12 +185,12 @@ std::expected<SharedSources, Errors> SharedSources::load(
     source.options = option;
     source.last = is_last(options, shared.sources_.size() - 1);
     source.codes = {.used = shared.used_codes_, .apps = option.apps_need_code};
-    source.breaker = std::make_shared<Breaker>(option.name, option.guard.breaker);
+    source.breaker = std::make_shared<auth::Breaker>(option.name, option.guard.breaker);
     if (option.cache) {
-      source.cache = std::make_shared<LookupCache>(*option.cache);
+      source.cache = std::make_shared<auth::LookupCache>(*option.cache);
     }
     if (option.pools) {
-      source.pools = std::make_shared<PoolMemory>(*option.pools);
+      source.pools = std::make_shared<auth::PoolMemory>(*option.pools);
     }
     if (option.unchanged && before != nullptr) {
       before->take_over(source);
@@ -263,8 +264,8 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
   return {};
 }
 
-std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net::Loop& loop,
-                                                       net::TimerWheel& timers) {
+std::unique_ptr<auth::UserSource> SharedSources::make_source(const Source& source, net::Loop& loop,
+                                                             net::TimerWheel& timers) {
   switch (source.options.kind) {
     case SourceKind::kBackend:
       return std::make_unique<BackendSource>(source.pools);
@@ -290,15 +291,16 @@ std::unique_ptr<UserSource> SharedSources::make_source(const Source& source, net
   return nullptr;
 }
 
-std::vector<std::unique_ptr<UserSource>> SharedSources::make_sources(
+std::vector<std::unique_ptr<auth::UserSource>> SharedSources::make_sources(
     net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const {
-  std::vector<std::unique_ptr<UserSource>> sources;
+  std::vector<std::unique_ptr<auth::UserSource>> sources;
   for (const Source& source : sources_) {
     metrics::SourceMetrics& counters = metrics.source(source.options.name);
-    auto made = std::make_unique<GuardedSource>(timers, make_source(source, loop, timers),
-                                                source.options.guard, source.breaker, counters);
+    auto made = std::make_unique<auth::GuardedSource>(
+        timers, make_source(source, loop, timers), source.options.guard, source.breaker, counters);
     if (source.cache) {
-      sources.push_back(std::make_unique<CachedSource>(std::move(made), source.cache, counters));
+      sources.push_back(
+          std::make_unique<auth::CachedSource>(std::move(made), source.cache, counters));
     } else {
       sources.push_back(std::move(made));
     }
@@ -311,8 +313,8 @@ std::unique_ptr<PolicyClient> SharedSources::make_policy_client(net::Loop& loop,
   return policy_ ? std::make_unique<PolicyClient>(loop, timers, policy_) : nullptr;
 }
 
-std::vector<std::shared_ptr<PoolMemory>> SharedSources::pool_memories() const {
-  std::vector<std::shared_ptr<PoolMemory>> all;
+std::vector<std::shared_ptr<auth::PoolMemory>> SharedSources::pool_memories() const {
+  std::vector<std::shared_ptr<auth::PoolMemory>> all;
   for (const Source& source : sources_) {
     if (source.pools && source.pools->keep()) {
       all.push_back(source.pools);
@@ -338,7 +340,7 @@ void SharedSources::resolve() const {
   }
 }
 
-LookupResult SharedSources::Source::explain(std::string_view user) const {
+auth::LookupResult SharedSources::Source::explain(std::string_view user) const {
   switch (options.kind) {
     case SourceKind::kBackend:
       break;
@@ -362,14 +364,14 @@ LookupResult SharedSources::Source::explain(std::string_view user) const {
   return BackendSource(pools).explain(user);
 }
 
-ChainResult SharedSources::explain(std::string_view user) const {
+auth::ChainResult SharedSources::explain(std::string_view user) const {
   for (std::size_t at = 0; at < sources_.size(); ++at) {
-    LookupResult result = sources_[at].explain(user);
-    if (!std::holds_alternative<UnknownHere>(result)) {
+    auth::LookupResult result = sources_[at].explain(user);
+    if (!std::holds_alternative<auth::UnknownHere>(result)) {
       return {std::move(result), at};
     }
   }
-  return {Rejected{dialogue::LoginFailure::kWrongCredentials}, sources_.size() - 1};
+  return {auth::Rejected{dialogue::LoginFailure::kWrongCredentials}, sources_.size() - 1};
 }
 
 std::chrono::milliseconds SharedSources::longest_deadline() const {
@@ -424,4 +426,4 @@ std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures()
   return all;
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

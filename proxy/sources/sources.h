@@ -27,7 +27,7 @@
 #include "sources/policy_client.h"
 #include "sources/sql_directory.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 enum class SourceKind : std::uint8_t {
   kBackend,
@@ -47,9 +47,9 @@ struct SourceOptions {
   SourceKind kind = SourceKind::kBackend;
   std::string path;  // kPasswdFile
   std::string name;  // in metrics and logs; no two have the same
-  GuardOptions guard;
-  std::optional<CacheOptions> cache;
-  std::optional<PoolChain> pools;                          // kBackend, where there are several
+  auth::GuardOptions guard;
+  std::optional<auth::CacheOptions> cache;
+  std::optional<auth::PoolChain> pools;                    // kBackend, where there are several
   std::shared_ptr<const MapRules> map;                     // kMap
   std::shared_ptr<const AuthHttpOptions> auth_http;        // kAuthHttp
   std::shared_ptr<const OauthOptions> oauth;               // kOauth
@@ -83,7 +83,7 @@ class SharedSources {
 
   // A worker's own sources, in the order of the options; they must go before this object and before
   // `timers` and `metrics`, which are the worker's.
-  [[nodiscard]] std::vector<std::unique_ptr<UserSource>> make_sources(
+  [[nodiscard]] std::vector<std::unique_ptr<auth::UserSource>> make_sources(
       net::Loop& loop, net::TimerWheel& timers, metrics::WorkerMetrics& metrics) const;
 
   // A worker's client of the policy server, under the same conditions; null where there is none.
@@ -92,16 +92,16 @@ class SharedSources {
 
   // Which users live in which pool, as far as it is to outlive a restart, in the order of the
   // options.
-  [[nodiscard]] std::vector<std::shared_ptr<PoolMemory>> pool_memories() const;
+  [[nodiscard]] std::vector<std::shared_ptr<auth::PoolMemory>> pool_memories() const;
 
   // Resolves the names of lookup servers: once before the workers, then from time to time. Blocks.
   void resolve() const;
 
   // Where would this user go, and which source says so? Without a password. Blocks.
-  [[nodiscard]] ChainResult explain(std::string_view user) const;
+  [[nodiscard]] auth::ChainResult explain(std::string_view user) const;
 
   // What exchanges share, made once for the process.
-  [[nodiscard]] const std::shared_ptr<ScramDecoys>& decoys() const { return decoys_; }
+  [[nodiscard]] const std::shared_ptr<proof::ScramDecoys>& decoys() const { return decoys_; }
 
   // Longer than every source's own deadline.
   [[nodiscard]] std::chrono::milliseconds longest_deadline() const;
@@ -114,28 +114,28 @@ class SharedSources {
   struct Source {
     SourceOptions options;
     bool last = false;
-    CodeRules codes;
+    auth::CodeRules codes;
     std::shared_ptr<PasswdFile> file;
     std::shared_ptr<DirectoryPool> pool;
     std::shared_ptr<AuthHttpServers> auth_http;
     std::shared_ptr<OauthServers> oauth;
     std::shared_ptr<DovecotAuthServers> dovecot_auth;
-    std::shared_ptr<PoolMemory> pools;  // null: there is one pool
-    std::shared_ptr<Breaker> breaker;
-    std::shared_ptr<LookupCache> cache;
+    std::shared_ptr<auth::PoolMemory> pools;  // null: there is one pool
+    std::shared_ptr<auth::Breaker> breaker;
+    std::shared_ptr<auth::LookupCache> cache;
 
-    [[nodiscard]] LookupResult explain(std::string_view user) const;
+    [[nodiscard]] auth::LookupResult explain(std::string_view user) const;
   };
   static std::expected<void, std::vector<std::string>> open(Source& source);
-  static std::unique_ptr<UserSource> make_source(const Source& source, net::Loop& loop,
-                                                 net::TimerWheel& timers);
+  static std::unique_ptr<auth::UserSource> make_source(const Source& source, net::Loop& loop,
+                                                       net::TimerWheel& timers);
   // What an unchanged source has of connections, breaker and cache.
   void take_over(Source& source) const;
 
   std::vector<Source> sources_;
-  std::shared_ptr<ScramDecoys> decoys_;
-  std::shared_ptr<UsedCodes> used_codes_;
+  std::shared_ptr<proof::ScramDecoys> decoys_;
+  std::shared_ptr<proof::UsedCodes> used_codes_;
   std::shared_ptr<PolicyServer> policy_;  // null: there is none
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -14,7 +14,7 @@
 #include "base/ascii.h"
 #include "base/log.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // In quotes, as libpq and SOCI's MySQL driver read them.
@@ -131,7 +131,7 @@ SqlDirectory::~SqlDirectory() {
   disconnect();
 }
 
-LookupResult SqlDirectory::look_up(const LoginRequest& request) {
+auth::LookupResult SqlDirectory::look_up(const auth::LoginRequest& request) {
   const std::string& user = request.credentials.user;
   Found found = find(user, request.client.ip.to_string(), request.listener);
   if (!found) {
@@ -144,22 +144,22 @@ LookupResult SqlDirectory::look_up(const LoginRequest& request) {
                                 request.login());
 }
 
-LookupResult SqlDirectory::explain(std::string_view user) {
+auth::LookupResult SqlDirectory::explain(std::string_view user) {
   Found found = find(user, "127.0.0.1", "");
   if (!found) {
     return std::move(found.error());
   }
   if (found->empty()) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   // The row of the user's own password, where there are several.
   const auto own = std::ranges::find_if(
       *found, [](const UserRecord& record) { return !record.route.app_password; });
-  Route route = std::move(own != found->end() ? own->route : found->front().route);
+  auth::Route route = std::move(own != found->end() ? own->route : found->front().route);
   if (route.user.empty()) {
     route.user = user;
   }
-  return Accepted{std::move(route)};
+  return auth::Accepted{std::move(route)};
 }
 
 // A connection that was there before may have gone meanwhile: then once more with a new one.
@@ -181,10 +181,10 @@ SqlDirectory::Found SqlDirectory::find(std::string_view user, const std::string&
     }
     disconnect();
     if (interrupted_) {
-      return std::unexpected(Unavailable{"interrupted after the deadline"});
+      return std::unexpected(auth::Unavailable{"interrupted after the deadline"});
     }
     if (!was_connected) {
-      return std::unexpected(Unavailable{std::move(error)});
+      return std::unexpected(auth::Unavailable{std::move(error)});
     }
   }
 }
@@ -205,7 +205,7 @@ SqlDirectory::Found SqlDirectory::ask(std::string_view user, const std::string& 
   std::vector<UserRecord> records;
   bool own = false;  // the row of the user's own password is there
   // One too many tells that there are too many.
-  for (bool more = statement.execute(true); more && records.size() <= kMostPasswords;
+  for (bool more = statement.execute(true); more && records.size() <= proof::kMostPasswords;
        more = statement.fetch()) {
     auto record = record_of(row);
     // A query that finds several users must not let one in with the password of another.
@@ -217,7 +217,7 @@ SqlDirectory::Found SqlDirectory::ask(std::string_view user, const std::string& 
       log::warning("user record not understood", {{"source", shared_->checker.options().source},
                                                   {"user", user},
                                                   {"error", record.error()}});
-      return std::unexpected(Rejected{dialogue::LoginFailure::kLookupUnavailable});
+      return std::unexpected(auth::Rejected{dialogue::LoginFailure::kLookupUnavailable});
     }
     records.push_back(*std::move(record));
   }
@@ -253,4 +253,4 @@ void SqlDirectory::interrupt() noexcept {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

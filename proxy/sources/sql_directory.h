@@ -20,7 +20,7 @@ namespace soci {
 class session;
 }
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 enum class SqlDriver : std::uint8_t { kPostgresql, kMysql, kSqlite };
 
@@ -52,12 +52,12 @@ class SqlDirectory : public Directory {
   explicit SqlDirectory(std::shared_ptr<Shared> shared);
   ~SqlDirectory() override;
 
-  LookupResult look_up(const LoginRequest& request) override;
-  LookupResult explain(std::string_view user) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request) override;
+  auth::LookupResult explain(std::string_view user) override;
   void interrupt() noexcept override;
 
  private:
-  using Found = std::expected<std::vector<UserRecord>, LookupResult>;
+  using Found = std::expected<std::vector<UserRecord>, auth::LookupResult>;
 
   Found find(std::string_view user, const std::string& ip, std::string_view listener);
   Found ask(std::string_view user, const std::string& ip, std::string_view listener);
@@ -71,4 +71,4 @@ class SqlDirectory : public Directory {
   UniqueFd socket_;  // a second descriptor of the connection's, of PostgreSQL's and MySQL's
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

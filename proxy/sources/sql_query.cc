@@ -8,7 +8,7 @@
 
 #include "base/printable.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 constexpr std::array<std::string_view, 5> kNames = {"user", "local_part", "domain", "ip",
@@ -87,4 +87,4 @@ bool SqlQuery::uses(std::string_view placeholder) const {
   return std::ranges::find(names_, placeholder) != names_.end();
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -8,7 +8,7 @@
 
 #include "auth/user_source.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // A query with named placeholders:
 //   :user        the name that the client gave
@@ -40,4 +40,4 @@ class SqlQuery {
   std::vector<std::string> names_;
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

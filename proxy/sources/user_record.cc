@@ -10,7 +10,7 @@
 #include "base/printable.h"
 #include "base/utf8.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 // Of no password; what costs time before the first real hash was seen.
@@ -78,13 +78,13 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
   return {};
 }
 
-LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_view user,
-                                  const Secret& password, std::string_view login) {
+auth::LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_view user,
+                                        const Secret& password, std::string_view login) {
   if (records.empty()) {
     if (options_.checks_password && options_.hash_unknown) {
       burn(password, typical_count(user));
     }
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   for (UserRecord& record : records) {
     if (record.route.user.empty()) {
@@ -92,26 +92,27 @@ LookupResult RecordChecker::check(std::vector<UserRecord> records, std::string_v
     }
     record.route.use_master = options_.checks_password;
   }
-  if (records.size() > (options_.checks_password ? kMostPasswords : 1)) {
-    return refuse(options_.checks_password
-                      ? fmt::format("expected at most {} passwords; found more", kMostPasswords)
-                      : std::string("expected one record at most; found several"),
-                  user);
+  if (records.size() > (options_.checks_password ? proof::kMostPasswords : 1)) {
+    return refuse(
+        options_.checks_password
+            ? fmt::format("expected at most {} passwords; found more", proof::kMostPasswords)
+            : std::string("expected one record at most; found several"),
+        user);
   }
   const auto totp = totp_of(records, user);
   if (!totp) {
     return totp.error();
   }
-  const CodeCheck code(options_.codes, *totp ? &**totp : nullptr, password, login);
+  const auth::CodeCheck code(options_.codes, *totp ? &**totp : nullptr, password, login);
   if (!options_.checks_password) {
     return code.answer(std::move(records.front().route));
   }
   return compare(records, user, password, code);
 }
 
-LookupResult RecordChecker::hand_out(std::vector<UserRecord> records, std::string_view user) {
+auth::LookupResult RecordChecker::hand_out(std::vector<UserRecord> records, std::string_view user) {
   if (records.empty()) {
-    return UnknownHere{};
+    return auth::UnknownHere{};
   }
   const auto needs_code = [](const UserRecord& record) { return record.totp.has_value(); };
   const auto own = std::ranges::find_if(
@@ -120,26 +121,27 @@ LookupResult RecordChecker::hand_out(std::vector<UserRecord> records, std::strin
   // the user's own.
   if (!options_.checks_password || std::ranges::any_of(records, needs_code) ||
       own == records.end() || !own->password || own->password->empty()) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
-  auto stored = PasswordHash::parse(own->password->view());
+  auto stored = proof::PasswordHash::parse(own->password->view());
   if (!stored) {
     log::warning("password hash not understood",
                  {{"source", options_.source}, {"user", user}, {"error", stored.error()}});
-    return Rejected{dialogue::LoginFailure::kLookupUnavailable};
+    return auth::Rejected{dialogue::LoginFailure::kLookupUnavailable};
   }
   if (stored->cost_class().empty()) {
-    return Rejected{dialogue::LoginFailure::kWrongCredentials};
+    return auth::Rejected{dialogue::LoginFailure::kWrongCredentials};
   }
   if (own->route.user.empty()) {
     own->route.user = user;
   }
   own->route.use_master = true;
-  return Known{std::move(own->route), std::make_shared<const PasswordHash>(*std::move(stored))};
+  return auth::Known{std::move(own->route),
+                     std::make_shared<const proof::PasswordHash>(*std::move(stored))};
 }
 
-LookupResult RecordChecker::compare(std::vector<UserRecord>& records, std::string_view user,
-                                    const Secret& password, const CodeCheck& code) {
+auth::LookupResult RecordChecker::compare(std::vector<UserRecord>& records, std::string_view user,
+                                          const Secret& password, const auth::CodeCheck& code) {
   const Passwords passwords = read(records, user);
   if (passwords.hashes.empty()) {
     burn(password, typical_count(user));
@@ -155,16 +157,16 @@ LookupResult RecordChecker::compare(std::vector<UserRecord>& records, std::strin
   }
   if (!match && !passwords.all_understood) {
     // It may have been the one that was not understood.
-    return Rejected{dialogue::LoginFailure::kLookupUnavailable};
+    return auth::Rejected{dialogue::LoginFailure::kLookupUnavailable};
   }
-  std::optional<Route> route;
+  std::optional<auth::Route> route;
   if (match && !passwords.locked) {
     route = std::move(*passwords.routes[*match]);
   }
   return code.answer(std::move(route));
 }
 
-std::expected<std::optional<TotpSecret>, LookupResult> RecordChecker::totp_of(
+std::expected<std::optional<proof::TotpSecret>, auth::LookupResult> RecordChecker::totp_of(
     const std::vector<UserRecord>& records, std::string_view user) const {
   const Secret* written = nullptr;
   for (const UserRecord& record : records) {
@@ -176,7 +178,7 @@ std::expected<std::optional<TotpSecret>, LookupResult> RecordChecker::totp_of(
   if (written == nullptr) {
     return std::nullopt;
   }
-  auto secret = TotpSecret::parse(written->view());
+  auto secret = proof::TotpSecret::parse(written->view());
   if (!secret) {
     return std::unexpected(refuse("totp: " + secret.error(), user));
   }
@@ -191,7 +193,7 @@ RecordChecker::Passwords RecordChecker::read(std::vector<UserRecord>& records,
     if (!record.password || record.password->empty()) {
       continue;
     }
-    auto hash = PasswordHash::parse(record.password->view());
+    auto hash = proof::PasswordHash::parse(record.password->view());
     if (!hash) {
       log::warning("password hash not understood",
                    {{"source", options_.source}, {"user", user}, {"error", hash.error()}});
@@ -207,23 +209,23 @@ RecordChecker::Passwords RecordChecker::read(std::vector<UserRecord>& records,
 }
 
 // Not Unavailable: one user's records say nothing about the database.
-LookupResult RecordChecker::refuse(std::string_view why, std::string_view user) const {
+auth::LookupResult RecordChecker::refuse(std::string_view why, std::string_view user) const {
   log::warning("user record not understood",
                {{"source", options_.source}, {"user", user}, {"error", why}});
-  return Rejected{dialogue::LoginFailure::kLookupUnavailable};
+  return auth::Rejected{dialogue::LoginFailure::kLookupUnavailable};
 }
 
 // Costs as much as a check of an existing user's passwords.
 void RecordChecker::burn(const Secret& password, std::size_t times) {
-  const PasswordHash hash = typical();
+  const proof::PasswordHash hash = typical();
   for (std::size_t i = 0; i < times; ++i) {
     static_cast<void>(hash.matches(password));
   }
 }
 
-PasswordHash RecordChecker::typical() {
+proof::PasswordHash RecordChecker::typical() {
   const std::lock_guard lock(mutex_);
-  return typical_ ? typical_->clone() : *PasswordHash::parse(kFirstTypical);
+  return typical_ ? typical_->clone() : *proof::PasswordHash::parse(kFirstTypical);
 }
 
 std::size_t RecordChecker::typical_count(std::string_view user) {
@@ -231,7 +233,7 @@ std::size_t RecordChecker::typical_count(std::string_view user) {
   return counts_.draw(user);
 }
 
-void RecordChecker::note(const std::vector<PasswordHash>& hashes) {
+void RecordChecker::note(const std::vector<proof::PasswordHash>& hashes) {
   const std::lock_guard lock(mutex_);
   counts_.note(hashes.size());
   if (!typical_ || typical_->cost_class() != hashes.front().cost_class()) {
@@ -239,4 +241,4 @@ void RecordChecker::note(const std::vector<PasswordHash>& hashes) {
   }
 }
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -14,14 +14,14 @@
 #include "proof/password_counts.h"
 #include "proof/password_hash.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 
 // What a database says about one user; one of several where the user has several passwords, each
 // with the route that it opens.
 struct UserRecord {
   std::optional<Secret> password;  // as PasswordHash::parse() takes it
   std::optional<Secret> totp;      // as TotpSecret::parse() takes it; the user's, so all have one
-  Route route;                     // with the label of an application password
+  auth::Route route;               // with the label of an application password
 };
 
 // Sets what a column or an attribute stands for: password, app (the label that makes the password
@@ -39,7 +39,7 @@ class RecordChecker {
     std::string source;           // its name, for the log
     bool checks_password = true;  // false: the backend does, and no master user is used
     bool hash_unknown = true;     // see PasswdFileSource
-    CodeRules codes = {};
+    auth::CodeRules codes = {};
   };
   explicit RecordChecker(Options options) : options_(std::move(options)) {}
 
@@ -47,17 +47,17 @@ class RecordChecker {
   // login is called: see UsedCodes. All of a user's
   // passwords are compared, whichever is the right one, so that the time does not tell which.
   // Whether some hashes are dearer than others is not hidden.
-  LookupResult check(std::vector<UserRecord> records, std::string_view user, const Secret& password,
-                     std::string_view login = {});
+  auth::LookupResult check(std::vector<UserRecord> records, std::string_view user,
+                           const Secret& password, std::string_view login = {});
 
   // What there is to judge a client by that proves itself in an exchange: Known, UnknownHere, or
   // Rejected where there is nothing or a one-time code is needed. Only of use where the password is
   // checked here.
-  LookupResult hand_out(std::vector<UserRecord> records, std::string_view user);
+  auth::LookupResult hand_out(std::vector<UserRecord> records, std::string_view user);
 
   // The secret that the user's records name; null: none. The error is for the client, and the log
   // has the reason.
-  std::expected<std::optional<TotpSecret>, LookupResult> totp_of(
+  std::expected<std::optional<proof::TotpSecret>, auth::LookupResult> totp_of(
       const std::vector<UserRecord>& records, std::string_view user) const;
 
   [[nodiscard]] const Options& options() const { return options_; }
@@ -65,24 +65,24 @@ class RecordChecker {
  private:
   // What stands in a user's records.
   struct Passwords {
-    std::vector<PasswordHash> hashes;
-    std::vector<Route*> routes;  // of these
-    bool locked = false;         // whatever else there is
+    std::vector<proof::PasswordHash> hashes;
+    std::vector<auth::Route*> routes;  // of these
+    bool locked = false;               // whatever else there is
     bool all_understood = true;
   };
-  LookupResult compare(std::vector<UserRecord>& records, std::string_view user,
-                       const Secret& password, const CodeCheck& code);
+  auth::LookupResult compare(std::vector<UserRecord>& records, std::string_view user,
+                             const Secret& password, const auth::CodeCheck& code);
   Passwords read(std::vector<UserRecord>& records, std::string_view user) const;
-  LookupResult refuse(std::string_view why, std::string_view user) const;
+  auth::LookupResult refuse(std::string_view why, std::string_view user) const;
   void burn(const Secret& password, std::size_t times);
-  PasswordHash typical();
+  proof::PasswordHash typical();
   std::size_t typical_count(std::string_view user);
-  void note(const std::vector<PasswordHash>& hashes);
+  void note(const std::vector<proof::PasswordHash>& hashes);
 
   const Options options_;
   std::mutex mutex_;
-  std::optional<PasswordHash> typical_;  // of those seen, the last one; guarded by mutex_
-  PasswordCounts counts_;                // guarded by mutex_
+  std::optional<proof::PasswordHash> typical_;  // of those seen, the last one; guarded by mutex_
+  proof::PasswordCounts counts_;                // guarded by mutex_
 };
 
-}  // namespace headgate::auth
+}  // namespace headgate::sources

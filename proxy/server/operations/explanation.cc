@@ -27,7 +27,7 @@ std::string source_name(const config::Config& config, std::size_t index) {
 
 // What the sources say; the error is for the person who asks.
 std::expected<auth::Route, std::string> ask_sources(const config::Config& config,
-                                                    const auth::SharedSources& sources,
+                                                    const sources::SharedSources& sources,
                                                     const std::string& user, std::size_t& source) {
   auth::ChainResult answer = sources.explain(user);
   source = answer.source;

@@ -17,7 +17,7 @@ namespace headgate::server {
 // What a login goes by.
 struct LoginRules {
   const config::Config& config;
-  const auth::SharedSources& sources;
+  const sources::SharedSources& sources;
   const Routing& routing;
   const Placement& placement;
   const Pools& pools;

@@ -61,7 +61,7 @@ struct Login {
   dialogue::Credentials credentials;
   std::string session_id;  // like the credentials, part of the question that the ticket stands for
   GuessGuard::Attempt guess;
-  std::optional<auth::PolicyLogin> policy;             // what the server knows of this try
+  std::optional<sources::PolicyLogin> policy;          // what the server knows of this try
   std::optional<net::HttpClient::Id> policy_question;  // under way
   auth::Chain::Ticket ticket;
   std::unique_ptr<auth::Exchange> exchange;  // while the client proves itself by rounds

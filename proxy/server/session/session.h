@@ -144,7 +144,7 @@ class Session final : public ListNode {
   // session_policy.cc
   void begin_policy();
   void consult_policy();
-  void on_policy(std::expected<auth::PolicyVerdict, std::string> verdict);
+  void on_policy(std::expected<sources::PolicyVerdict, std::string> verdict);
   void report_to_policy(bool success, bool refused_by_policy);
   void give_up_policy();
 

@@ -44,11 +44,11 @@ void Session::begin_policy() {
     return;
   }
   const dialogue::Credentials& given = login.credentials;
-  auth::PolicyLogin& about = login.policy.emplace();
+  sources::PolicyLogin& about = login.policy.emplace();
   about.user = given.user;
   if (given.by_password()) {
     about.password_hash =
-        auth::policy_hash(policy->nonce, given.user, given.secret, policy->hash_bits);
+        sources::policy_hash(policy->nonce, given.user, given.secret, policy->hash_bits);
   }
   about.remote = client_endpoint_.ip.to_string();
   about.device = device_of(login.client.dialogue()->client_id());
@@ -67,7 +67,7 @@ void Session::consult_policy() {
     return;
   }
   auto question = login.generation->policy->ask(
-      *login.policy, [this](std::expected<auth::PolicyVerdict, std::string> verdict) {
+      *login.policy, [this](std::expected<sources::PolicyVerdict, std::string> verdict) {
         login_->policy_question.reset();
         on_policy(std::move(verdict));
       });
@@ -78,7 +78,7 @@ void Session::consult_policy() {
   }
 }
 
-void Session::on_policy(std::expected<auth::PolicyVerdict, std::string> verdict) {
+void Session::on_policy(std::expected<sources::PolicyVerdict, std::string> verdict) {
   Login& login = *login_;
   if (!verdict) {
     if (snapshot().config.login.policy->without_answer == config::WithoutPolicy::kRefuse) {

@@ -10,7 +10,7 @@
 // Any bytes are a token, a key set and claims, or errors with a reason. What is a token has bounds,
 // what is a key set has keys, and nobody is let in without a name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace headgate::auth;
+  using namespace headgate::proof;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto require = [](bool held) {
     if (!held) {

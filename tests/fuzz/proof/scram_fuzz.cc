@@ -16,17 +16,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::abort();
     }
   };
-  const auto parsed = auth::ScramKeys::parse(net::Digest::kSha256, text);
-  require(parsed ? parsed->iterations >= auth::ScramKeys::kFewestIterations
+  const auto parsed = proof::ScramKeys::parse(net::Digest::kSha256, text);
+  require(parsed ? parsed->iterations >= proof::ScramKeys::kFewestIterations
                  : !parsed.error().empty());
 
-  const auth::ScramKeys keys{.salt = Secret("0123456789abcdef"),
-                             .stored_key = Secret("0123456789abcdef0123456789abcdef"),
-                             .server_key = Secret("0123456789abcdef0123456789abcdef")};
+  const proof::ScramKeys keys{.salt = Secret("0123456789abcdef"),
+                              .stored_key = Secret("0123456789abcdef0123456789abcdef"),
+                              .server_key = Secret("0123456789abcdef0123456789abcdef")};
   const net::ChannelBindings bindings{.exporter = "0123456789abcdef0123456789abcdef",
                                       .end_points = {"0123456789abcdef"}};
   for (const bool plus : {false, true}) {
-    auth::ScramServer server(net::Digest::kSha256, plus, bindings);
+    proof::ScramServer server(net::Digest::kSha256, plus, bindings);
     const std::size_t end = text.find('\n');
     if (!server.read_first(text.substr(0, end))) {
       continue;

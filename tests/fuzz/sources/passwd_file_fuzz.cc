@@ -8,7 +8,7 @@
 // Any bytes are a table or a bounded list of errors with lines that exist; what a table holds can
 // be found under any spelling of its name.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using headgate::auth::PasswdTable;
+  using headgate::sources::PasswdTable;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto table = PasswdTable::parse(text);
   const auto require = [](bool held) {

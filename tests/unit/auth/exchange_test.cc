@@ -32,7 +32,7 @@ class Stored : public UserSource {
       done(UnknownHere{});
     } else {
       Route route{.user = "u1", .pool = {}, .backend = {}};
-      auto hash = std::make_shared<const PasswordHash>(*PasswordHash::parse(stored));
+      auto hash = std::make_shared<const proof::PasswordHash>(*proof::PasswordHash::parse(stored));
       done(Known{std::move(route), std::move(hash)});
     }
   }
@@ -89,7 +89,8 @@ class ExchangeTest : public testing::Test {
     std::vector<std::unique_ptr<UserSource>> sources;
     sources.push_back(std::move(source));
     chain_ = std::make_unique<Chain>(*timers_, std::move(sources), std::chrono::seconds(10));
-    exchanges_ = std::make_unique<Exchanges>(loop_, *chain_, std::make_shared<ScramDecoys>());
+    exchanges_ =
+        std::make_unique<Exchanges>(loop_, *chain_, std::make_shared<proof::ScramDecoys>());
   }
   ~ExchangeTest() override {
     exchange_.reset();

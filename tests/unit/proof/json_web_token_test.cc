@@ -7,7 +7,7 @@
 
 #include "token_issuer.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using test::base64url;
@@ -138,4 +138,4 @@ TEST(JsonWebKeySet, WithoutAKeyForSignaturesIsAnError) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using metrics::Factor;
@@ -113,4 +113,4 @@ TEST(PasswordAndCode, SixDigitsAtTheEndAreTheCode) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 TEST(PasswordCounts, NamesThatAreNotThereLookLikeThoseThatAre) {
@@ -37,4 +37,4 @@ TEST(PasswordCounts, TheSameNameDrawsTheSameNumberEachTime) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

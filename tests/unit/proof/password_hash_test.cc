@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using testing::HasSubstr;
@@ -164,4 +164,4 @@ TEST(PasswordHash, AnEndlessPasswordIsWrongAndCheap) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

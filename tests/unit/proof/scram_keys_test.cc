@@ -9,7 +9,7 @@
 #include "proof/password_hash.h"
 #include "proof/scram_decoys.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using net::Digest;
@@ -100,4 +100,4 @@ TEST(ScramDecoys, TheFirstKeysThatAreSeenAreWhatAllLookLike) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

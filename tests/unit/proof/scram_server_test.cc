@@ -7,7 +7,7 @@
 
 #include "base/base64.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using testing::StartsWith;
@@ -171,4 +171,4 @@ TEST_F(ScramServerTest, EveryChallengeHasItsOwnNonce) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using dialogue::LoginFailure;
@@ -139,4 +139,4 @@ TEST(FaultOf, ATokenMustNameAUserThatCanBeOne) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -11,7 +11,7 @@
 #include "../net/signing_key.h"
 #include "base/base64.h"
 
-namespace headgate::auth::test {
+namespace headgate::proof::test {
 
 using net::test::SigningKey;
 
@@ -74,4 +74,4 @@ inline std::string ec_token(const std::string& id, const std::string& payload = 
   return signed_token(R"({"alg":"ES256","kid":")" + id + "\"}", payload, ec_key());
 }
 
-}  // namespace headgate::auth::test
+}  // namespace headgate::proof::test

@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "token_issuer.h"
 
-namespace headgate::auth {
+namespace headgate::proof {
 namespace {
 
 using namespace std::chrono_literals;
@@ -172,4 +172,4 @@ TEST_F(TokenKeysTest, AnUnknownKeyIsNotCalledWrongWhileTheKeysCannotBeFetched) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::proof

@@ -7,23 +7,23 @@
 #include <string>
 #include <utility>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
 using testing::MatchesRegex;
 
 // A round of somebody called alice.
-std::expected<CramProof, LookupResult> proof_of(std::shared_ptr<const Round> round) {
+std::expected<CramProof, auth::LookupResult> proof_of(std::shared_ptr<const auth::Round> round) {
   const dialogue::Credentials credentials{"CRAM-MD5", "alice", Secret()};
-  LoginRequest request{credentials, {}, {}, "imaps", "session", true};
+  auth::LoginRequest request{credentials, {}, {}, "imaps", "session", true};
   request.round = std::move(round);
   return cram_proof(request);
 }
 
-std::expected<CramProof, LookupResult> proof_of(const char* message,
-                                                std::shared_ptr<Conversation> conversation) {
-  auto round = std::make_shared<Round>();
+std::expected<CramProof, auth::LookupResult> proof_of(
+    const char* message, std::shared_ptr<auth::Conversation> conversation) {
+  auto round = std::make_shared<auth::Round>();
   if (message != nullptr) {
     round->message = Secret(message);
   }
@@ -31,16 +31,16 @@ std::expected<CramProof, LookupResult> proof_of(const char* message,
   return proof_of(std::move(round));
 }
 
-Challenge challenged() {
-  return std::get<Challenge>(proof_of(nullptr, nullptr).error());
+auth::Challenge challenged() {
+  return std::get<auth::Challenge>(proof_of(nullptr, nullptr).error());
 }
 
-LoginFailure failure_of(const std::expected<CramProof, LookupResult>& proof) {
-  return std::get<Rejected>(proof.error()).failure;
+LoginFailure failure_of(const std::expected<CramProof, auth::LookupResult>& proof) {
+  return std::get<auth::Rejected>(proof.error()).failure;
 }
 
 TEST(AuthHttpCram, TheServerSpeaksFirstAndNeverTwiceTheSame) {
-  const Challenge first = challenged();
+  const auth::Challenge first = challenged();
   EXPECT_THAT(first.bytes, MatchesRegex("<.+@.+>"));
   EXPECT_NE(first.bytes, challenged().bytes);
   EXPECT_EQ(failure_of(proof_of("alice 00000000000000000000000000000000", nullptr)),
@@ -48,7 +48,7 @@ TEST(AuthHttpCram, TheServerSpeaksFirstAndNeverTwiceTheSame) {
 }
 
 TEST(AuthHttpCram, TheAnswerIsADigestOfItsChallenge) {
-  const Challenge first = challenged();
+  const auth::Challenge first = challenged();
   const auto proof = proof_of("alice 0123456789abcdefABCDEF0123456789", first.conversation);
   ASSERT_TRUE(proof);
   EXPECT_EQ(proof->salt, first.bytes);
@@ -56,7 +56,7 @@ TEST(AuthHttpCram, TheAnswerIsADigestOfItsChallenge) {
 }
 
 TEST(AuthHttpCram, WhatIsNoDigestIsRefused) {
-  const Challenge first = challenged();
+  const auth::Challenge first = challenged();
   for (const char* message :
        {"", "alice", "alice ", "alice 0123", "x", "alice 0123456789abcdefABCDEF012345678g",
         "alice 0123456789abcdefABCDEF01234567890"}) {
@@ -70,4 +70,4 @@ TEST(AuthHttpCram, AReloadInTheMiddleIsATemporaryFailure) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

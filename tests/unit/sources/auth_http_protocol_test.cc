@@ -3,14 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
 using dialogue::LoginFailure;
 using testing::HasSubstr;
 
-std::vector<std::string> headers_of(const LoginRequest& request, const CramProof* proof = nullptr,
+std::vector<std::string> headers_of(const auth::LoginRequest& request,
+                                    const CramProof* proof = nullptr,
                                     bool whole_certificate = false) {
   std::vector<std::string> lines;
   for (const Secret& line : auth_http_headers(request, proof, whole_certificate)) {
@@ -21,16 +22,16 @@ std::vector<std::string> headers_of(const LoginRequest& request, const CramProof
 
 TEST(AuthHttpHeaders, ComeInTheOrderAndWithTheEscapesOfNginx) {
   const dialogue::Credentials credentials{"LOGIN", "al ice\xff", Secret("p%\t\x7f!")};
-  const LoginRequest request{.credentials = credentials,
-                             .client = *Endpoint::parse("[2001:db8::1]:4000"),
-                             .connected = *Endpoint::parse("[2001:db8::2]:993"),
-                             .listener = "imaps",
-                             .session_id = "1",
-                             .tls = true,
-                             .tls_version = "TLSv1.3",
-                             .tls_cipher = "TLS_AES_128_GCM_SHA256",
-                             .proxied = true,
-                             .attempt = 2};
+  const auth::LoginRequest request{.credentials = credentials,
+                                   .client = *Endpoint::parse("[2001:db8::1]:4000"),
+                                   .connected = *Endpoint::parse("[2001:db8::2]:993"),
+                                   .listener = "imaps",
+                                   .session_id = "1",
+                                   .tls = true,
+                                   .tls_version = "TLSv1.3",
+                                   .tls_cipher = "TLS_AES_128_GCM_SHA256",
+                                   .proxied = true,
+                                   .attempt = 2};
   EXPECT_THAT(
       headers_of(request),
       testing::ElementsAre(
@@ -49,27 +50,27 @@ TEST(AuthHttpHeaders, TellTokensChallengesAndCertificates) {
                        .fingerprint = "00ff",
                        .pem = "--B E--\n%\n"};
   const dialogue::Credentials token{"OAUTHBEARER", "", Secret("t0ken")};
-  LoginRequest request{.credentials = token,
-                       .client = *Endpoint::parse("10.0.0.1:4000"),
-                       .connected = *Endpoint::parse("10.0.0.2:993"),
-                       .listener = "imaps",
-                       .session_id = "1",
-                       .tls = true,
-                       .certificate_asked = true};
+  auth::LoginRequest request{.credentials = token,
+                             .client = *Endpoint::parse("10.0.0.1:4000"),
+                             .connected = *Endpoint::parse("10.0.0.2:993"),
+                             .listener = "imaps",
+                             .session_id = "1",
+                             .tls = true,
+                             .certificate_asked = true};
   EXPECT_THAT(headers_of(request),
               testing::IsSupersetOf({"Auth-Method: oauthbearer", "Auth-User: ", "Auth-Pass: t0ken",
                                      "Auth-SSL-Verify: NONE"}));
   request.certificate = certificate;
   const CramProof proof{"<1.2@h>", Secret(std::string(32, 'f'))};
   const dialogue::Credentials digest{"CRAM-MD5", "alice", Secret()};
-  const LoginRequest cram{.credentials = digest,
-                          .client = request.client,
-                          .connected = request.connected,
-                          .listener = "imaps",
-                          .session_id = "1",
-                          .tls = true,
-                          .certificate = certificate,
-                          .certificate_asked = true};
+  const auth::LoginRequest cram{.credentials = digest,
+                                .client = request.client,
+                                .connected = request.connected,
+                                .listener = "imaps",
+                                .session_id = "1",
+                                .tls = true,
+                                .certificate = certificate,
+                                .certificate_asked = true};
   EXPECT_THAT(
       headers_of(cram, &proof, true),
       testing::ElementsAre(
@@ -148,19 +149,19 @@ TEST(AuthHttpReply, SaysWhatIsMissing) {
 TEST(AuthHttpResult, WithoutAPasswordOfItsOwnLeavesRoomForAMasterUser) {
   auto result = auth_http_result(
       *parse_auth_http_reply("Auth-Server: 10.0.0.1\r\nAuth-Port: 143\r\n"), "alice");
-  const Route& route = std::get<Accepted>(result).route;
+  const auth::Route& route = std::get<auth::Accepted>(result).route;
   EXPECT_EQ(route.user, "alice");
   EXPECT_TRUE(route.use_master);
   EXPECT_EQ(route.password, nullptr);
   result = auth_http_result(
       *parse_auth_http_reply("Auth-Server: a\r\nAuth-Port: 1\r\nAuth-Pass:\r\n"), "alice");
-  EXPECT_FALSE(std::get<Accepted>(result).route.use_master);
-  EXPECT_TRUE(std::get<Accepted>(result).route.password->empty());
+  EXPECT_FALSE(std::get<auth::Accepted>(result).route.use_master);
+  EXPECT_TRUE(std::get<auth::Accepted>(result).route.password->empty());
 }
 
 TEST(AuthHttpResult, ARefusalEndsTheConnectionUnlessItHasAWait) {
   const auto rejected = [](std::string_view head) {
-    return std::get<Rejected>(auth_http_result(*parse_auth_http_reply(head), "alice"));
+    return std::get<auth::Rejected>(auth_http_result(*parse_auth_http_reply(head), "alice"));
   };
   EXPECT_TRUE(rejected("Auth-Status: no\r\n").last);
   EXPECT_FALSE(rejected("Auth-Status: no\r\n").delay);
@@ -173,7 +174,7 @@ TEST(AuthHttpResult, ARefusalEndsTheConnectionUnlessItHasAWait) {
 
 TEST(AuthHttpResult, ARefusalMayBringTheChallengeThatComesBeforeIt) {
   const auto rejected = [](const std::string& challenge) {
-    return std::get<Rejected>(auth_http_result(
+    return std::get<auth::Rejected>(auth_http_result(
         *parse_auth_http_reply("Auth-Status: no\r\nAuth-Error-SASL: " + challenge + "\r\n"),
         "alice"));
   };
@@ -189,11 +190,11 @@ TEST(AuthHttpResult, ARefusalMayBringTheChallengeThatComesBeforeIt) {
 TEST(AuthHttpResult, WhoGaveNoNameNeedsOneInTheAnswer) {
   constexpr std::string_view kBackend = "Auth-Server: 10.0.0.1\r\nAuth-Port: 143\r\n";
   const auto without = auth_http_result(*parse_auth_http_reply(kBackend), "");
-  EXPECT_EQ(std::get<Rejected>(without).failure, LoginFailure::kLookupUnavailable);
-  EXPECT_THAT(std::get<Rejected>(without).detail, HasSubstr("expected Auth-User"));
+  EXPECT_EQ(std::get<auth::Rejected>(without).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_THAT(std::get<auth::Rejected>(without).detail, HasSubstr("expected Auth-User"));
   const auto with =
       auth_http_result(*parse_auth_http_reply(std::string(kBackend) + "Auth-User: alice\r\n"), "");
-  EXPECT_EQ(std::get<Accepted>(with).route.user, "alice");
+  EXPECT_EQ(std::get<auth::Accepted>(with).route.user, "alice");
 }
 
 TEST(AuthHttpResult, TextForAClientIsBoundedAndHasNoControlBytes) {
@@ -204,4 +205,4 @@ TEST(AuthHttpResult, TextForAClientIsBoundedAndHasNoControlBytes) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -10,7 +10,7 @@
 
 #include "sources/directory_source.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
@@ -27,7 +27,7 @@ class FakeDirectory : public Directory {
   };
   explicit FakeDirectory(Shared& shared) : shared_(shared) {}
 
-  LookupResult look_up(const LoginRequest& request) override {
+  auth::LookupResult look_up(const auth::LoginRequest& request) override {
     ++shared_.asked;
     const bool hangs_on = request.credentials.secret.equals("hang on");
     if (hangs_on || request.credentials.secret.equals("hang")) {
@@ -36,13 +36,13 @@ class FakeDirectory : public Directory {
       if (hangs_on) {
         shared_.may_return.acquire();
       }
-      return Unavailable{"interrupted"};
+      return auth::Unavailable{"interrupted"};
     }
-    Route route;
+    auth::Route route;
     route.user = request.credentials.user;
-    return Accepted{std::move(route)};
+    return auth::Accepted{std::move(route)};
   }
-  LookupResult explain(std::string_view /*user*/) override { return UnknownHere{}; }
+  auth::LookupResult explain(std::string_view /*user*/) override { return auth::UnknownHere{}; }
   void interrupt() noexcept override {
     ++shared_.interrupted;
     woken_.release();
@@ -76,8 +76,8 @@ TEST_F(DirectoryPoolTest, OneThatHangsHoldsUpNobodyElseAndIsInterruptedAtTheDead
   make_pool(2, 200ms);
   std::latch done(11);
   std::atomic<int> accepted{0};
-  const auto count = [&](LookupResult result) {
-    accepted += std::holds_alternative<Accepted>(result) ? 1 : 0;
+  const auto count = [&](auth::LookupResult result) {
+    accepted += std::holds_alternative<auth::Accepted>(result) ? 1 : 0;
     done.count_down();
   };
   ASSERT_TRUE(ask("hang", count));
@@ -94,8 +94,8 @@ TEST_F(DirectoryPoolTest, WhoWaitsPastTheDeadlineIsNotAskedFor) {
   make_pool(1, 100ms);
   std::latch done(2);
   std::atomic<int> unavailable{0};
-  const auto count = [&](LookupResult result) {
-    unavailable += std::holds_alternative<Unavailable>(result) ? 1 : 0;
+  const auto count = [&](auth::LookupResult result) {
+    unavailable += std::holds_alternative<auth::Unavailable>(result) ? 1 : 0;
     done.count_down();
   };
   ASSERT_TRUE(ask("hang on", count));
@@ -110,17 +110,17 @@ TEST_F(DirectoryPoolTest, WhoWaitsPastTheDeadlineIsNotAskedFor) {
 
 TEST_F(DirectoryPoolTest, AFullQueueTurnsAway) {
   make_pool(1, 60s, 1);
-  ASSERT_TRUE(ask("hang", [](LookupResult) {}));
+  ASSERT_TRUE(ask("hang", [](auth::LookupResult) {}));
   shared_.hanging.acquire();
-  EXPECT_TRUE(ask("hang", [](LookupResult) {}));
-  EXPECT_FALSE(ask("hang", [](LookupResult) {}));
+  EXPECT_TRUE(ask("hang", [](auth::LookupResult) {}));
+  EXPECT_FALSE(ask("hang", [](auth::LookupResult) {}));
 }
 
 TEST_F(DirectoryPoolTest, ItEndsWhileOneHangsAndOthersWait) {
   make_pool(1, 60s);
   std::atomic<int> answers{0};
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(ask("hang", [&](LookupResult) { ++answers; }));
+    ASSERT_TRUE(ask("hang", [&](auth::LookupResult) { ++answers; }));
   }
   shared_.hanging.acquire();
   pool_.reset();
@@ -131,20 +131,20 @@ TEST_F(DirectoryPoolTest, AnswersComeToTheLoopsThreadAndToNobodyWhenTheSourceIsG
   make_pool(2, 60s);
   net::Loop loop;
   auto source = std::make_unique<DirectorySource>(loop, pool_, "sql", true);
-  const auto ask_source = [&](std::string_view password, UserSource::Callback done) {
+  const auto ask_source = [&](std::string_view password, auth::UserSource::Callback done) {
     const dialogue::Credentials credentials{"PLAIN", "alice", Secret(password)};
     source->look_up({credentials, {}, {}, "imaps", "session", true}, std::move(done));
   };
   std::thread::id thread;
-  ask_source("sesame", [&](LookupResult result) {
-    EXPECT_TRUE(std::holds_alternative<Accepted>(result));
+  ask_source("sesame", [&](auth::LookupResult result) {
+    EXPECT_TRUE(std::holds_alternative<auth::Accepted>(result));
     thread = std::this_thread::get_id();
     loop.stop();
   });
   loop.run();
   EXPECT_EQ(thread, std::this_thread::get_id());
   bool answered = false;
-  ask_source("hang", [&](LookupResult) { answered = true; });
+  ask_source("hang", [&](auth::LookupResult) { answered = true; });
   shared_.hanging.acquire();
   source.reset();
   pool_.reset();
@@ -153,4 +153,4 @@ TEST_F(DirectoryPoolTest, AnswersComeToTheLoopsThreadAndToNobodyWhenTheSourceIsG
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

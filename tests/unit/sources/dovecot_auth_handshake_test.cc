@@ -13,7 +13,7 @@
 #include "sources/dovecot_auth_source.h"
 
 // Handshakes with an auth service that are broken off, are none, or never end.
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
@@ -56,10 +56,10 @@ class DovecotAuthHandshakeTest : public testing::Test {
   void ask(std::string& told) {
     const dialogue::Credentials credentials{"PLAIN", "alice", Secret("sesame")};
     source_->look_up({credentials, {}, {}, "imaps", "session", true}, [&](const auto& answer) {
-      const auto* unavailable = std::get_if<Unavailable>(&answer);
-      told = unavailable != nullptr                     ? "unavailable: " + unavailable->why
-             : std::holds_alternative<Accepted>(answer) ? "accepted"
-                                                        : "something else";
+      const auto* unavailable = std::get_if<auth::Unavailable>(&answer);
+      told = unavailable != nullptr                           ? "unavailable: " + unavailable->why
+             : std::holds_alternative<auth::Accepted>(answer) ? "accepted"
+                                                              : "something else";
       loop_.stop();
     });
   }
@@ -219,4 +219,4 @@ TEST_F(DovecotAuthConnectionTest, AnEndInTheHandshakeIsToldOnceToEach) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

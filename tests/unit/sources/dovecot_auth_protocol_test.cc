@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
@@ -13,26 +13,26 @@ using testing::HasSubstr;
 using testing::StartsWith;
 using Kind = DovecotAuthLine::Kind;
 
-Route route_of(const std::string& fields, const std::string& user = "alice") {
-  LookupResult result =
+auth::Route route_of(const std::string& fields, const std::string& user = "alice") {
+  auth::LookupResult result =
       dovecot_auth_accepted(fields, {"PLAIN", user, {}}, DovecotAuthTrust::kChecked);
-  auto* accepted = std::get_if<Accepted>(&result);
+  auto* accepted = std::get_if<auth::Accepted>(&result);
   if (accepted == nullptr) {
-    ADD_FAILURE() << fields << ": " << std::get<Rejected>(result).detail;
+    ADD_FAILURE() << fields << ": " << std::get<auth::Rejected>(result).detail;
     return {};
   }
   return std::move(accepted->route);
 }
 
-Rejected refusal_of(const std::string& fields) {
-  LookupResult result =
+auth::Rejected refusal_of(const std::string& fields) {
+  auth::LookupResult result =
       dovecot_auth_accepted(fields, {"PLAIN", "alice", {}}, DovecotAuthTrust::kChecked);
-  const auto* rejected = std::get_if<Rejected>(&result);
+  const auto* rejected = std::get_if<auth::Rejected>(&result);
   EXPECT_NE(rejected, nullptr) << fields;
-  return rejected != nullptr ? *rejected : Rejected{LoginFailure::kInternal};
+  return rejected != nullptr ? *rejected : auth::Rejected{LoginFailure::kInternal};
 }
 
-LoginRequest request_with(const dialogue::Credentials& credentials) {
+auth::LoginRequest request_with(const dialogue::Credentials& credentials) {
   return {.credentials = credentials,
           .client = *Endpoint::parse("192.0.2.7:50000"),
           .connected = *Endpoint::parse("[2001:db8::1]:993"),
@@ -83,7 +83,7 @@ TEST(DovecotAuthProtocol, ARequestSaysWhereTheLoginComesFromAndItsMessageLast) {
 
 TEST(DovecotAuthProtocol, NoMessageAndAnEmptyOneDiffer) {
   const dialogue::Credentials credentials{"CRAM-MD5", "", Secret()};
-  const LoginRequest request = request_with(credentials);
+  const auth::LoginRequest request = request_with(credentials);
   const Secret empty;
   EXPECT_EQ(dovecot_auth_request(1, "CRAM-MD5", "imap", request, nullptr).view().find("resp="),
             std::string_view::npos);
@@ -109,7 +109,7 @@ TEST(DovecotAuthProtocol, TokensGoByTheirMechanismsOwnMessage) {
 }
 
 TEST(DovecotAuthProtocol, WithoutProxyFieldsThePoolDecides) {
-  const Route route = route_of("user=alice@example.org\thost=10.0.0.1\tport=1143");
+  const auth::Route route = route_of("user=alice@example.org\thost=10.0.0.1\tport=1143");
   EXPECT_EQ(route.user, "alice@example.org");
   EXPECT_FALSE(route.backend);
   EXPECT_FALSE(route.name);
@@ -120,7 +120,7 @@ TEST(DovecotAuthProtocol, WithoutProxyFieldsThePoolDecides) {
 }
 
 TEST(DovecotAuthProtocol, TheProxyFieldsSayWhereAndHow) {
-  const Route route = route_of(
+  const auth::Route route = route_of(
       "user=alice\tproxy\thost=mail1.example.org\thostip=10.0.0.1\tport=1143\tdestuser=a1"
       "\tpass=two\001twords\tstarttls=any-cert\tproxy_timeout=2 secs\tunknown=x");
   EXPECT_EQ(route.backend->to_string(), "mail1.example.org:1143");
@@ -130,17 +130,17 @@ TEST(DovecotAuthProtocol, TheProxyFieldsSayWhereAndHow) {
   ASSERT_NE(route.password, nullptr);
   EXPECT_EQ(route.password->view(), "two\twords");
   EXPECT_FALSE(route.use_master);
-  EXPECT_EQ(route.tls, BackendTls::kStartTls);
+  EXPECT_EQ(route.tls, auth::BackendTls::kStartTls);
   EXPECT_EQ(route.login_timeout, std::chrono::seconds(2));
 }
 
 TEST(DovecotAuthProtocol, AnyCertificateIsAWishAndImpliesTls) {
   for (const auto& [fields, tls, any] :
-       {std::tuple("ssl=any-cert", BackendTls::kImplicit, true),
-        std::tuple("starttls=any-cert", BackendTls::kStartTls, true),
-        std::tuple("ssl=yes\tstarttls=any-cert", BackendTls::kStartTls, true),
-        std::tuple("ssl=yes", BackendTls::kImplicit, false)}) {
-    const Route result = route_of(std::string("user=alice\tproxy\thost=b\t") + fields);
+       {std::tuple("ssl=any-cert", auth::BackendTls::kImplicit, true),
+        std::tuple("starttls=any-cert", auth::BackendTls::kStartTls, true),
+        std::tuple("ssl=yes\tstarttls=any-cert", auth::BackendTls::kStartTls, true),
+        std::tuple("ssl=yes", auth::BackendTls::kImplicit, false)}) {
+    const auth::Route result = route_of(std::string("user=alice\tproxy\thost=b\t") + fields);
     EXPECT_EQ(result.tls, tls) << fields;
     EXPECT_EQ(result.any_certificate, any) << fields;
   }
@@ -172,9 +172,9 @@ TEST(DovecotAuthProtocol, AMasterUserLogsInWithThePasswordThatComesAlong) {
 
 TEST(DovecotAuthProtocol, WhereDovecotMayLetInAnybodyOnlyTheBackendJudgesPasswords) {
   const auto uses_master = [](const dialogue::Credentials& credentials) {
-    const LookupResult result =
+    const auth::LookupResult result =
         dovecot_auth_accepted("user=alice", credentials, DovecotAuthTrust::kPerhapsOpen);
-    return std::get<Accepted>(result).route.use_master;
+    return std::get<auth::Accepted>(result).route.use_master;
   };
   EXPECT_FALSE(uses_master({"LOGIN", "alice", Secret("p")}));
   EXPECT_TRUE(uses_master({"XOAUTH2", "alice", Secret("t")}));
@@ -195,7 +195,7 @@ TEST(DovecotAuthProtocol, FieldsThatMakeNoSenseAreNoWrongPassword) {
         "user=a\tproxy\thost=", "user=a\tproxy\thost=m1\tport=0", "user=a\tproxy\thost=m1\tport=x",
         "user=a\tproxy\thost=m1\thostip=m2", "user=a\tproxy_timeout=soon", "user=\xff",
         "user=a\tproxy\thost=m1\tport=65536"}) {
-    const Rejected rejected = refusal_of(fields);
+    const auth::Rejected rejected = refusal_of(fields);
     EXPECT_EQ(rejected.failure, LoginFailure::kLookupUnavailable) << fields;
     EXPECT_THAT(rejected.detail, HasSubstr("expected")) << fields;
     EXPECT_EQ(rejected.text, "") << fields;
@@ -203,7 +203,7 @@ TEST(DovecotAuthProtocol, FieldsThatMakeNoSenseAreNoWrongPassword) {
 }
 
 TEST(DovecotAuthProtocol, WhoMayNotLogInIsToldTheReason) {
-  const Rejected rejected = refusal_of("user=alice\tnologin\treason=Moving\001nhouse");
+  const auth::Rejected rejected = refusal_of("user=alice\tnologin\treason=Moving\001nhouse");
   EXPECT_EQ(rejected.failure, LoginFailure::kAccountDisabled);
   EXPECT_EQ(rejected.text, "Moving?house");
 }
@@ -225,7 +225,7 @@ TEST(DovecotAuthProtocol, EachCodeOfARefusalHasItsFailure) {
 }
 
 TEST(DovecotAuthProtocol, AReasonIsBoundedAndOnOneLine) {
-  const Rejected rejected =
+  const auth::Rejected rejected =
       dovecot_auth_rejected("user=a\treason=" + std::string(4000, 'x') + "\001n");
   EXPECT_EQ(rejected.text.size(), 512U);
   EXPECT_EQ(dovecot_auth_rejected("reason=down\tcode=temp_fail").text, "");
@@ -243,16 +243,16 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
     EXPECT_FALSE(dovecot_master_answer(line, "alice")) << line;
   }
   const auto found = dovecot_master_answer("PASS\t1\tuser=alice\tproxy\thost=m1", "alice");
-  ASSERT_TRUE(found && std::holds_alternative<Accepted>(*found));
-  EXPECT_EQ(std::get<Accepted>(*found).route.backend->to_string(), "m1:143");
+  ASSERT_TRUE(found && std::holds_alternative<auth::Accepted>(*found));
+  EXPECT_EQ(std::get<auth::Accepted>(*found).route.backend->to_string(), "m1:143");
   const auto nobody = dovecot_master_answer("NOTFOUND\t1", "alice");
-  ASSERT_TRUE(nobody && std::holds_alternative<Rejected>(*nobody));
-  EXPECT_EQ(std::get<Rejected>(*nobody).failure, LoginFailure::kWrongCredentials);
+  ASSERT_TRUE(nobody && std::holds_alternative<auth::Rejected>(*nobody));
+  EXPECT_EQ(std::get<auth::Rejected>(*nobody).failure, LoginFailure::kWrongCredentials);
   for (const char* line : {"FAIL\t1\treason=no", "FAIL\t1", "PASS\t2\tuser=alice", "PASS"}) {
     const auto failed = dovecot_master_answer(line, "alice");
-    EXPECT_TRUE(failed && std::holds_alternative<Unavailable>(*failed)) << line;
+    EXPECT_TRUE(failed && std::holds_alternative<auth::Unavailable>(*failed)) << line;
   }
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -12,7 +12,7 @@
 #include "auth/exchange.h"
 #include "local_auth_service.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
@@ -68,33 +68,34 @@ class DovecotAuthSourceTest : public testing::Test {
     servers_ = std::make_shared<DovecotAuthServers>(std::move(options));
     source_ = std::make_unique<DovecotAuthSource>(loop_, *timers_, servers_);
   }
-  void ask(std::optional<LookupResult>& result, const std::string& mechanism = "PLAIN") {
+  void ask(std::optional<auth::LookupResult>& result, const std::string& mechanism = "PLAIN") {
     const dialogue::Credentials credentials{mechanism, "alice", Secret("sesame")};
-    source_->look_up({credentials, {}, {}, "imaps", "session", true}, [&](LookupResult answer) {
-      result = std::move(answer);
-      loop_.stop();
-    });
+    source_->look_up({credentials, {}, {}, "imaps", "session", true},
+                     [&](auth::LookupResult answer) {
+                       result = std::move(answer);
+                       loop_.stop();
+                     });
   }
-  LookupResult look_up(const std::string& mechanism = "PLAIN") {
-    std::optional<LookupResult> result;
+  auth::LookupResult look_up(const std::string& mechanism = "PLAIN") {
+    std::optional<auth::LookupResult> result;
     ask(result, mechanism);
     wait_for(result);
     return *std::move(result);
   }
-  void wait_for(std::optional<LookupResult>& result) {
+  void wait_for(std::optional<auth::LookupResult>& result) {
     while (!result) {
       loop_.run();
     }
   }
-  static std::string words(const LookupResult& result) {
-    if (const auto* accepted = std::get_if<Accepted>(&result)) {
+  static std::string words(const auth::LookupResult& result) {
+    if (const auto* accepted = std::get_if<auth::Accepted>(&result)) {
       return "accepted: " + accepted->route.user;
     }
-    if (const auto* rejected = std::get_if<Rejected>(&result)) {
+    if (const auto* rejected = std::get_if<auth::Rejected>(&result)) {
       return "rejected: " + std::string(dialogue::info(rejected->failure).name) + ": " +
              rejected->detail;
     }
-    const auto* unavailable = std::get_if<Unavailable>(&result);
+    const auto* unavailable = std::get_if<auth::Unavailable>(&result);
     return unavailable != nullptr ? "unavailable: " + unavailable->why : "something else";
   }
   std::uint64_t count(std::size_t server, RequestResult result) const {
@@ -103,10 +104,11 @@ class DovecotAuthSourceTest : public testing::Test {
 
   void begin_exchange(const std::string& mechanism) {
     mechanism_ = mechanism;
-    std::vector<std::unique_ptr<UserSource>> sources;
+    std::vector<std::unique_ptr<auth::UserSource>> sources;
     sources.push_back(std::move(source_));
-    chain_ = std::make_unique<Chain>(*timers_, std::move(sources), 10s);
-    exchanges_ = std::make_unique<Exchanges>(loop_, *chain_, std::make_shared<ScramDecoys>());
+    chain_ = std::make_unique<auth::Chain>(*timers_, std::move(sources), 10s);
+    exchanges_ =
+        std::make_unique<auth::Exchanges>(loop_, *chain_, std::make_shared<proof::ScramDecoys>());
     exchange_ = exchanges_->begin(mechanism, {});
   }
   // What the client is told: "+ CHALLENGE", or the end in words.
@@ -115,11 +117,13 @@ class DovecotAuthSourceTest : public testing::Test {
     exchange_->take(message ? &bytes : nullptr);
     const dialogue::Credentials credentials{mechanism_, std::string(exchange_->user()), Secret()};
     std::optional<std::string> told;
-    exchange_->answer({credentials, {}, {}, "imaps", "session", true}, [&](ExchangeAnswer answer) {
-      const auto* end = std::get_if<ChainResult>(&answer);
-      told = end != nullptr ? words(end->result) : "+ " + std::get<Challenge>(answer).bytes;
-      loop_.stop();
-    });
+    exchange_->answer(
+        {credentials, {}, {}, "imaps", "session", true}, [&](auth::ExchangeAnswer answer) {
+          const auto* end = std::get_if<auth::ChainResult>(&answer);
+          told =
+              end != nullptr ? words(end->result) : "+ " + std::get<auth::Challenge>(answer).bytes;
+          loop_.stop();
+        });
     while (!told) {
       loop_.run();
     }
@@ -134,9 +138,9 @@ class DovecotAuthSourceTest : public testing::Test {
   std::shared_ptr<DovecotAuthServers> servers_;
   std::unique_ptr<DovecotAuthSource> source_;
   std::string mechanism_;
-  std::unique_ptr<Chain> chain_;
-  std::unique_ptr<Exchanges> exchanges_;
-  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<auth::Chain> chain_;
+  std::unique_ptr<auth::Exchanges> exchanges_;
+  std::unique_ptr<auth::Exchange> exchange_;
 };
 
 TEST_F(DovecotAuthSourceTest, ThePasswordDecides) {
@@ -170,8 +174,8 @@ TEST_F(DovecotAuthSourceTest, AnswersComeInAnyOrder) {
   });
   connections_ = 1;
   make();
-  std::optional<LookupResult> one;
-  std::optional<LookupResult> other;
+  std::optional<auth::LookupResult> one;
+  std::optional<auth::LookupResult> other;
   ask(one);
   ask(other);
   wait_for(one);
@@ -250,7 +254,7 @@ TEST_F(DovecotAuthSourceTest, ALoginThatIsSlowByItselfIsNotHeldAgainstTheServer)
   });
   connections_ = 1;
   make();
-  std::optional<LookupResult> waits;
+  std::optional<auth::LookupResult> waits;
   ask(waits);
   EXPECT_EQ(words(look_up()), "accepted: alice");
   wait_for(waits);
@@ -368,4 +372,4 @@ TEST_F(DovecotAuthSourceTest, AnExchangeDoesNotOutliveItsConnection) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using testing::HasSubstr;
@@ -39,4 +39,4 @@ TEST(LdapFilter, WhatIsNoFilterForAUserIsRefused) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -19,7 +19,7 @@
 #include "base/address.h"
 #include "base/unique_fd.h"
 
-namespace headgate::auth::test {
+namespace headgate::sources::test {
 
 class LocalAuthService {
  public:
@@ -162,4 +162,4 @@ inline std::string request_of(const std::string& line) {
   return line.substr(begin, line.find('\t', begin) - begin);
 }
 
-}  // namespace headgate::auth::test
+}  // namespace headgate::sources::test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
@@ -54,4 +54,4 @@ TEST(LookupServer, CountsIntoTheFirstBucketThatHoldsTheDuration) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -4,7 +4,7 @@
 
 #include "base/name_template.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 class MapSourceTest : public testing::Test {
@@ -16,16 +16,16 @@ class MapSourceTest : public testing::Test {
     rule.rewrite = rewrite;
     return rule;
   }
-  LookupResult ask(std::string_view user) {
+  auth::LookupResult ask(std::string_view user) {
     return MapSource(std::make_shared<const MapRules>(rules_)).explain(user);
   }
   // "NAME POOL BACKEND" of an accepted user.
   std::string route(std::string_view user) {
-    const LookupResult result = ask(user);
-    if (!std::holds_alternative<Accepted>(result)) {
+    const auth::LookupResult result = ask(user);
+    if (!std::holds_alternative<auth::Accepted>(result)) {
       return "none";
     }
-    const Route& route = std::get<Accepted>(result).route;
+    const auth::Route& route = std::get<auth::Accepted>(result).route;
     EXPECT_FALSE(route.use_master);
     return route.user + " " + route.pool.value_or("-") + " " +
            (route.backend ? route.backend->to_string() : "-");
@@ -47,7 +47,8 @@ TEST_F(MapSourceTest, TheFirstRuleThatMatchesDecides) {
   EXPECT_EQ(route("a@b@example.org"), "a@b west -");
   EXPECT_EQ(route("bob@sub.example.org"), "none");
   EXPECT_EQ(route("example.org"), "none");
-  EXPECT_TRUE(std::holds_alternative<Rejected>(ask("@example.org"))) << "rewritten to nothing";
+  EXPECT_TRUE(std::holds_alternative<auth::Rejected>(ask("@example.org")))
+      << "rewritten to nothing";
 }
 
 TEST_F(MapSourceTest, TheOrderOfNamesDomainsAndPatternsDecides) {
@@ -73,7 +74,7 @@ TEST_F(MapSourceTest, GroupsOfAPatternMakeTheNameAndNothingInANameIsATemplate) {
   EXPECT_EQ(route("alice%example.org"), "alice@example.org - -");
   EXPECT_EQ(route("{2}%{user}"), "{2}@{user} - -");
   EXPECT_EQ(route("OLD-x@y"), "OLD-x@y/y/x@y - -");
-  EXPECT_TRUE(std::holds_alternative<Rejected>(ask(std::string(513, 'x'))));
+  EXPECT_TRUE(std::holds_alternative<auth::Rejected>(ask(std::string(513, 'x'))));
 }
 
 TEST(NameTemplate, OnlyKnownPlaceholdersAndGroupsThatExistAreTaken) {
@@ -87,4 +88,4 @@ TEST(NameTemplate, OnlyKnownPlaceholdersAndGroupsThatExistAreTaken) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

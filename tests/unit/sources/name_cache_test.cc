@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using testing::Contains;
@@ -99,4 +99,4 @@ TEST_F(NameCacheTest, NobodyIsCalledWhenTheCacheHasGone) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

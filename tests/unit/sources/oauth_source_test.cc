@@ -12,21 +12,21 @@
 #include "../net/local_http_server.h"
 #include "../proof/token_issuer.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
 using dialogue::LoginFailure;
 using net::test::http_ok;
 using net::test::LocalHttpServer;
-using test::ec_jwk;
-using test::ec_key;
-using test::ec_token;
-using test::good_payload;
-using test::key_set;
-using test::rsa_jwk;
-using test::rsa_key;
-using test::rsa_token;
+using proof::test::ec_jwk;
+using proof::test::ec_key;
+using proof::test::ec_token;
+using proof::test::good_payload;
+using proof::test::key_set;
+using proof::test::rsa_jwk;
+using proof::test::rsa_key;
+using proof::test::rsa_token;
 using testing::HasSubstr;
 using testing::SizeIs;
 
@@ -69,44 +69,45 @@ class OauthSourceTest : public testing::Test {
     wanted->client_secret = Secret("s&t");
     make(wanted);
   }
-  LookupResult ask(const std::string& token, const std::string& user = kAlice,
-                   const std::string& mechanism = "XOAUTH2") {
-    std::optional<LookupResult> result;
+  auth::LookupResult ask(const std::string& token, const std::string& user = kAlice,
+                         const std::string& mechanism = "XOAUTH2") {
+    std::optional<auth::LookupResult> result;
     const dialogue::Credentials credentials{mechanism, user, Secret(token)};
-    source_->look_up({credentials, {}, {}, "imaps", "session", true}, [&](LookupResult answer) {
-      result = std::move(answer);
-      loop_.stop();
-    });
+    source_->look_up({credentials, {}, {}, "imaps", "session", true},
+                     [&](auth::LookupResult answer) {
+                       result = std::move(answer);
+                       loop_.stop();
+                     });
     while (!result) {
       loop_.run();
     }
     return *std::move(result);
   }
-  void expect_user(const LookupResult& result, const std::string& user) {
-    const auto* accepted = std::get_if<Accepted>(&result);
+  void expect_user(const auth::LookupResult& result, const std::string& user) {
+    const auto* accepted = std::get_if<auth::Accepted>(&result);
     ASSERT_NE(accepted, nullptr) << words(result);
     EXPECT_EQ(accepted->route.user, user);
     EXPECT_EQ(accepted->route.name, user);
     EXPECT_TRUE(accepted->route.use_master);
   }
-  void expect_refused(const LookupResult& result, const std::string& why,
+  void expect_refused(const auth::LookupResult& result, const std::string& why,
                       LoginFailure failure = LoginFailure::kWrongCredentials) {
-    const auto* rejected = std::get_if<Rejected>(&result);
+    const auto* rejected = std::get_if<auth::Rejected>(&result);
     ASSERT_NE(rejected, nullptr) << words(result);
     EXPECT_EQ(rejected->failure, failure);
     EXPECT_THAT(rejected->detail, HasSubstr(why));
     EXPECT_EQ(rejected->text, "") << "the client has no business with this";
   }
-  void expect_unavailable(const LookupResult& result, const std::string& why) {
-    const auto* unavailable = std::get_if<Unavailable>(&result);
+  void expect_unavailable(const auth::LookupResult& result, const std::string& why) {
+    const auto* unavailable = std::get_if<auth::Unavailable>(&result);
     ASSERT_NE(unavailable, nullptr) << words(result);
     EXPECT_THAT(unavailable->why, HasSubstr(why));
   }
-  static std::string words(const LookupResult& result) {
-    if (const auto* rejected = std::get_if<Rejected>(&result)) {
+  static std::string words(const auth::LookupResult& result) {
+    if (const auto* rejected = std::get_if<auth::Rejected>(&result)) {
       return "rejected: " + rejected->detail;
     }
-    const auto* unavailable = std::get_if<Unavailable>(&result);
+    const auto* unavailable = std::get_if<auth::Unavailable>(&result);
     return unavailable != nullptr ? "unavailable: " + unavailable->why : "something else";
   }
 
@@ -128,10 +129,10 @@ TEST_F(OauthSourceTest, TokensOfEitherKeyLetIn) {
 TEST_F(OauthSourceTest, WhatIsWrongWithATokenIsSaidToTheLogAlone) {
   make_with_keys();
   const std::string begin = R"({"iss":"https://issuer.example","email":"alice@example.org",)";
-  const std::string now = std::to_string(test::now_s());
-  const std::string later = std::to_string(test::now_s() + 3600);
+  const std::string now = std::to_string(proof::test::now_s());
+  const std::string later = std::to_string(proof::test::now_s() + 3600);
   expect_refused(ask(ec_token("ec", begin + R"("aud":"imap","exp":)" +
-                                        std::to_string(test::now_s() - 60) + "}")),
+                                        std::to_string(proof::test::now_s() - 60) + "}")),
                  "ended");
   expect_refused(
       ask(ec_token("ec", begin + R"("aud":"imap","exp":)" + later + R"(,"nbf":)" + later + "}")),
@@ -147,9 +148,9 @@ TEST_F(OauthSourceTest, WhatIsWrongWithATokenIsSaidToTheLogAlone) {
   forged.replace(forged.rfind('.') + 3, 4, "AAAA");
   expect_refused(ask(forged), "not signed by a key");
   expect_refused(ask("opaque"), "signed token");
-  expect_refused(
-      ask(test::base64url(R"({"alg":"none"})") + "." + test::base64url(good_payload()) + "."),
-      "'none'");
+  expect_refused(ask(proof::test::base64url(R"({"alg":"none"})") + "." +
+                     proof::test::base64url(good_payload()) + "."),
+                 "'none'");
 }
 
 TEST_F(OauthSourceTest, PasswordsAreForOthers) {
@@ -255,7 +256,7 @@ TEST_F(OauthSourceTest, ASourceThatGoesGivesUpWhatIsUnderWay) {
   make_with_introspection([](const std::string&) { return LocalHttpServer::kHang; });
   const dialogue::Credentials credentials{"XOAUTH2", kAlice, Secret("opaque")};
   source_->look_up({credentials, {}, {}, "imaps", "session", true},
-                   [](LookupResult) { FAIL() << "the source is gone"; });
+                   [](auth::LookupResult) { FAIL() << "the source is gone"; });
   net::Timer stop(&loop_, [](void* loop) noexcept { static_cast<net::Loop*>(loop)->stop(); });
   timers_->arm(stop, 50);
   loop_.run();
@@ -263,11 +264,11 @@ TEST_F(OauthSourceTest, ASourceThatGoesGivesUpWhatIsUnderWay) {
 }
 
 TEST_F(OauthSourceTest, AUserIsExplainedOnlyWhereNoOtherSourceMayKnowMore) {
-  const LookupResult result = OauthSource::explain(kAlice, true);
-  ASSERT_TRUE(std::holds_alternative<Accepted>(result));
-  EXPECT_EQ(std::get<Accepted>(result).route.user, kAlice);
-  EXPECT_TRUE(std::holds_alternative<UnknownHere>(OauthSource::explain(kAlice, false)));
+  const auth::LookupResult result = OauthSource::explain(kAlice, true);
+  ASSERT_TRUE(std::holds_alternative<auth::Accepted>(result));
+  EXPECT_EQ(std::get<auth::Accepted>(result).route.user, kAlice);
+  EXPECT_TRUE(std::holds_alternative<auth::UnknownHere>(OauthSource::explain(kAlice, false)));
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -10,7 +10,7 @@
 
 #include "base/unique_fd.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::string_view_literals;
@@ -70,4 +70,4 @@ TEST(PamHelper, ends_after_a_thousand_messages_so_that_modules_may_leak) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -13,7 +13,7 @@
 
 #include "base/log.h"
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
@@ -62,10 +62,10 @@ TEST_F(PasswdFileTest, AnExchangeGetsWhatIsStoredUnlessNothingOpensOrACodeIsNeed
       "locked:!\n"
       "coded:{PLAIN}two:totp=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n");
   const auto file = open();
-  EXPECT_TRUE(std::holds_alternative<Known>(file->stored("alice")));
-  EXPECT_TRUE(std::holds_alternative<Rejected>(file->stored("locked")));
-  EXPECT_TRUE(std::holds_alternative<Rejected>(file->stored("coded")));
-  EXPECT_TRUE(std::holds_alternative<UnknownHere>(file->stored("nobody")));
+  EXPECT_TRUE(std::holds_alternative<auth::Known>(file->stored("alice")));
+  EXPECT_TRUE(std::holds_alternative<auth::Rejected>(file->stored("locked")));
+  EXPECT_TRUE(std::holds_alternative<auth::Rejected>(file->stored("coded")));
+  EXPECT_TRUE(std::holds_alternative<auth::UnknownHere>(file->stored("nobody")));
 }
 
 TEST_F(PasswdFileTest, ASnapshotOutlivesTheNextVersion) {
@@ -119,20 +119,20 @@ TEST_F(PasswdFileTest, EveryAnswerIsTheOneItShouldBe) {
   replace("alice:{PLAIN}one:pool=west\nlocked:!{PLAIN}one\n");
   const auto file = open();
   const auto accepted = file->check("ALICE", Secret("one"), false);
-  ASSERT_TRUE(std::holds_alternative<Accepted>(accepted));
-  EXPECT_EQ(std::get<Accepted>(accepted).route.user, "alice");
-  EXPECT_EQ(std::get<Accepted>(accepted).route.pool, "west");
+  ASSERT_TRUE(std::holds_alternative<auth::Accepted>(accepted));
+  EXPECT_EQ(std::get<auth::Accepted>(accepted).route.user, "alice");
+  EXPECT_EQ(std::get<auth::Accepted>(accepted).route.pool, "west");
   for (const auto& [user, password] : {std::pair{"alice", "two"}, {"locked", "one"}}) {
     const auto result = file->check(user, Secret(password), false);
-    ASSERT_TRUE(std::holds_alternative<Rejected>(result)) << user;
-    EXPECT_EQ(std::get<Rejected>(result).failure, dialogue::LoginFailure::kWrongCredentials);
+    ASSERT_TRUE(std::holds_alternative<auth::Rejected>(result)) << user;
+    EXPECT_EQ(std::get<auth::Rejected>(result).failure, dialogue::LoginFailure::kWrongCredentials);
   }
   for (const bool hash_unknown : {true, false}) {
     EXPECT_TRUE(
-        std::holds_alternative<UnknownHere>(file->check("bob", Secret("one"), hash_unknown)));
+        std::holds_alternative<auth::UnknownHere>(file->check("bob", Secret("one"), hash_unknown)));
   }
-  EXPECT_TRUE(std::holds_alternative<Accepted>(file->explain("alice")));
-  EXPECT_TRUE(std::holds_alternative<UnknownHere>(file->explain("bob")));
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(file->explain("alice")));
+  EXPECT_TRUE(std::holds_alternative<auth::UnknownHere>(file->explain("bob")));
 }
 
 double cpu_seconds(auto&& action) {
@@ -191,4 +191,4 @@ TEST_F(PasswdFileTest, ManyThreadsMayReadWhileItChanges) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

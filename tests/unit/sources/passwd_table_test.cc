@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using testing::HasSubstr;
@@ -167,4 +167,4 @@ TEST(PasswdTable, AnApplicationPasswordThatMakesNoSenseIsRefused) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -5,7 +5,7 @@
 
 #include <nlohmann/json.hpp>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using testing::HasSubstr;
@@ -76,4 +76,4 @@ TEST(PolicyVerdict, WhatSaysNothingIsAnError) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using testing::ElementsAre;
@@ -41,4 +41,4 @@ TEST(SqlQuery, WhatIsNoQueryForAUserIsRefused) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-namespace headgate::auth {
+namespace headgate::sources {
 namespace {
 
 using dialogue::LoginFailure;
@@ -68,16 +68,17 @@ TEST(UserRecord, AFieldThatMakesNoSenseIsRefused) {
 TEST(RecordChecker, ThePasswordDecidesAndThenTheMasterUserMayBeUsed) {
   RecordChecker checker({.source = "sql"});
   const auto result = checker.check(with_password("{PLAIN}one"), "alice", Secret("one"));
-  ASSERT_TRUE(std::holds_alternative<Accepted>(result));
-  EXPECT_EQ(std::get<Accepted>(result).route.user, "alice");
-  EXPECT_TRUE(std::get<Accepted>(result).route.use_master);
+  ASSERT_TRUE(std::holds_alternative<auth::Accepted>(result));
+  EXPECT_EQ(std::get<auth::Accepted>(result).route.user, "alice");
+  EXPECT_TRUE(std::get<auth::Accepted>(result).route.use_master);
   for (const char* hash : {"{PLAIN}two", "!{PLAIN}one", "*", ""}) {
     const auto refused = checker.check(with_password(hash), "alice", Secret("one"));
-    ASSERT_TRUE(std::holds_alternative<Rejected>(refused)) << hash;
-    EXPECT_EQ(std::get<Rejected>(refused).failure, LoginFailure::kWrongCredentials) << hash;
+    ASSERT_TRUE(std::holds_alternative<auth::Rejected>(refused)) << hash;
+    EXPECT_EQ(std::get<auth::Rejected>(refused).failure, LoginFailure::kWrongCredentials) << hash;
   }
-  EXPECT_TRUE(std::holds_alternative<Rejected>(checker.check(all(UserRecord{}), "a", Secret(""))));
-  EXPECT_TRUE(std::holds_alternative<UnknownHere>(checker.check({}, "alice", Secret("one"))));
+  EXPECT_TRUE(
+      std::holds_alternative<auth::Rejected>(checker.check(all(UserRecord{}), "a", Secret(""))));
+  EXPECT_TRUE(std::holds_alternative<auth::UnknownHere>(checker.check({}, "alice", Secret("one"))));
 }
 
 TEST(RecordChecker, AHashThatIsNoneIsNoWrongPasswordAndItsTextStaysOutOfTheLog) {
@@ -85,7 +86,7 @@ TEST(RecordChecker, AHashThatIsNoneIsNoWrongPasswordAndItsTextStaysOutOfTheLog) 
   testing::internal::CaptureStderr();
   const auto result = checker.check(with_password("{MD4}hashtext"), "alice", Secret("one"));
   const std::string log = testing::internal::GetCapturedStderr();
-  EXPECT_EQ(std::get<Rejected>(result).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_EQ(std::get<auth::Rejected>(result).failure, LoginFailure::kLookupUnavailable);
   EXPECT_THAT(log, HasSubstr("source=sql user=alice"));
   EXPECT_THAT(log, Not(HasSubstr("hashtext")));
 }
@@ -98,14 +99,14 @@ TEST(RecordChecker, EachOfAUsersPasswordsOpensTheMailboxOfItsOwnRecord) {
     return checker.check(all(record_of("{PLAIN}one"), std::move(phone), record_of("*")), "alice",
                          Secret(password));
   };
-  const auto own = std::get<Accepted>(check("one")).route;
+  const auto own = std::get<auth::Accepted>(check("one")).route;
   EXPECT_EQ(own.app_password, std::nullopt);
   EXPECT_EQ(own.pool, std::nullopt);
-  const auto phone = std::get<Accepted>(check("two")).route;
+  const auto phone = std::get<auth::Accepted>(check("two")).route;
   EXPECT_EQ(phone.app_password, "phone");
   EXPECT_EQ(phone.pool, "phones");
   EXPECT_EQ(phone.user, "alice");
-  EXPECT_EQ(std::get<Rejected>(check("three")).failure, LoginFailure::kWrongCredentials);
+  EXPECT_EQ(std::get<auth::Rejected>(check("three")).failure, LoginFailure::kWrongCredentials);
 }
 
 TEST(RecordChecker, ALockedUserIsLockedOutWithApplicationPasswordsTooButTheyNeedNoOwnOne) {
@@ -114,9 +115,9 @@ TEST(RecordChecker, ALockedUserIsLockedOutWithApplicationPasswordsTooButTheyNeed
     return checker.check(all(record_of(own), app_password("phone", "{PLAIN}two")), "alice",
                          Secret("two"));
   };
-  EXPECT_TRUE(std::holds_alternative<Rejected>(check("!{PLAIN}one")));
-  EXPECT_TRUE(std::holds_alternative<Accepted>(check("*")));
-  EXPECT_TRUE(std::holds_alternative<Accepted>(check("")));
+  EXPECT_TRUE(std::holds_alternative<auth::Rejected>(check("!{PLAIN}one")));
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(check("*")));
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(check("")));
 }
 
 TEST(RecordChecker, MorePasswordsThanSixteenAreAnErrorAndNoneOfThemIsLeftOutInSilence) {
@@ -128,11 +129,11 @@ TEST(RecordChecker, MorePasswordsThanSixteenAreAnErrorAndNoneOfThemIsLeftOutInSi
     }
     return checker.check(std::move(records), "alice", Secret("one"));
   };
-  EXPECT_TRUE(std::holds_alternative<Accepted>(check(16)));
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(check(16)));
   testing::internal::CaptureStderr();
   const auto result = check(17);
   EXPECT_THAT(testing::internal::GetCapturedStderr(), HasSubstr("expected at most 16 passwords"));
-  EXPECT_EQ(std::get<Rejected>(result).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_EQ(std::get<auth::Rejected>(result).failure, LoginFailure::kLookupUnavailable);
 }
 
 TEST(RecordChecker, AHashThatIsNoneLeavesTheOtherPasswordsGood) {
@@ -141,8 +142,8 @@ TEST(RecordChecker, AHashThatIsNoneLeavesTheOtherPasswordsGood) {
     return checker.check(all(record_of("{MD4}x"), app_password("phone", "{PLAIN}two")), "alice",
                          Secret(password));
   };
-  EXPECT_TRUE(std::holds_alternative<Accepted>(check("two")));
-  EXPECT_EQ(std::get<Rejected>(check("x")).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(check("two")));
+  EXPECT_EQ(std::get<auth::Rejected>(check("x")).failure, LoginFailure::kLookupUnavailable);
 }
 
 TEST(RecordChecker, ASecretHoldsForAllOfAUsersPasswordsAndTwoSecretsAreAnError) {
@@ -155,16 +156,16 @@ TEST(RecordChecker, ASecretHoldsForAllOfAUsersPasswordsAndTwoSecretsAreAnError) 
     return checker.check(all(std::move(own), std::move(phone)), "alice", Secret("two"));
   };
   testing::internal::CaptureStderr();
-  EXPECT_EQ(std::get<Rejected>(check("JBSWY3DPEHPK3PXP", "GEZDGNBVGY3TQOJQ")).failure,
+  EXPECT_EQ(std::get<auth::Rejected>(check("JBSWY3DPEHPK3PXP", "GEZDGNBVGY3TQOJQ")).failure,
             LoginFailure::kLookupUnavailable);
-  EXPECT_EQ(std::get<Rejected>(check("0189", "")).failure, LoginFailure::kLookupUnavailable);
+  EXPECT_EQ(std::get<auth::Rejected>(check("0189", "")).failure, LoginFailure::kLookupUnavailable);
   const std::string log = testing::internal::GetCapturedStderr();
   EXPECT_THAT(log, HasSubstr("expected one secret; found several"));
   EXPECT_THAT(log, Not(HasSubstr("JBSWY3DP")));
 }
 
 TEST(RecordChecker, ARightPasswordWithoutItsCodeIsAWrongPassword) {
-  const auto used = std::make_shared<UsedCodes>();
+  const auto used = std::make_shared<proof::UsedCodes>();
   RecordChecker checker({.source = "sql", .codes = {.used = used, .apps = false}});
   const auto check = [&](std::string_view password) {
     UserRecord own = record_of("{PLAIN}one");
@@ -172,25 +173,26 @@ TEST(RecordChecker, ARightPasswordWithoutItsCodeIsAWrongPassword) {
     return checker.check(all(std::move(own), app_password("phone", "{PLAIN}two")), "alice",
                          Secret(password));
   };
-  const auto missing = std::get<Rejected>(check("one"));
+  const auto missing = std::get<auth::Rejected>(check("one"));
   EXPECT_EQ(missing.failure, LoginFailure::kWrongCredentials);
   EXPECT_EQ(missing.text, "");
   EXPECT_EQ(missing.factor, metrics::Factor::kTotpMissing);
-  EXPECT_EQ(std::get<Rejected>(check("three123456")).factor, std::nullopt);
-  EXPECT_EQ(std::get<Accepted>(check("two")).route.code_length, 0U);
+  EXPECT_EQ(std::get<auth::Rejected>(check("three123456")).factor, std::nullopt);
+  EXPECT_EQ(std::get<auth::Accepted>(check("two")).route.code_length, 0U);
 }
 
 TEST(RecordChecker, AnExchangeIsJudgedByTheOwnPasswordAndByNoApplicationPassword) {
   RecordChecker checker({.source = "sql"});
   auto known = checker.hand_out(all(app_password("phone", "{PLAIN}other"), record_of("{PLAIN}own")),
                                 "alice");
-  ASSERT_TRUE(std::holds_alternative<Known>(known));
-  EXPECT_EQ(std::get<Known>(known).route.user, "alice");
-  EXPECT_TRUE(std::get<Known>(known).stored->matches(Secret("own")));
-  EXPECT_TRUE(std::holds_alternative<UnknownHere>(checker.hand_out({}, "nobody")));
+  ASSERT_TRUE(std::holds_alternative<auth::Known>(known));
+  EXPECT_EQ(std::get<auth::Known>(known).route.user, "alice");
+  EXPECT_TRUE(std::get<auth::Known>(known).stored->matches(Secret("own")));
+  EXPECT_TRUE(std::holds_alternative<auth::UnknownHere>(checker.hand_out({}, "nobody")));
   for (const char* own : {"!", "*"}) {
     auto records = all(record_of(own), app_password("phone", "{PLAIN}other"));
-    EXPECT_TRUE(std::holds_alternative<Rejected>(checker.hand_out(std::move(records), "alice")));
+    EXPECT_TRUE(
+        std::holds_alternative<auth::Rejected>(checker.hand_out(std::move(records), "alice")));
   }
 }
 
@@ -198,14 +200,15 @@ TEST(RecordChecker, WhoNeedsAOneTimeCodeIsNotLetInByAnExchangeWhichHasNoRoomForO
   RecordChecker checker({.source = "sql"});
   auto records = all(record_of("{PLAIN}own"), app_password("phone", "{PLAIN}other"));
   records[1].totp.emplace("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP");
-  EXPECT_TRUE(std::holds_alternative<Rejected>(checker.hand_out(std::move(records), "alice")));
+  EXPECT_TRUE(
+      std::holds_alternative<auth::Rejected>(checker.hand_out(std::move(records), "alice")));
 }
 
 TEST(RecordChecker, WhereTheBackendChecksNoMasterUserIsUsed) {
   RecordChecker checker({.source = "sql", .checks_password = false});
   const auto result = checker.check(with_password("{PLAIN}one"), "alice", Secret("two"));
-  ASSERT_TRUE(std::holds_alternative<Accepted>(result));
-  EXPECT_FALSE(std::get<Accepted>(result).route.use_master);
+  ASSERT_TRUE(std::holds_alternative<auth::Accepted>(result));
+  EXPECT_FALSE(std::get<auth::Accepted>(result).route.use_master);
 }
 
 TEST(RecordChecker, AnUnknownUserCostsAHashOfTheKindThatTheOthersHave) {
@@ -229,4 +232,4 @@ TEST(RecordChecker, AnUnknownUserCostsAHashOfTheKindThatTheOthersHave) {
 }
 
 }  // namespace
-}  // namespace headgate::auth
+}  // namespace headgate::sources
