@@ -6,7 +6,8 @@
 #include <openssl/evp.h>
 #include <openssl/provider.h>
 
-#include "net/x25519_provider.h"
+#include "net/tls_provider.h"
+#include "net/x25519_keys.h"
 
 namespace headgate::net {
 namespace {
@@ -22,29 +23,44 @@ void load_config(OSSL_LIB_CTX* library) {
   OPENSSL_free(file);
 }
 
-OSSL_LIB_CTX* make() {
+struct Library {
+  OSSL_LIB_CTX* context = nullptr;
+  bool has_provider = false;
+};
+
+Library make() {
   OSSL_LIB_CTX* const library = OSSL_LIB_CTX_new();
   if (library == nullptr) {
-    return nullptr;
+    return {};
   }
   ERR_set_mark();
   load_config(library);
+  const auto init =
+      x25519_ladder_is_faster() ? &tls_provider_init : &tls_provider_without_keys_init;
   // Who demands certified algorithms gets those and no others.
-  if (EVP_default_properties_is_fips_enabled(library) == 0 && x25519_ladder_is_faster() &&
-      OSSL_PROVIDER_add_builtin(library, kProvider, &x25519_provider_init) == 1 &&
-      OSSL_PROVIDER_load(library, "default") != nullptr &&
-      OSSL_PROVIDER_load(library, kProvider) != nullptr) {
-    EVP_set_default_properties(library, "?provider=headgate");
-  }
+  const bool has_provider = EVP_default_properties_is_fips_enabled(library) == 0 &&
+                            OSSL_PROVIDER_add_builtin(library, kProvider, init) == 1 &&
+                            OSSL_PROVIDER_load(library, "default") != nullptr &&
+                            OSSL_PROVIDER_load(library, kProvider) != nullptr &&
+                            EVP_set_default_properties(library, "?provider=headgate") == 1;
   ERR_pop_to_mark();
+  return {library, has_provider};
+}
+
+// Never freed: threads that end last may hold keys of it.
+const Library& only() {
+  static const Library library = make();
   return library;
 }
 
 }  // namespace
 
 OSSL_LIB_CTX* crypto_library() {
-  static OSSL_LIB_CTX* const library = make();
-  return library;
+  return only().context;
+}
+
+bool key_schedule_is_ours() {
+  return only().has_provider;
 }
 
 }  // namespace headgate::net

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 struct ssl_ctx_st;
 struct ssl_st;
@@ -24,16 +25,30 @@ struct TrafficSecret {
 };
 
 // Listens to the handshake of one connection for what RecordProtocol needs to go on without
-// OpenSSL: both traffic secrets and how many records each has protected. The same that OpenSSL
-// gives to the kernel where the kernel does TLS, by callbacks of its public interface:
-// SSL_CTX_set_keylog_callback and SSL_set_msg_callback. Nothing of it is ever written anywhere.
+// OpenSSL: both traffic secrets and how many records each has protected; the same that OpenSSL
+// gives to the kernel where the kernel does TLS. The secrets come from the key schedule, which is
+// ours (tls13_kdf.h), the records from SSL_set_msg_callback(). Nothing of it is ever written anywhere.
 class HandshakeTap {
  public:
-  // Once for each context whose connections may be tapped.
+  // Once for each context whose connections may be tapped. The context must be one of
+  // crypto_library(); nothing is tapped where its key schedule is not ours.
   static void prepare(ssl_ctx_st* context);
-  // null: no memory. The tap must live as long as `ssl` does, or until release().
+  // null: not to be tapped, or no memory. The tap must live as long as `ssl` does, or until
+  // release().
   static std::unique_ptr<HandshakeTap> attach(ssl_st* ssl);
   static void release(ssl_st* ssl);
+
+  // While it lives, what the key schedule makes on this thread is of `tap`'s connection (null: of
+  // nobody's). Lives for the time of a call into OpenSSL.
+  class Listening {
+   public:
+    explicit Listening(HandshakeTap* tap);
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+    ~Listening();
+  };
+  // The key schedule has made a secret; `label` is that of RFC 8446 section 7.1. Both borrowed.
+  static void hear(std::span<const unsigned char> label, std::span<const unsigned char> secret);
 
   // True when the secrets are those in use, and records can be counted on from `records`.
   [[nodiscard]] bool complete() const { return ours.size != 0 && theirs.size != 0 && !updated_; }

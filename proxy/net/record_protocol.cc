@@ -1,9 +1,7 @@
 #include "net/record_protocol.h"
 
-#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/params.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
@@ -11,8 +9,8 @@
 #include <new>
 #include <string>
 
-#include "base/c_ptr.h"
 #include "net/crypto_library.h"
+#include "net/tls13_kdf.h"
 
 namespace headgate::net {
 namespace {
@@ -25,7 +23,6 @@ constexpr std::size_t kMaxExpansion = 256;
 constexpr std::uint64_t kRecordsByKey = std::uint64_t{1} << 24;
 // In a row; each costs the peer next to nothing.
 constexpr std::uint8_t kMaxEmpty = 32;
-constexpr std::string_view kLabelPrefix = "tls13 ";
 // Below this it is cheaper to copy the text to its content type than to call the cipher twice.
 constexpr std::size_t kCopied = 4096;
 
@@ -52,41 +49,8 @@ unsigned char* bytes_of(char* text) {
   return reinterpret_cast<unsigned char*>(text);
 }
 
-using Mac = CPtr<EVP_MAC_CTX, EVP_MAC_CTX_free>;
-
-// HMAC with this hash, waiting for a key. To have it looked up for each key made a resumed login 3
-// % dearer (scripts/bench table --only resumed, three rounds in turns).
-EVP_MAC_CTX* make_hmac(std::string hash) {
-  const CPtr<EVP_MAC, EVP_MAC_free> algorithm(EVP_MAC_fetch(crypto_library(), "HMAC", nullptr));
-  Mac made(EVP_MAC_CTX_new(algorithm.get()));
-  const std::array<OSSL_PARAM, 2> parameters{
-      OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, hash.data(), 0),
-      OSSL_PARAM_construct_end()};
-  return made && EVP_MAC_CTX_set_params(made.get(), parameters.data()) == 1 ? made.release()
-                                                                            : nullptr;
-}
-
-// RFC 8446 section 7.1, for results that are no longer than the hash: one round of HKDF-Expand.
-bool expand_label(const EVP_MAC_CTX* hmac, const TrafficSecret& secret, std::string_view label,
-                  std::span<unsigned char> out) {
-  std::string info{0, static_cast<char>(out.size())};
-  info += static_cast<char>(kLabelPrefix.size() + label.size());
-  info += kLabelPrefix;
-  info += label;
-  info += '\0';  // no context
-  info += '\1';  // the first round
-  const Mac mac(EVP_MAC_CTX_dup(hmac));
-  std::array<unsigned char, EVP_MAX_MD_SIZE> result{};
-  std::size_t made = 0;
-  const bool done =
-      mac && EVP_MAC_init(mac.get(), secret.bytes.data(), secret.size, nullptr) == 1 &&
-      EVP_MAC_update(mac.get(), bytes_of(info.data()), info.size()) == 1 &&
-      EVP_MAC_final(mac.get(), result.data(), &made, result.size()) == 1 && made >= out.size();
-  if (done) {
-    std::copy_n(result.begin(), out.size(), out.begin());
-  }
-  OPENSSL_cleanse(result.data(), result.size());
-  return done;
+bool expand(const TrafficSecret& secret, std::string_view label, std::span<unsigned char> out) {
+  return hkdf_expand_label(secret.size, std::span(secret.bytes).first(secret.size), label, out);
 }
 
 std::array<unsigned char, 12> nonce_of(const std::array<unsigned char, 12>& iv,
@@ -105,20 +69,16 @@ struct RecordProtocol::Suite {
   std::size_t key_size;
   std::size_t hash_size;
   EVP_CIPHER* cipher;  // fetched once for the process
-  const EVP_MAC_CTX* hmac;
   bool limited;  // to kRecordsByKey
 
   static const Suite* find(std::uint16_t number) {
     static const std::array<Suite, 3> suites{{
-        {0x1301, 16, 32, EVP_CIPHER_fetch(crypto_library(), "AES-128-GCM", nullptr),
-         make_hmac("SHA256"), true},
-        {0x1302, 32, 48, EVP_CIPHER_fetch(crypto_library(), "AES-256-GCM", nullptr),
-         make_hmac("SHA384"), true},
-        {0x1303, 32, 32, EVP_CIPHER_fetch(crypto_library(), "ChaCha20-Poly1305", nullptr),
-         make_hmac("SHA256"), false},
+        {0x1301, 16, 32, EVP_CIPHER_fetch(crypto_library(), "AES-128-GCM", nullptr), true},
+        {0x1302, 32, 48, EVP_CIPHER_fetch(crypto_library(), "AES-256-GCM", nullptr), true},
+        {0x1303, 32, 32, EVP_CIPHER_fetch(crypto_library(), "ChaCha20-Poly1305", nullptr), false},
     }};
     for (const Suite& suite : suites) {
-      if (suite.number == number && suite.cipher != nullptr && suite.hmac != nullptr) {
+      if (suite.number == number && suite.cipher != nullptr) {
         return &suite;
       }
     }
@@ -183,8 +143,8 @@ bool RecordProtocol::begin(Direction& direction, const TrafficSecret& secret, bo
 bool RecordProtocol::set_keys(Direction& direction, bool encrypts) {
   std::array<unsigned char, 32> key{};
   const bool done =
-      expand_label(suite_.hmac, direction.secret, "key", std::span(key).first(suite_.key_size)) &&
-      expand_label(suite_.hmac, direction.secret, "iv", direction.iv) &&
+      expand(direction.secret, "key", std::span(key).first(suite_.key_size)) &&
+      expand(direction.secret, "iv", direction.iv) &&
       EVP_CipherInit_ex2(direction.cipher, nullptr, key.data(), nullptr, encrypts ? 1 : 0,
                          nullptr) == 1;
   OPENSSL_cleanse(key.data(), key.size());
@@ -194,8 +154,7 @@ bool RecordProtocol::set_keys(Direction& direction, bool encrypts) {
 // RFC 8446 section 7.2.
 bool RecordProtocol::next_keys(Direction& direction, bool encrypts) {
   TrafficSecret next;
-  if (!expand_label(suite_.hmac, direction.secret, "traffic upd",
-                    std::span(next.bytes).first(suite_.hash_size))) {
+  if (!expand(direction.secret, "traffic upd", std::span(next.bytes).first(suite_.hash_size))) {
     return false;
   }
   direction.secret.bytes = next.bytes;

@@ -21,6 +21,8 @@
 
 #include "base/c_ptr.h"
 #include "base/secret.h"
+#include "net/handshake_tap.h"
+#include "net/tls_provider.h"
 
 namespace headgate::net {
 namespace {
@@ -30,6 +32,7 @@ using Block = std::array<unsigned char, EVP_MAX_MD_SIZE>;
 
 // RFC 8446 section 7.1: HkdfLabel's label and context.
 constexpr std::size_t kMaxField = 255;
+constexpr std::string_view kLabelPrefix = "tls13 ";
 
 // A hash of OpenSSL's default library context, where this provider is not, and room to work with
 // it.
@@ -261,7 +264,11 @@ struct Kdf {
       case EVP_KDF_HKDF_MODE_EXTRACT_ONLY:
         return extract(inputs, out) ? 1 : 0;
       case EVP_KDF_HKDF_MODE_EXPAND_ONLY:
-        return inputs.key && expand(inputs, *inputs.key, inputs.data, out) ? 1 : 0;
+        if (!inputs.key || !expand(inputs, *inputs.key, inputs.data, out)) {
+          return 0;
+        }
+        HandshakeTap::hear(inputs.label, out);
+        return 1;
       default:
         return 0;
     }
@@ -321,19 +328,14 @@ struct Kdf {
   }
 };
 
-template <typename Function>
-OSSL_DISPATCH entry(int id, Function* function) {
-  return {id, reinterpret_cast<void (*)(void)>(function)};
-}
-
-const OSSL_DISPATCH kFunctions[] = {entry(OSSL_FUNC_KDF_NEWCTX, &Kdf::make),
-                                    entry(OSSL_FUNC_KDF_FREECTX, &Kdf::free),
-                                    entry(OSSL_FUNC_KDF_RESET, &Kdf::reset),
-                                    entry(OSSL_FUNC_KDF_DERIVE, &Kdf::derive),
-                                    entry(OSSL_FUNC_KDF_SET_CTX_PARAMS, &Kdf::set),
-                                    entry(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, &Kdf::settable),
-                                    entry(OSSL_FUNC_KDF_GET_CTX_PARAMS, &Kdf::get),
-                                    entry(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, &Kdf::gettable),
+const OSSL_DISPATCH kFunctions[] = {dispatch_entry(OSSL_FUNC_KDF_NEWCTX, &Kdf::make),
+                                    dispatch_entry(OSSL_FUNC_KDF_FREECTX, &Kdf::free),
+                                    dispatch_entry(OSSL_FUNC_KDF_RESET, &Kdf::reset),
+                                    dispatch_entry(OSSL_FUNC_KDF_DERIVE, &Kdf::derive),
+                                    dispatch_entry(OSSL_FUNC_KDF_SET_CTX_PARAMS, &Kdf::set),
+                                    dispatch_entry(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, &Kdf::settable),
+                                    dispatch_entry(OSSL_FUNC_KDF_GET_CTX_PARAMS, &Kdf::get),
+                                    dispatch_entry(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, &Kdf::gettable),
                                     {0, nullptr}};
 
 }  // namespace
@@ -342,7 +344,22 @@ const OSSL_ALGORITHM* tls13_kdf() {
   static const OSSL_ALGORITHM kAlgorithms[] = {
       {"TLS13-KDF", "provider=headgate", kFunctions, "the key schedule of TLS 1.3"},
       {nullptr, nullptr, nullptr, nullptr}};
-  return OpenSSL_version_num() < 0x30200000UL ? kAlgorithms : nullptr;
+  return kAlgorithms;
+}
+
+bool hkdf_expand_label(std::size_t hash_size, std::span<const unsigned char> secret,
+                       std::string_view label, std::span<unsigned char> out) {
+  Hash* const hash = hash_size == 32   ? Hash::of_this_thread("SHA256")
+                     : hash_size == 48 ? Hash::of_this_thread("SHA384")
+                                       : nullptr;
+  if (hash == nullptr) {
+    return false;
+  }
+  const auto bytes = [](std::string_view text) {
+    return Bytes(reinterpret_cast<const unsigned char*>(text.data()), text.size());
+  };
+  return expand({.hash = hash, .prefix = bytes(kLabelPrefix), .label = bytes(label)}, secret, {},
+                out);
 }
 
 }  // namespace headgate::net

@@ -136,9 +136,7 @@ void Transport::start_tls(ssl_st* ssl, Stage first) {
     wire_.set_error(ENOMEM);
     return;
   }
-  if (SSL_CTX_get_keylog_callback(SSL_get_SSL_CTX(ssl)) != nullptr) {
-    tap_ = HandshakeTap::attach(ssl);
-  }
+  tap_ = HandshakeTap::attach(ssl);
   BIO* bio = scratch_.bio_.reference();
   SSL_set_bio(ssl, bio, bio);
   stage_ = first;
@@ -178,7 +176,11 @@ IoResult Transport::handshake() {
   const bool had_greeting = first_flight_ != nullptr;
   clear_errors();
   scratch_.bio_.attach(wire_, 0);
-  const Want want = advance_handshake();
+  Want want = Want::kNone;
+  {
+    const HandshakeTap::Listening listening(tap_.get());
+    want = advance_handshake();
+  }
   const bool done = want == Want::kNone;
   // What a TLS 1.3 server says last are session tickets: they go along with its next words, which
   // saves a system call here and a wake-up there. Everything else the peer waits for.

@@ -489,7 +489,7 @@ TEST(Transport, ABrokenConnectionSaysWhy) {
 #endif
 #ifndef HEADGATE_NO_MALLINFO
 TEST(Transport, AnIdleTlsConnectionCostsLittleBesideOpensslsOwn) {
-  // OpenSSL 3.0's own share is 14.3 KB; 3.5 takes about 8 KB more.
+  // OpenSSL 3.0's own share is 14.3 KB; 3.5 takes about 11 KB more, all given back at the hand-over.
   constexpr std::size_t kCount = 300;
   auto tls = make_server_tls();
   IoScratch scratch;
@@ -521,15 +521,14 @@ TEST(Transport, AnIdleTlsConnectionCostsLittleBesideOpensslsOwn) {
   SSL_CTX_free(context);
   RecordProperty("heap_bytes_per_connection", static_cast<int>(heap / kCount));
   EXPECT_LT(heap / kCount,
-            OPENSSL_VERSION_MAJOR == 3 && OPENSSL_VERSION_MINOR < 2 ? 14700U : 24000U);
+            OPENSSL_VERSION_MAJOR == 3 && OPENSSL_VERSION_MINOR < 2 ? 14700U : 27000U);
   const std::size_t before = mallinfo2().uordblks;
   std::size_t taken_over = 0;
   for (const auto& transport : transports) {
     taken_over += transport->take_over_records() ? 1 : 0;
   }
-  if (taken_over == kCount) {  // not by every version of OpenSSL
-    EXPECT_GT(before - mallinfo2().uordblks, kCount * 9000U);
-  }
+  EXPECT_EQ(taken_over, kCount);
+  EXPECT_GT(before - mallinfo2().uordblks, kCount * 9000U);
 }
 #endif
 

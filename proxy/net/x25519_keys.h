@@ -4,8 +4,12 @@
 
 namespace headgate::net {
 
-// An OpenSSL provider (provider(7)) with what is slow in OpenSSL's own: the key schedule of TLS 1.3
-// (tls13_kdf.h), and X25519 keys whose generation is faster.
+// The name of the group, its keys and its exchange throughout OpenSSL.
+inline constexpr const char* kX25519 = "X25519";
+
+// X25519 keys for a provider's answers to OSSL_OP_KEYMGMT and OSSL_OP_KEYEXCH: the keys and the exchange
+// of OpenSSL's own default provider, but for the generation, which is faster here. The provider's
+// context is its OSSL_LIB_CTX. null: this OpenSSL has no X25519 that can be used so.
 //
 // OpenSSL makes a public key by a multiplication on the Edwards curve in portable C, and a shared
 // secret by a Montgomery ladder in assembly that takes a quarter of the time on processors with
@@ -16,8 +20,8 @@ namespace headgate::net {
 // In a profile of full handshakes the generation of this key was 12 % of a login's CPU time and the
 // exchange itself 3 %; with this, logins took 0.97 (full) and 0.89 (resumed) of the time before,
 // medians of six rounds.
-extern "C" int x25519_provider_init(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH* in,
-                                    const OSSL_DISPATCH** out, void** context);
+const OSSL_ALGORITHM* x25519_key_managers();
+const OSSL_ALGORITHM* x25519_exchanges();
 
 // Whether generation by the ladder is faster on this processor and with this OpenSSL; measured in
 // about a millisecond. False also when it does not work at all.

@@ -1,4 +1,4 @@
-#include "net/x25519_provider.h"
+#include "net/tls_provider.h"
 
 #include <gtest/gtest.h>
 #include <openssl/crypto.h>
@@ -50,10 +50,10 @@ Bytes private_of(const Pkey& key) {
 }
 
 // A library context that has the provider whatever it measured; `nullptr` is OpenSSL's own.
-class X25519Provider : public testing::Test {
+class X25519Keys : public testing::Test {
  protected:
-  X25519Provider() : library_(OSSL_LIB_CTX_new()) {
-    EXPECT_EQ(OSSL_PROVIDER_add_builtin(library_.get(), "headgate", &x25519_provider_init), 1);
+  X25519Keys() : library_(OSSL_LIB_CTX_new()) {
+    EXPECT_EQ(OSSL_PROVIDER_add_builtin(library_.get(), "headgate", &tls_provider_init), 1);
     for (const char* name : {"default", "headgate"}) {
       providers_.emplace_back(OSSL_PROVIDER_load(library_.get(), name));
       EXPECT_NE(providers_.back(), nullptr);
@@ -88,7 +88,7 @@ class X25519Provider : public testing::Test {
   std::vector<std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>>> providers_;
 };
 
-TEST_F(X25519Provider, ServesTheKeysOfItsLibraryContext) {
+TEST_F(X25519Keys, ServesTheKeysOfItsLibraryContext) {
   const Pkey key = generate();
   ASSERT_TRUE(key);
   EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key.get())), "headgate");
@@ -97,7 +97,7 @@ TEST_F(X25519Provider, ServesTheKeysOfItsLibraryContext) {
   EXPECT_EQ(EVP_PKEY_get_size(key.get()), 32);
 }
 
-TEST_F(X25519Provider, MakesThePublicKeyOfRfc7748) {
+TEST_F(X25519Keys, MakesThePublicKeyOfRfc7748) {
   const Pkey alice = with_private(
       library_.get(), from_hex("77076d0a7318a57d3c16c17251b26645df4c2f87ebc0992ab177fba51db92c2a"));
   ASSERT_TRUE(alice);
@@ -105,7 +105,7 @@ TEST_F(X25519Provider, MakesThePublicKeyOfRfc7748) {
             from_hex("8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a"));
 }
 
-TEST_F(X25519Provider, GeneratesWhatOpenSslWouldHaveMadeOfTheSamePrivateKey) {
+TEST_F(X25519Keys, GeneratesWhatOpenSslWouldHaveMadeOfTheSamePrivateKey) {
   Bytes before;
   for (int i = 0; i < 200; ++i) {
     const Pkey key = generate();
@@ -117,7 +117,7 @@ TEST_F(X25519Provider, GeneratesWhatOpenSslWouldHaveMadeOfTheSamePrivateKey) {
   }
 }
 
-TEST_F(X25519Provider, AgreesWithOpenSslOnTheSharedSecret) {
+TEST_F(X25519Keys, AgreesWithOpenSslOnTheSharedSecret) {
   const Pkey ours = generate();
   const Pkey theirs(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
   const Bytes secret =
@@ -126,19 +126,19 @@ TEST_F(X25519Provider, AgreesWithOpenSslOnTheSharedSecret) {
   EXPECT_EQ(secret, shared_secret(nullptr, theirs, with_public(nullptr, public_of(ours))));
 }
 
-TEST_F(X25519Provider, APeerOfSmallOrderIsRefused) {
+TEST_F(X25519Keys, APeerOfSmallOrderIsRefused) {
   const Pkey ours = generate();
   EXPECT_TRUE(shared_secret(library_.get(), ours, with_public(library_.get(), Bytes(32))).empty());
 }
 
-TEST_F(X25519Provider, AKeyOfAnotherSizeIsRefused) {
+TEST_F(X25519Keys, AKeyOfAnotherSizeIsRefused) {
   EXPECT_FALSE(with_public(library_.get(), Bytes(31, 1)));
   EXPECT_FALSE(with_public(library_.get(), Bytes(33, 1)));
   EXPECT_FALSE(with_private(library_.get(), Bytes(31, 1)));
   ERR_clear_error();
 }
 
-TEST_F(X25519Provider, ACopyIsTheSameKey) {
+TEST_F(X25519Keys, ACopyIsTheSameKey) {
   const Pkey key = generate();
   const Pkey copy(EVP_PKEY_dup(key.get()));
   ASSERT_TRUE(copy);
@@ -147,7 +147,7 @@ TEST_F(X25519Provider, ACopyIsTheSameKey) {
   EXPECT_NE(EVP_PKEY_eq(key.get(), generate().get()), 1);
 }
 
-TEST_F(X25519Provider, WhatAPeerSentReplacesTheWholeKey) {
+TEST_F(X25519Keys, WhatAPeerSentReplacesTheWholeKey) {
   const Pkey key = generate();
   const Bytes peer = public_of(generate());
   ASSERT_EQ(EVP_PKEY_set1_encoded_public_key(key.get(), peer.data(), peer.size()), 1);
@@ -157,6 +157,22 @@ TEST_F(X25519Provider, WhatAPeerSentReplacesTheWholeKey) {
   EXPECT_NE(EVP_PKEY_get_raw_private_key(key.get(), secret.data(), &size), 1);
   EXPECT_NE(EVP_PKEY_set1_encoded_public_key(key.get(), peer.data(), 31), 1);
   ERR_clear_error();
+}
+
+// Where OpenSSL's own keys are as fast.
+TEST(TlsProviderWithoutKeys, LeavesX25519ToOpenssl) {
+  const std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library(OSSL_LIB_CTX_new());
+  ASSERT_EQ(
+      OSSL_PROVIDER_add_builtin(library.get(), "headgate", &tls_provider_without_keys_init), 1);
+  const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> openssl(
+      OSSL_PROVIDER_load(library.get(), "default"));
+  const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> ours(
+      OSSL_PROVIDER_load(library.get(), "headgate"));
+  ASSERT_TRUE(openssl && ours);
+  ASSERT_EQ(EVP_set_default_properties(library.get(), "?provider=headgate"), 1);
+  const Pkey key(EVP_PKEY_Q_keygen(library.get(), nullptr, "X25519"));
+  ASSERT_TRUE(key);
+  EXPECT_STREQ(OSSL_PROVIDER_get0_name(EVP_PKEY_get0_provider(key.get())), "default");
 }
 
 }  // namespace
