@@ -97,6 +97,7 @@ Pools make_pools(const config::Config& config, const Discovery& discovery, const
     set->policy = policy_of(pool.policy);
     set->load_bound = pool.load_bound;
     set->turns = turns_of(before, pool.name);
+    set->lost_rate = pool.lost_sessions_rate;
     set->admission = {.on = pool.admission.enabled,
                       .least = pool.admission.least,
                       .most = pool.admission.most,

@@ -42,6 +42,8 @@ void Session::next_attempt() {
   const balance::Backend& backend = pool_->backends[backend_index_];
   backend.state->sessions.fetch_add(1, std::memory_order_relaxed);
   login.endpoint = attempt->endpoint;
+  login.trial = balance::begin_trial(*backend.state, static_cast<std::int64_t>(now),
+                                     snapshot().config.pools[login.pool].connect_timeout.count());
   if (attempt->new_round) {
     login.pause_for = Login::Pause::kRetry;
     worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
@@ -158,7 +160,9 @@ void Session::attempt_failed() {
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
   if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
-                          pool.retry_after.count(), worker_.random());
+                          pool.retry_after.count(), worker_.random(), login.trial);
+  } else if (login.trial && login.failure != LoginFailure::kBackendTimeout) {
+    balance::note_success(state);  // it has answered
   }
   end_turn(dialogue::blames_backend(info) || login.failure == LoginFailure::kBackendTimeout
                ? balance::Admission::Outcome::kFailed

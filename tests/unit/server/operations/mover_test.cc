@@ -1,4 +1,4 @@
-#include "server/mover.h"
+#include "server/operations/mover.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/orders.h"
+#include "server/operations/orders.h"
 
 namespace headgate::server {
 namespace {
