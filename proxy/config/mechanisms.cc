@@ -133,12 +133,9 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
         "found {}",
         idle - config.users.begin(), name(wanted));
   }
-  if (ties_to_tls(wanted) &&
-      (listener.tls == TlsMode::kNone || config.tls.minimum_version != "1.3")) {
-    return fmt::format(
-        "tls.minimum_version 1.3 and a listener with TLS for a mechanism tied to the "
-        "TLS connection, found {}",
-        name(wanted));
+  if (ties_to_tls(wanted) && listener.tls == TlsMode::kNone) {
+    return fmt::format("a listener with TLS for a mechanism tied to the TLS connection, found {}",
+                       name(wanted));
   }
   return {};
 }

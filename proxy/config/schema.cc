@@ -99,8 +99,8 @@ Type<Listener> listener_type() {
           "CRAM-MD5 are offered only where they are named here, since they need passwords that "
           "are stored in the clear or, for SCRAM, as SCRAM's own keys; so are DIGEST-MD5, GSSAPI "
           "and "
-          "GSS-SPNEGO, which source dovecot_auth alone can judge. The -PLUS ones, tied to the "
-          "TLS connection, need tls.minimum_version 1.3.",
+          "GSS-SPNEGO, which source dovecot_auth alone can judge. The -PLUS ones are tied to the TLS "
+          "connection.",
           {.example = "[PLAIN, OAUTHBEARER]"}),
   });
 }

@@ -90,10 +90,10 @@ TEST(Mechanisms, ExchangesAreRefusedWhereTheBackendsNeedThePassword) {
               ElementsAre("SCRAM-SHA-256"));
 }
 
-TEST(Mechanisms, PlusTakesTls13) {
+TEST(Mechanisms, PlusTakesTls) {
   EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-256-PLUS]", kMaster, kPasswd)),
-              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected tls.minimum_version 1.3 and a "
-                                    "listener with TLS")));
+              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected a listener with TLS for a "
+                                    "mechanism tied to the TLS connection, found SCRAM")));
 }
 
 TEST(Mechanisms, APoolsLoginHasTheKeysThatItNeeds) {
