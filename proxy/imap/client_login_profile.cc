@@ -53,8 +53,7 @@ const SaslMechanism* ClientLoginProfile::find_mechanism(std::string_view name) c
 // Only what Headgate itself keeps: IMAP4rev2 and all of the authenticated state are the backend's
 // to promise, and the client has the backend's list as soon as it is logged in. LITERAL+ and not
 // LITERAL-, since a longer literal is read and refused rather than cut off.
-std::string ClientLoginProfile::make_capabilities(bool secure, bool certified,
-                                                   bool bound) const {
+std::string ClientLoginProfile::make_capabilities(bool secure, bool certified, bool bound) const {
   CapabilityList list("IMAP4rev1 SASL-IR LITERAL+ ID ENABLE");
   if (secure) {
     for (const SaslMechanism& mechanism : options_.mechanisms) {

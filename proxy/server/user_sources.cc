@@ -161,7 +161,7 @@ std::shared_ptr<const sources::AuthHttpOptions> auth_http_options(
 std::vector<std::string> passed_mechanisms(const config::Config& config) {
   std::vector<std::string> all = {"PLAIN"};
   for (const config::Listener& listener : config.listeners) {
-    for (const config::Mechanism each : config::offered(config, listener)) {
+    for (const config::Mechanism& each : config::offered(config, listener)) {
       const std::string name(config::name(each));
       if ((config::by_exchange(each) || config::by_token(each)) &&
           std::ranges::find(all, name) == all.end()) {

@@ -384,8 +384,9 @@ auth::LookupResult dovecot_auth_accepted(std::string_view text,
                           .detail = "nologin"};
   }
   auth::Route route{.user = *fields.user, .pool = fields.pool, .backend = {}};
-  // The name in a message of DIGEST-MD5 was read to count failures by; what counts is Dovecot's.
-  if (credentials.user.empty() || credentials.mechanism == "DIGEST-MD5") {
+  // The name in a message of these was read to count failures by; what counts is Dovecot's.
+  if (credentials.user.empty() || credentials.mechanism == "DIGEST-MD5" ||
+      credentials.mechanism == "OTP") {
     route.name = *fields.user;
   }
   auto wrong = set_login(fields, route);

@@ -22,7 +22,7 @@ inline constexpr std::size_t kLongestDovecotAuthLine = 16383;
 struct DovecotAuthLine {
   enum class Kind : std::uint8_t {
     kVersion,    // the major number is 1
-    kMechanism,  // the first of the fields is its name
+    kMechanism,  // the first of the fields is its name, the others are flags
     kDone,       // of the handshake
     kContinue,
     kOk,

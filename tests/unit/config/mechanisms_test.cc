@@ -29,7 +29,7 @@ std::vector<std::string> offered_by(const std::string& text) {
     return {};
   }
   std::vector<std::string> names;
-  for (const Mechanism mechanism : offered(*config, config->listeners[0])) {
+  for (const Mechanism& mechanism : offered(*config, config->listeners[0])) {
     names.emplace_back(name(mechanism));
   }
   return names;
@@ -64,7 +64,7 @@ TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
       ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
                             "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
                             "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, DIGEST-MD5, GSSAPI, GSS-SPNEGO, "
-                            "EXTERNAL, found 'plain'")));
+                            "EXTERNAL, or the name of another one in capitals, found 'plain'")));
   EXPECT_THAT(errors_of(file(", sasl: []", "")),
               ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
 }
