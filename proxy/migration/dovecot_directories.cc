@@ -130,9 +130,10 @@ void take_query(PassdbSettings& file, ImportedSource& source, SqlDialect dialect
   }
 }
 
-void take_connect(PassdbSettings& file, ImportedSource& source, std::string_view driver) {
+void take_connect(PassdbSettings& file, const DovecotImportState& state, ImportedSource& source,
+                  std::string_view driver) {
   if (driver == "sqlite") {
-    source.values["sql.path"] = json_text(file.value("connect"));
+    source.values["sql.path"] = json_text(state.path(file.value("connect")));
     return;
   }
   source.values["sql.host"] = "\"db.example.org\"";
@@ -249,7 +250,7 @@ ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSettin
   if (!file.empty() && !sqlite && driver != "mysql" && driver != "pgsql") {
     file.note("the driver is not one of mysql, pgsql and sqlite; postgresql stands there for it");
   }
-  take_connect(file, source, driver);
+  take_connect(file, state, source, driver);
   take_query(file, source,
              sqlite              ? SqlDialect::kSqlite
              : driver == "mysql" ? SqlDialect::kMysql

@@ -251,7 +251,7 @@ passdb {
   EXPECT_EQ(sql.query,
             "SELECT password FROM users WHERE userid = :local_part AND domain = lower(:domain)");
   EXPECT_THAT(notes_, Contains(HasSubstr("user_query of that file is left out")));
-  EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of connect is left out")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of the connection is left out")));
   EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
 }
 
