@@ -71,7 +71,8 @@ std::string_view what_it_takes(const Mechanism& mechanism) {
     return ", which takes a source that checks tokens or a pool with login token";
   }
   if (mechanism == Mechanism::kExternal) {
-    return ", which takes source certificate, or auth_http with http.methods external";
+    return ", which takes source certificate, auth_http with http.methods external, or "
+           "dovecot_auth with external";
   }
   if (is_passed(mechanism)) {
     return ", which takes source dovecot_auth";
@@ -196,7 +197,10 @@ Proofs proofs(const Config& config, const UserSource& source) {
     return {.certificate = true};
   }
   if (source.dovecot_auth) {
-    return {.password = true, .token = source.dovecot_auth->tokens, .rounds = true};
+    return {.password = true,
+            .token = source.dovecot_auth->tokens,
+            .rounds = true,
+            .certificate = source.dovecot_auth->external};
   }
   if (source.kind == SourceKind::kAuthHttp) {
     return {.password = source.http.judges(AuthMethod::kPlain),

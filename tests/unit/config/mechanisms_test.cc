@@ -188,6 +188,46 @@ TEST(Mechanisms, DovecotJudgesWhatItHas) {
               ElementsAre(HasSubstr("mechanisms that tell the password")));
 }
 
+TEST(Mechanisms, OthersGoByTheirNamesToAnAuthServiceAlone) {
+  const std::string checks = dovecot(", checks_passwords: true");
+  EXPECT_THAT(offered_by(file(", sasl: [PLAIN, OTP, NTLM, X_2]", kMasterUser, checks)),
+              ElementsAre("PLAIN", "OTP", "NTLM", "X_2"));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP]", kMasterUser, kPasswd)),
+              ElementsAre(HasSubstr("found OTP, which takes source dovecot_auth")));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP]", "", checks)),
+              ElementsAre(HasSubstr("mechanisms that tell the password")));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP, OTP]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("sasl[1]: expected each mechanism once, found OTP again")));
+  EXPECT_THAT(errors_of(file(", sasl: [ANONYMOUS]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("expected a mechanism that tells who the client is, found")));
+  EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-512-PLUS]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("expected SCRAM-SHA-256-PLUS or SCRAM-SHA-1-PLUS")));
+  for (const char* name : {"[otp]", "[A-NAME-OF-21-LETTERS-]", "[\"\"]", "[O.P]", "[[OTP]]"}) {
+    EXPECT_THAT(errors_of(file(std::string(", sasl: ") + name, kMasterUser, checks)),
+                ElementsAre(HasSubstr("or the name of another one in capitals")))
+        << name;
+  }
+}
+
+TEST(Mechanisms, DovecotJudgesCertificatesWhereItIsToldTo) {
+  const auto with = [](const std::string& clients, const std::string& pool,
+                       const std::string& more) {
+    return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: implicit" + clients +
+           "}]\ntls: {certificates: [{certificate: c.pem, key: k.pem}]}\npools: {main: {backends: "
+           "[{address: \"b:143\"}]" +
+           pool + "}}\nusers: [{" + dovecot(", checks_passwords: true, external: true" + more) +
+           ", pool: main}]\n";
+  };
+  const std::string asks = ", client_certificates: {ca: ca.pem}";
+  EXPECT_THAT(offered_by(with(asks, kMasterUser, "")), ElementsAre("PLAIN", "LOGIN", "EXTERNAL"));
+  EXPECT_THAT(errors_of(with("", kMasterUser, "")),
+              ElementsAre(HasSubstr("users[0].dovecot_auth.external: expected a listener with "
+                                    "client_certificates for external, found none")));
+  EXPECT_THAT(errors_of(with(asks, "", "")),
+              ElementsAre(HasSubstr("since a certificate is no password")));
+  EXPECT_THAT(errors_of(with(asks, "", ", brings_passwords: true")), ElementsAre());
+}
+
 std::string auth_http(const std::string& methods) {
   return "source: auth_http, url: \"http://a/\", http: {methods: [" + methods + "]}";
 }
