@@ -12,7 +12,8 @@ CachedSource::CachedSource(std::unique_ptr<UserSource> source, std::shared_ptr<L
     : source_(std::move(source)), cache_(std::move(cache)), metrics_(metrics) {}
 
 void CachedSource::look_up(const LoginRequest& request, Callback done) {
-  if (request.round) {  // a proof is good once
+  // A proof is good once, a token may end sooner, and whose a certificate is stands in no question.
+  if (request.round || request.credentials.by_token() || request.credentials.by_certificate()) {
     source_->look_up(request, std::move(done));
     return;
   }

@@ -71,6 +71,8 @@ std::string user_in_message(std::string_view mechanism, std::string_view message
     user = message.substr(0, message.rfind(' '));
   } else if (mechanism == "DIGEST-MD5") {
     user = digest_user(message);
+  } else if (mechanism == "OTP") {
+    user = message.substr(std::min(message.find('\0'), message.size() - 1) + 1);  // RFC 2444
   } else if (mechanism.starts_with("SCRAM-")) {
     proof::ScramServer reader(net::Digest::kSha256, false, {});
     if (reader.read_first(message)) {

@@ -1,6 +1,7 @@
 #include "auth/pool_memory.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace headgate::auth {
@@ -65,14 +66,37 @@ std::vector<PoolMemory::Remembered> PoolMemory::remembered(std::size_t most_byte
 }
 
 void PoolMemory::restore(const Remembered& known, Clock::time_point now) {
-  if (known.user.size() > kLongestName || known.pool == 0 || known.pool >= chain_.pools.size() ||
-      known.left.count() <= 0 || !keep()) {
-    return;
+  if (known.user.size() <= kLongestName && known.left.count() > 0 && keep()) {
+    add(known, now);
+  }
+}
+
+void PoolMemory::add(const Remembered& known, Clock::time_point now) {
+  if (known.pool == 0 || known.pool >= chain_.pools.size()) {
+    return;  // who is in the first pool is so without being remembered
   }
   Shard& shard = shard_of(known.user);
   const std::lock_guard lock(shard.mutex);
   if (shard.places.find(known.user) == nullptr) {
     put(shard, known.user, known.pool, now + std::min(known.left, chain_.remember));
+  }
+}
+
+void PoolMemory::take_over(PoolMemory& before, Clock::time_point now) {
+  std::vector<std::size_t> here;  // by index there
+  for (std::size_t there = 0; there < before.chain_.pools.size(); ++there) {
+    const auto found = std::ranges::find(chain_.pools, before.chain_.pools[there]);
+    here.push_back(static_cast<std::size_t>(found - chain_.pools.begin()));
+    for (std::size_t how = 0; found != chain_.pools.end() && how < logins_.front().size(); ++how) {
+      logins_[here.back()][how] = before.logins_[there][how].load(std::memory_order_relaxed);
+    }
+  }
+  if (chain_.remember.count() == 0) {
+    return;
+  }
+  for (Remembered& known : before.remembered(std::numeric_limits<std::size_t>::max(), now)) {
+    known.pool = here[known.pool];
+    add(known, now);
   }
 }
 

@@ -56,6 +56,9 @@ class PoolMemory {
   // What was remembered() before the restart. Never in the place of something newer, nor longer
   // than the chain remembers now.
   void restore(const Remembered& known, Clock::time_point now = Clock::now());
+  // What the memory of another list of pools knows and counts of those that are here as well, by
+  // their names. Before this one is in use; what the other one learns afterwards stays there.
+  void take_over(PoolMemory& before, Clock::time_point now = Clock::now());
   // Grows whenever something is learned or forgotten.
   [[nodiscard]] std::uint64_t changes() const { return changes_.load(std::memory_order_relaxed); }
   [[nodiscard]] bool keep() const { return chain_.keep && chain_.remember.count() != 0; }
@@ -83,6 +86,7 @@ class PoolMemory {
     return *shards_[std::hash<std::string_view>()(user) % kShards];
   }
 
+  void add(const Remembered& known, Clock::time_point now);
   void put(Shard& shard, std::string_view user, std::size_t pool, Clock::time_point expires);
 
   const PoolChain chain_;

@@ -204,17 +204,29 @@ bool brings_tokens(const UserSource& source) {
                                                !source.dovecot_auth->brings_passwords);
 }
 
+// Whether users come by certificates and nothing else for the backend. The protocol of auth_http
+// has a password in each answer to them.
+bool brings_certificates(const UserSource& source) {
+  return source.kind == SourceKind::kCertificate ||
+         (source.dovecot_auth && source.dovecot_auth->external &&
+          !source.dovecot_auth->brings_passwords);
+}
+
 // Certificates are judged in vain where no listener asks for them.
 void check_asked_for(Reader& reader, const Config& config, std::size_t at) {
   const UserSource& source = config.users[at];
-  const bool external =
-      source.kind == SourceKind::kAuthHttp && source.http.judges(AuthMethod::kExternal);
-  if ((source.kind == SourceKind::kCertificate || external) &&
-      std::ranges::none_of(config.listeners,
+  if (!proofs(config, source).certificate) {
+    return;
+  }
+  const std::string_view key = source.kind == SourceKind::kAuthHttp ? "http.methods"
+                               : source.dovecot_auth                ? "dovecot_auth.external"
+                                                                    : "source";
+  if (std::ranges::none_of(config.listeners,
                            [](const Listener& listener) { return verifies_clients(listener); })) {
-    reader.refuse(fmt::format("users[{}].{}", at, external ? "http.methods" : "source"),
-                  fmt::format("a listener with client_certificates for {}, found none",
-                              external ? "external" : "source certificate"));
+    reader.refuse(
+        fmt::format("users[{}].{}", at, key),
+        fmt::format("a listener with client_certificates for {}, found none",
+                    source.kind == SourceKind::kCertificate ? "source certificate" : "external"));
   }
 }
 
@@ -270,8 +282,7 @@ void check_users(Reader& reader, const Config& config) {
         reader.refuse(path, fmt::format("{}, found '{}'", kNeedsCheck, pool->name));
       }
     }
-    if (config.users[i].kind == SourceKind::kCertificate && pool != nullptr &&
-        !pool->trusts_headgate()) {
+    if (brings_certificates(config.users[i]) && pool != nullptr && !pool->trusts_headgate()) {
       reader.refuse(path,
                     fmt::format("a pool with a master user, or with login secret or external, "
                                 "since a certificate is no password, found '{}'",

@@ -17,6 +17,7 @@ struct DovecotAuth {
   std::string service = "imap";
   std::optional<SocketAddress> master;  // for `headgate explain`
   bool tokens = false;                  // it checks tokens as well
+  bool external = false;                // it judges certificates of clients as well
   bool checks_passwords = false;        // no passdb lets in whoever gives any password
   bool brings_passwords = false;        // each answer has a password for the backend
 };

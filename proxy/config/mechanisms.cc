@@ -10,20 +10,20 @@
 namespace headgate::config {
 namespace {
 
-constexpr Mechanism kAll[] = {
+constexpr Mechanism::Kind kAll[] = {
     Mechanism::kPlain,       Mechanism::kLogin,           Mechanism::kXoauth2,
     Mechanism::kOauthbearer, Mechanism::kScramSha256Plus, Mechanism::kScramSha1Plus,
     Mechanism::kScramSha256, Mechanism::kScramSha1,       Mechanism::kCramMd5,
     Mechanism::kDigestMd5,   Mechanism::kGssapi,          Mechanism::kGssSpnego,
     Mechanism::kExternal};
 
-bool judges_exchange(const Proofs& proofs, Mechanism mechanism) {
+bool judges_exchange(const Proofs& proofs, const Mechanism& mechanism) {
   return proofs.rounds || (proofs.stored && !is_passed(mechanism)) ||
          (proofs.cram_md5 && mechanism == Mechanism::kCramMd5);
 }
 
-// All that some source can judge.
-std::vector<Mechanism> served(const Config& config) {
+// What some source can judge by.
+Proofs all_proofs(const Config& config) {
   Proofs all;
   for (const UserSource& source : config.users) {
     const Proofs some = proofs(config, source);
@@ -34,23 +34,45 @@ std::vector<Mechanism> served(const Config& config) {
            .cram_md5 = all.cram_md5 || some.cram_md5,
            .certificate = all.certificate || some.certificate};
   }
+  return all;
+}
+
+bool judges(const Proofs& proofs, const Mechanism& mechanism) {
+  return mechanism == Mechanism::kExternal ? proofs.certificate
+         : by_token(mechanism)             ? proofs.token
+         : ties_to_tls(mechanism)          ? proofs.stored
+         : by_exchange(mechanism)          ? judges_exchange(proofs, mechanism)
+                                           : proofs.password;
+}
+
+// Those with a meaning of their own that some source can judge.
+std::vector<Mechanism> served(const Config& config) {
+  const Proofs all = all_proofs(config);
   std::vector<Mechanism> mechanisms;
-  std::ranges::copy_if(kAll, std::back_inserter(mechanisms), [&](Mechanism mechanism) {
-    return mechanism == Mechanism::kExternal ? all.certificate
-           : by_token(mechanism)             ? all.token
-           : ties_to_tls(mechanism)          ? all.stored
-           : by_exchange(mechanism)          ? judges_exchange(all, mechanism)
-                                             : all.password;
-  });
+  std::ranges::copy_if(kAll, std::back_inserter(mechanisms),
+                       [&](Mechanism::Kind each) { return judges(all, each); });
   return mechanisms;
 }
 
-std::string_view what_it_takes(Mechanism mechanism) {
+// Why one that is known by its name alone is never passed on; empty: it is.
+std::string_view never_passed(const Mechanism& mechanism) {
+  if (mechanism.other == "ANONYMOUS") {
+    return "a mechanism that tells who the client is";
+  }
+  // The auth service would have to be told of the TLS connection.
+  return mechanism.other.ends_with("-PLUS")
+             ? "SCRAM-SHA-256-PLUS or SCRAM-SHA-1-PLUS of those that "
+               "are tied to the TLS connection"
+             : "";
+}
+
+std::string_view what_it_takes(const Mechanism& mechanism) {
   if (by_token(mechanism)) {
     return ", which takes a source that checks tokens or a pool with login token";
   }
   if (mechanism == Mechanism::kExternal) {
-    return ", which takes source certificate, or auth_http with http.methods external";
+    return ", which takes source certificate, auth_http with http.methods external, or "
+           "dovecot_auth with external";
   }
   if (is_passed(mechanism)) {
     return ", which takes source dovecot_auth";
@@ -65,7 +87,7 @@ std::string_view what_it_takes(Mechanism mechanism) {
 // The first source that serves this exchange and whose pool logs users in with their passwords. The
 // protocol of auth_http has a password for the backend in each answer to an exchange.
 std::vector<UserSource>::const_iterator first_that_needs_password(const Config& config,
-                                                                  Mechanism mechanism) {
+                                                                  const Mechanism& mechanism) {
   return std::ranges::find_if(config.users, [&](const UserSource& source) {
     const auto pool = std::ranges::find(config.pools, source.pool, &Pool::name);
     const bool brings_password = source.kind == SourceKind::kAuthHttp ||
@@ -78,7 +100,7 @@ std::vector<UserSource>::const_iterator first_that_needs_password(const Config& 
 // The second source that serves this exchange, where one of both judges each round itself: nobody
 // could ask the other one in the middle of an exchange.
 std::vector<UserSource>::const_iterator first_that_is_not_asked(const Config& config,
-                                                                Mechanism mechanism) {
+                                                                const Mechanism& mechanism) {
   const auto serves = [&](const UserSource& source) {
     return judges_exchange(proofs(config, source), mechanism);
   };
@@ -95,7 +117,7 @@ std::vector<UserSource>::const_iterator first_that_is_not_asked(const Config& co
 
 std::string words(const std::vector<Mechanism>& mechanisms) {
   std::string list;
-  for (const Mechanism mechanism : mechanisms) {
+  for (const Mechanism& mechanism : mechanisms) {
     list.append(list.empty() ? "" : ", ").append(name(mechanism));
   }
   return list;
@@ -103,11 +125,13 @@ std::string words(const std::vector<Mechanism>& mechanisms) {
 
 // Why the listener cannot offer its mechanism at `at`: what is expected, and found; or nothing.
 std::string fault_of(const Config& config, const Listener& listener, std::size_t at) {
-  const std::vector<Mechanism> possible = served(config);
-  const Mechanism wanted = listener.sasl[at];
-  if (std::ranges::find(possible, wanted) == possible.end()) {
-    return fmt::format("a mechanism that a user source can serve ({}), found {}{}", words(possible),
-                       name(wanted), what_it_takes(wanted));
+  const Mechanism& wanted = listener.sasl[at];
+  if (!judges(all_proofs(config), wanted)) {
+    return fmt::format("a mechanism that a user source can serve ({}), found {}{}",
+                       words(served(config)), name(wanted), what_it_takes(wanted));
+  }
+  if (const std::string_view other = never_passed(wanted); !other.empty()) {
+    return fmt::format("{}, found {}", other, name(wanted));
   }
   if (std::ranges::find(listener.sasl, wanted) - listener.sasl.begin() !=
       static_cast<std::ptrdiff_t>(at)) {
@@ -133,38 +157,35 @@ std::string fault_of(const Config& config, const Listener& listener, std::size_t
         "found {}",
         idle - config.users.begin(), name(wanted));
   }
-  if (ties_to_tls(wanted) &&
-      (listener.tls == TlsMode::kNone || config.tls.minimum_version != "1.3")) {
-    return fmt::format(
-        "tls.minimum_version 1.3 and a listener with TLS for a mechanism tied to the "
-        "TLS connection, found {}",
-        name(wanted));
+  if (ties_to_tls(wanted) && listener.tls == TlsMode::kNone) {
+    return fmt::format("a listener with TLS for a mechanism tied to the TLS connection, found {}",
+                       name(wanted));
   }
   return {};
 }
 
 }  // namespace
 
-bool by_token(Mechanism mechanism) {
+bool by_token(const Mechanism& mechanism) {
   return mechanism == Mechanism::kXoauth2 || mechanism == Mechanism::kOauthbearer;
 }
 
-bool by_exchange(Mechanism mechanism) {
+bool by_exchange(const Mechanism& mechanism) {
   return ties_to_tls(mechanism) || is_passed(mechanism) || mechanism == Mechanism::kScramSha256 ||
          mechanism == Mechanism::kScramSha1 || mechanism == Mechanism::kCramMd5;
 }
 
-bool is_passed(Mechanism mechanism) {
+bool is_passed(const Mechanism& mechanism) {
   return mechanism == Mechanism::kDigestMd5 || mechanism == Mechanism::kGssapi ||
-         mechanism == Mechanism::kGssSpnego;
+         mechanism == Mechanism::kGssSpnego || mechanism.kind == Mechanism::kOther;
 }
 
-bool has_long_messages(Mechanism mechanism) {
+bool has_long_messages(const Mechanism& mechanism) {
   return by_token(mechanism) || mechanism == Mechanism::kGssapi ||
-         mechanism == Mechanism::kGssSpnego;
+         mechanism == Mechanism::kGssSpnego || mechanism.kind == Mechanism::kOther;
 }
 
-bool ties_to_tls(Mechanism mechanism) {
+bool ties_to_tls(const Mechanism& mechanism) {
   return mechanism == Mechanism::kScramSha256Plus || mechanism == Mechanism::kScramSha1Plus;
 }
 
@@ -176,7 +197,10 @@ Proofs proofs(const Config& config, const UserSource& source) {
     return {.certificate = true};
   }
   if (source.dovecot_auth) {
-    return {.password = true, .token = source.dovecot_auth->tokens, .rounds = true};
+    return {.password = true,
+            .token = source.dovecot_auth->tokens,
+            .rounds = true,
+            .certificate = source.dovecot_auth->external};
   }
   if (source.kind == SourceKind::kAuthHttp) {
     return {.password = source.http.judges(AuthMethod::kPlain),

@@ -28,15 +28,15 @@ std::vector<Mechanism> offered(const Config& config, const Listener& listener);
 class Reader;
 void check_mechanisms(Reader& reader, const Config& config);
 
-std::string_view name(Mechanism mechanism);  // "PLAIN"
-bool by_token(Mechanism mechanism);
+std::string_view name(const Mechanism& mechanism);  // "PLAIN"
+bool by_token(const Mechanism& mechanism);
 // The client shows that it knows the password without telling it.
-bool by_exchange(Mechanism mechanism);
+bool by_exchange(const Mechanism& mechanism);
 // The exchange is tied to its TLS connection: SCRAM's -PLUS.
-bool ties_to_tls(Mechanism mechanism);
+bool ties_to_tls(const Mechanism& mechanism);
 // No password that is stored judges it here: its rounds are passed to a source that does.
-bool is_passed(Mechanism mechanism);
-// Its messages can be as long as tokens: tickets of Kerberos.
-bool has_long_messages(Mechanism mechanism);
+bool is_passed(const Mechanism& mechanism);
+// Its messages can be as long as tokens: tickets of Kerberos, or nobody knows what.
+bool has_long_messages(const Mechanism& mechanism);
 
 }  // namespace headgate::config

@@ -49,6 +49,40 @@ const Choices<Mechanism> kMechanisms = {{"PLAIN", Mechanism::kPlain},
                                         {"GSSAPI", Mechanism::kGssapi},
                                         {"GSS-SPNEGO", Mechanism::kGssSpnego},
                                         {"EXTERNAL", Mechanism::kExternal}};
+
+// A SASL name in capitals (RFC 4422, section 3.1).
+bool is_mechanism_name(std::string_view text) {
+  return !text.empty() && text.size() <= 20 && std::ranges::all_of(text, [](char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+
+// One of those, or the name of another one.
+Type<Mechanism> mechanism_type() {
+  Type<Mechanism> known = choice(kMechanisms);
+  TypeInfo info{Shape::kScalar,
+                known.info.expected + ", or the name of another one in capitals",
+                R"("type": "string", "pattern": "^[A-Z0-9_-]{1,20}$")",
+                nullptr,
+                {}};
+  auto read = [expected = info.expected](Reader& reader, const Value& value, Mechanism& out) {
+    if (!reader.enter(value)) {
+      return false;
+    }
+    if (!value.node.IsScalar() || !is_mechanism_name(value.node.Scalar())) {
+      reader.expected(value, expected);
+      return false;
+    }
+    const std::string& text = value.node.Scalar();
+    const auto at = std::ranges::find(kMechanisms, std::string_view(text),
+                                      &Choices<Mechanism>::value_type::first);
+    out = at != kMechanisms.end() ? at->second : Mechanism(text);
+    return true;
+  };
+  return {std::move(info), std::move(read),
+          [](const Mechanism& mechanism) { return std::string(name(mechanism)); }};
+}
+
 const Choices<BackendLogin> kBackendLogins = {{"password", BackendLogin::kPassword},
                                               {"token", BackendLogin::kToken},
                                               {"secret", BackendLogin::kSecret},
@@ -93,15 +127,16 @@ Type<Listener> listener_type() {
       key("max_sessions", &Listener::max_sessions, number(0U, kMostSessions),
           "Sessions that are logged in by this listener; further logins are refused. 0: no limit."),
       key("sasl", &Listener::sasl,
-          list_of(choice(kMechanisms), "a list of at least one SASL mechanism", 1),
+          list_of(mechanism_type(), "a list of at least one SASL mechanism", 1),
           "SASL mechanisms to offer, in this order; without PLAIN and LOGIN the command LOGIN is "
           "off "
           "as well. Not set: all that the user sources can serve for every user. SCRAM and "
           "CRAM-MD5 are offered only where they are named here, since they need passwords that "
-          "are stored in the clear or, for SCRAM, as SCRAM's own keys; so are DIGEST-MD5, GSSAPI "
-          "and "
-          "GSS-SPNEGO, which source dovecot_auth alone can judge. The -PLUS ones, tied to the "
-          "TLS connection, need tls.minimum_version 1.3.",
+          "are stored in the clear or, for SCRAM, as SCRAM's own keys; so are DIGEST-MD5, GSSAPI, "
+          "GSS-SPNEGO and others by their names (OTP, NTLM, …), which source dovecot_auth alone "
+          "can "
+          "judge. The -PLUS ones are tied to the TLS "
+          "connection.",
           {.example = "[PLAIN, OAUTHBEARER]"}),
   });
 }
@@ -444,8 +479,9 @@ std::string_view name(HashInput input) {
 std::string_view name(ForwardClient forward) {
   return word(kForwards, forward);
 }
-std::string_view name(Mechanism mechanism) {
-  return word(kMechanisms, mechanism);
+std::string_view name(const Mechanism& mechanism) {
+  return mechanism.kind == Mechanism::kOther ? std::string_view(mechanism.other)
+                                             : word(kMechanisms, mechanism);
 }
 
 }  // namespace headgate::config

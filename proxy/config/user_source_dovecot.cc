@@ -49,6 +49,11 @@ Type<DovecotAuth> dovecot_auth_type() {
           key("tokens", &DovecotAuth::tokens, boolean(),
               "Whether it checks tokens as well, so that clients are offered XOAUTH2 and "
               "OAUTHBEARER."),
+          key("external", &DovecotAuth::external, boolean(),
+              "Whether it judges certificates of clients as well, by EXTERNAL: it is told the "
+              "common "
+              "name of a verified one (auth_ssl_username_from_cert). Needs a listener with "
+              "client_certificates."),
           key("checks_passwords", &DovecotAuth::checks_passwords, boolean(),
               "Whether Dovecot checks each password: that no passdb has the field nopassword, "
               "which "

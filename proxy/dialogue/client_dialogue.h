@@ -88,6 +88,8 @@ class ClientDialogue {
   // The client has shown a certificate in the TLS handshake, and it was verified. Before greet(),
   // or right after on_tls_established().
   virtual void on_certificate() = 0;
+  // No exchange can be tied to the TLS connection that was made (RFC 5056). As on_certificate().
+  virtual void on_unbound() = 0;
   // The source wants another SASL round; `challenge` is not yet base64.
   virtual void on_challenge(std::string_view challenge, std::string& out) = 0;
   // Appends the reply for the open login. Returns Close when this was one failure too many, else

@@ -16,15 +16,19 @@ struct Credentials {
 
   // In one of four ways: by a password that is there, …
   [[nodiscard]] bool by_password() const {
-    return !by_token() && !by_exchange() && !by_certificate();
+    return mechanism.empty() || mechanism == "LOGIN" || mechanism == "PLAIN";
   }
   [[nodiscard]] bool by_token() const {
     return mechanism == "XOAUTH2" || mechanism == "OAUTHBEARER";
   }
-  // The client shows who it is without telling a password: in an auth::Exchange.
+  // In the rounds of an auth::Exchange, mostly without telling a password: by any other mechanism.
   [[nodiscard]] bool by_exchange() const {
-    return mechanism.starts_with("SCRAM-") || mechanism == "CRAM-MD5" ||
-           mechanism == "DIGEST-MD5" || mechanism == "GSSAPI" || mechanism == "GSS-SPNEGO";
+    return !by_password() && !by_token() && !by_certificate();
+  }
+  // One of those that what is stored of a password can judge.
+  [[nodiscard]] bool by_stored_secret() const {
+    return mechanism == "SCRAM-SHA-256" || mechanism == "SCRAM-SHA-256-PLUS" ||
+           mechanism == "SCRAM-SHA-1" || mechanism == "SCRAM-SHA-1-PLUS" || mechanism == "CRAM-MD5";
   }
   // By that of the TLS connection; `user` is the authorization identity, and may be empty.
   [[nodiscard]] bool by_certificate() const { return mechanism == "EXTERNAL"; }

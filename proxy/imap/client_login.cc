@@ -63,7 +63,7 @@ ClientLogin::ClientLogin(const ClientLoginProfile& profile)
       reader_(profile.options().max_line, longer_limit, profile.options().max_sasl) {}
 
 void ClientLogin::greet(std::string& out) {
-  out += profile_.greeting(certified_);
+  out += profile_.greeting(certified_, bound_);
   state_ = State::kCommand;
 }
 
@@ -165,7 +165,7 @@ Action ClientLogin::on_simple_command(const CommandLine& line, std::string& out)
   if (line.command == Command::kCapability) {
     asked_capability_ = true;
     out += "* CAPABILITY ";
-    out += profile_.capabilities(secure_, certified_);
+    out += profile_.capabilities(secure_, certified_, bound_);
     out += "\r\n";
     ok("Capability completed.", out);
   } else {

@@ -27,6 +27,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   dialogue::Step on_bytes(std::string_view in, std::string& out) override;
   void on_tls_established() override;
   void on_certificate() override { certified_ = true; }
+  void on_unbound() override { bound_ = false; }
   void on_challenge(std::string_view challenge, std::string& out) override;
   dialogue::Action on_login_failed(const dialogue::Refusal& refusal, std::string& out) override;
   void on_login_succeeded(const dialogue::BackendWelcome& welcome, std::string& out) override;
@@ -93,6 +94,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   State state_ = State::kGreeting;
   bool secure_;
   bool certified_ = false;  // the client has shown a verified certificate
+  bool bound_ = true;       // what is tied to the TLS connection can be
   // CAPABILITY was asked for since the greeting or TLS: such a client may not read response codes.
   bool asked_capability_ = false;
   unsigned bad_commands_ = 0;

@@ -25,11 +25,15 @@ ClientLoginOptions without_removed(ClientLoginOptions options) {
 
 ClientLoginProfile::ClientLoginProfile(ClientLoginOptions options)
     : options_(without_removed(std::move(options))),
-      capabilities_clear_(make_capabilities(false, false)),
-      capabilities_secure_(make_capabilities(true, false)),
-      capabilities_certified_(make_capabilities(true, true)),
-      greeting_(make_greeting(capabilities(options_.secure))),
-      greeting_certified_(make_greeting(capabilities_certified_)) {}
+      capabilities_clear_(make_capabilities(false, false, false)) {
+  for (const bool certified : {false, true}) {
+    for (const bool bound : {false, true}) {
+      const std::size_t at = kind(certified, bound);
+      capabilities_secure_[at] = make_capabilities(true, certified, bound);
+      greetings_[at] = make_greeting(capabilities(options_.secure, certified, bound));
+    }
+  }
+}
 
 std::string ClientLoginProfile::make_greeting(const std::string& capabilities) const {
   std::string greeting = "* OK [CAPABILITY " + capabilities + "] ";
@@ -49,11 +53,11 @@ const SaslMechanism* ClientLoginProfile::find_mechanism(std::string_view name) c
 // Only what Headgate itself keeps: IMAP4rev2 and all of the authenticated state are the backend's
 // to promise, and the client has the backend's list as soon as it is logged in. LITERAL+ and not
 // LITERAL-, since a longer literal is read and refused rather than cut off.
-std::string ClientLoginProfile::make_capabilities(bool secure, bool certified) const {
+std::string ClientLoginProfile::make_capabilities(bool secure, bool certified, bool bound) const {
   CapabilityList list("IMAP4rev1 SASL-IR LITERAL+ ID ENABLE");
   if (secure) {
     for (const SaslMechanism& mechanism : options_.mechanisms) {
-      if (certified || !mechanism.by_certificate) {
+      if ((certified || !mechanism.by_certificate) && (bound || !mechanism.tied)) {
         list.add("AUTH=" + mechanism.name);
       }
     }

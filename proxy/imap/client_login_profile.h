@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -36,27 +37,29 @@ class ClientLoginProfile {
 
   [[nodiscard]] const ClientLoginOptions& options() const { return options_; }
   // "* OK [CAPABILITY …] …\r\n" as ClientLogin::greet() sends it: fit for the first TLS flight.
-  [[nodiscard]] const std::string& greeting(bool certified = false) const {
-    return certified ? greeting_certified_ : greeting_;
+  [[nodiscard]] const std::string& greeting(bool certified = false, bool bound = true) const {
+    return greetings_[kind(certified, bound)];
   }
-  // "IMAP4rev1 …" as it holds before or after TLS; `certified`: the client has shown a certificate.
-  [[nodiscard]] const std::string& capabilities(bool secure, bool certified = false) const {
-    return certified ? capabilities_certified_
-                     : (secure ? capabilities_secure_ : capabilities_clear_);
+  // "IMAP4rev1 …" as it holds before or after TLS; `certified`: the client has shown a certificate;
+  // `bound`: what is tied to the TLS connection can be.
+  [[nodiscard]] const std::string& capabilities(bool secure, bool certified = false,
+                                                bool bound = true) const {
+    return secure ? capabilities_secure_[kind(certified, bound)] : capabilities_clear_;
   }
   // Null: not offered. Case-insensitive.
   [[nodiscard]] const SaslMechanism* find_mechanism(std::string_view name) const;
 
  private:
-  [[nodiscard]] std::string make_capabilities(bool secure, bool certified) const;
+  static std::size_t kind(bool certified, bool bound) {
+    return (certified ? 1U : 0U) + (bound ? 0U : 2U);
+  }
+  [[nodiscard]] std::string make_capabilities(bool secure, bool certified, bool bound) const;
   [[nodiscard]] std::string make_greeting(const std::string& capabilities) const;
 
   ClientLoginOptions options_;
   std::string capabilities_clear_;
-  std::string capabilities_secure_;
-  std::string capabilities_certified_;
-  std::string greeting_;
-  std::string greeting_certified_;
+  std::array<std::string, 4> capabilities_secure_;  // by kind()
+  std::array<std::string, 4> greetings_;
 };
 
 }  // namespace headgate::imap

@@ -34,7 +34,8 @@ Action ClientLogin::on_authenticate(std::string_view arguments, std::string& out
     return refuse(LoginFailure::kPrivacyRequired, out);
   }
   mechanism_ = profile_.find_mechanism(name);
-  if (mechanism_ == nullptr || (mechanism_->by_certificate && !certified_)) {
+  if (mechanism_ == nullptr || (mechanism_->by_certificate && !certified_) ||
+      (mechanism_->tied && !bound_)) {
     out += tag_;
     out += " NO [CANNOT] Unsupported authentication mechanism.\r\n";
     end_command(State::kCommand);

@@ -62,6 +62,8 @@ struct SaslMechanism {
   std::unique_ptr<SaslExchange> (*make)() = nullptr;
   // Offered to clients alone that have shown a verified certificate.
   bool by_certificate = false;
+  // Offered alone where there is something about the TLS connection that it could be tied to.
+  bool tied = false;
 };
 // A factory for SaslMechanism.
 template <typename Exchange>

@@ -9,55 +9,13 @@
 
 #include "base/printable.h"
 #include "config/scalars.h"
+#include "migration/dovecot_passdb_settings.h"
 #include "migration/dovecot_sql_query.h"
 
 namespace headgate::migration {
 namespace {
 
 using config::json_text;
-
-// A file beside dovecot.conf, *.conf.ext, which has settings alone.
-class ExternalFile {
- public:
-  ExternalFile(DovecotImportState& state, const DovecotSetting& args) : state_(state), args_(args) {
-    const std::string path = state.path(args.value);
-    const auto text = state.read_file(path);
-    auto parsed = text ? parse_dovecot_config(*text)
-                       : std::unexpected(std::string("expected a file that can be read"));
-    if (parsed) {
-      settings_ = *std::move(parsed);
-    } else {
-      note(fmt::format("{}: {}; what stands here for it is an example", path, parsed.error()));
-    }
-  }
-
-  // Notes go with the line of the passdb's args, since the file is another one.
-  void note(std::string_view text) { state_.note(args_, text); }
-  std::string value(std::string_view key) {
-    asked_.emplace(key);
-    std::string value;
-    for (const DovecotSetting& setting : settings_) {
-      if (setting.key == key) {
-        value = setting.value;
-      }
-    }
-    return value;
-  }
-  void note_the_rest() {
-    for (const DovecotSetting& setting : settings_) {
-      if (!asked_.contains(setting.key)) {
-        note(fmt::format("{} of that file is left out", setting.key));
-      }
-    }
-  }
-  [[nodiscard]] bool empty() const { return settings_.empty(); }
-
- private:
-  DovecotImportState& state_;
-  const DovecotSetting& args_;
-  std::vector<DovecotSetting> settings_;
-  std::set<std::string, std::less<>> asked_;
-};
 
 // The placeholders are values, not text, so the quotes around them go.
 std::string without_quotes_around_placeholders(std::string query) {
@@ -73,7 +31,7 @@ std::string without_quotes_around_placeholders(std::string query) {
 }
 
 // With our placeholders; empty where it cannot be translated.
-std::string translated_query(ExternalFile& file) {
+std::string translated_query(PassdbSettings& file) {
   constexpr std::array<std::pair<std::string_view, std::string_view>, 5> kWhole = {
       {{"'%n@%d'", "'%u'"},
        {"'%Ln@%Ld'", "lower('%u')"},
@@ -124,39 +82,43 @@ bool has_good_placeholders(std::string_view query) {
   return asks && !quoted;
 }
 
-void note_columns(ExternalFile& file, const RenamedQuery& renamed) {
+void note_columns(PassdbSettings& file, const RenamedQuery& renamed) {
   if (renamed.backend_checks) {
     file.note(
-        "nopassword in password_query: only the backend checks the password (check_password "
-        "false)");
+        fmt::format("nopassword in {}: only the backend checks the password (check_password false)",
+                    file.name("password_query")));
   }
   if (!renamed.left_out.empty()) {
     file.note(
-        fmt::format("columns of password_query that are left out: {}. By user there are password, "
+        fmt::format("columns of {} that are left out: {}. By user there are password, "
                     "user, pool and backend; for pass, master, ssl and starttls see the pool, or "
                     "source dovecot_auth",
+                    file.name("password_query"),
                     printable(fmt::format("{}", fmt::join(renamed.left_out, ", ")), 512)));
   }
 }
 
-void take_query(ExternalFile& file, ImportedSource& source, SqlDialect dialect,
+void take_query(PassdbSettings& file, ImportedSource& source, SqlDialect dialect,
                 std::uint16_t usual_port, DovecotConstants& constants) {
   constexpr std::string_view kExample = "SELECT password FROM users WHERE name = :user";
   const std::string text = translated_query(file);
   auto renamed = rename_dovecot_columns(text, dialect, usual_port);
   if (renamed && !has_good_placeholders(renamed->text)) {
-    file.note(
-        "password_query is left out, write it anew: expected :user or :local_part in it, texts in "
-        "single quotes, and no other word behind a colon");
+    file.note(fmt::format(
+        "{} is left out, write it anew: expected :user or :local_part in it, texts in single "
+        "quotes, and no other word behind a colon",
+        file.name("password_query")));
     renamed.reset();
   } else if (!renamed && !text.empty()) {
     file.note(
-        "password_query is left out, write it anew: expected one SELECT whose columns have names; "
-        "Headgate's are password, user, pool and backend (HOST:PORT)");
+        fmt::format("{} is left out, write it anew: expected one SELECT whose columns have names; "
+                    "Headgate's are password, user, pool and backend (HOST:PORT)",
+                    file.name("password_query")));
   } else if (!renamed) {
-    file.note(
-        "password_query is left out, write it anew: its placeholders are :user, :local_part, "
-        ":domain, :ip and :listener, outside of quotes");
+    file.note(fmt::format(
+        "{} is left out, write it anew: its placeholders are :user, :local_part, :domain, :ip and "
+        ":listener, outside of quotes",
+        file.name("password_query")));
   }
   source.values["sql.query"] = json_text(renamed ? renamed->text : kExample);
   if (renamed) {
@@ -168,15 +130,15 @@ void take_query(ExternalFile& file, ImportedSource& source, SqlDialect dialect,
   }
 }
 
-void take_connect(ExternalFile& file, ImportedSource& source, bool sqlite) {
-  const std::string connect = file.value("connect");
-  if (sqlite) {
-    source.values["sql.path"] = json_text(connect);
+void take_connect(PassdbSettings& file, const DovecotImportState& state, ImportedSource& source,
+                  std::string_view driver) {
+  if (driver == "sqlite") {
+    source.values["sql.path"] = json_text(state.path(file.value("connect")));
     return;
   }
   source.values["sql.host"] = "\"db.example.org\"";
   source.values["sql.database"] = "\"mail\"";
-  for (const auto& [key, value] : dovecot_fields(connect)) {
+  for (const auto& [key, value] : file.connection(driver == "mysql" ? "mysql" : "pgsql")) {
     if (key == "host") {
       source.values["sql.host"] = json_text(value);
     } else if (key == "dbname") {
@@ -184,21 +146,21 @@ void take_connect(ExternalFile& file, ImportedSource& source, bool sqlite) {
     } else if (key == "user" || key == "password" || key == "port") {
       source.values["sql." + key] = key == "port" ? value : json_text(value);
     } else {
-      file.note(fmt::format("{} of connect is left out; see users[].sql.options", key));
+      file.note(fmt::format("{} of the connection is left out; see users[].sql.options", key));
     }
   }
 }
 
-void take_scheme(ExternalFile& file, std::string_view key) {
+void take_scheme(PassdbSettings& file, std::string_view key) {
   if (const std::string scheme = file.value(key); !scheme.empty() && scheme != "CRYPT") {
     file.note(
         fmt::format("{}: hashes need their scheme in front ({{SSHA256}}…) or are those of "
                     "crypt(3)",
-                    key));
+                    file.name(key)));
   }
 }
 
-std::string server_list(ExternalFile& file, bool tls) {
+std::string server_list(PassdbSettings& file, bool tls) {
   std::string list;
   const auto add = [&](const std::string& url) {
     list += fmt::format("{}{}", list.empty() ? "" : ", ", json_text(url));
@@ -211,7 +173,7 @@ std::string server_list(ExternalFile& file, bool tls) {
   }
   if (list.empty()) {
     add("ldap://ldap.example.org");
-    file.note("hosts and uris: not found, put your server in the place of ldap.example.org");
+    file.note("no server is named: put your server in the place of ldap.example.org");
   }
   if (!tls && list.contains("ldap://")) {
     file.note("tls is off: names and passwords travel in the clear to ldap:// servers, as before");
@@ -219,24 +181,11 @@ std::string server_list(ExternalFile& file, bool tls) {
   return fmt::format("[{}]", list);
 }
 
-// "attribute=field, attribute=field": which attribute has this field?
-std::string attribute_for(std::string_view list, std::string_view field) {
-  std::string text(list);
-  std::ranges::replace(text, ',', ' ');
-  for (const auto& [attribute, meaning] : dovecot_fields(text)) {
-    if (meaning == field) {
-      return attribute;
-    }
-  }
-  return "";
-}
-
-void take_attributes(ExternalFile& file, ImportedSource& source) {
-  const std::string attributes = file.value("pass_attrs");
+void take_attributes(PassdbSettings& file, ImportedSource& source) {
   const bool binds = dovecot_yes(file.value("auth_bind"));
   source.values["ldap.passwords"] = binds ? "bind" : "fetch";
   const auto take = [&](std::string_view field, const std::string& key) {
-    if (const std::string name = attribute_for(attributes, field); !name.empty()) {
+    if (const std::string name = file.attribute_for(field); !name.empty()) {
       source.values[key] = json_text(name);
     }
   };
@@ -247,11 +196,12 @@ void take_attributes(ExternalFile& file, ImportedSource& source) {
   take("destuser", "ldap.user_attribute");
   take("host", "ldap.backend_attribute");
   take("director_tag", "ldap.pool_attribute");
-  if (!attributes.empty()) {
+  if (!file.value("pass_attrs").empty()) {
     file.note("of pass_attrs, password, user, destuser, host and director_tag are taken over");
   }
   if (!file.value("auth_bind_userdn").empty()) {
-    file.note("auth_bind_userdn is left out: the entry is searched for, then bound as");
+    file.note(fmt::format("{} is left out: the entry is searched for, then bound as",
+                          file.name("auth_bind_userdn")));
   }
 }
 
@@ -290,17 +240,17 @@ std::optional<std::string> translate_dovecot_variables(std::string_view text,
   return out;
 }
 
-ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args,
+ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& passdb,
                                   std::uint16_t usual_port, DovecotConstants& constants) {
-  ExternalFile file(state, args);
+  PassdbSettings file(state, passdb);
   ImportedSource source{"sql", "main", {}, {}};
   const std::string driver = file.value("driver");
   const bool sqlite = driver == "sqlite";
   source.values["sql.driver"] = sqlite ? "sqlite" : driver == "mysql" ? "mysql" : "postgresql";
   if (!file.empty() && !sqlite && driver != "mysql" && driver != "pgsql") {
-    file.note("driver is not one of mysql, pgsql and sqlite; postgresql stands there for it");
+    file.note("the driver is not one of mysql, pgsql and sqlite; postgresql stands there for it");
   }
-  take_connect(file, source, sqlite);
+  take_connect(file, state, source, driver);
   take_query(file, source,
              sqlite              ? SqlDialect::kSqlite
              : driver == "mysql" ? SqlDialect::kMysql
@@ -311,8 +261,8 @@ ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSettin
   return source;
 }
 
-ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& args) {
-  ExternalFile file(state, args);
+ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& passdb) {
+  PassdbSettings file(state, passdb);
   ImportedSource source{"ldap", "main", {}, {}};
   const bool starttls = dovecot_yes(file.value("tls"));
   source.values["ldap.servers"] = server_list(file, starttls);
@@ -322,10 +272,12 @@ ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetti
   if (const std::string ca = file.value("tls_ca_cert_file"); !ca.empty()) {
     source.values["ldap.ca"] = json_text(state.path(ca));
   }
-  if (const std::string check = file.value("tls_require_cert");
-      check == "never" || check == "allow") {
+  const std::string check = file.value("tls_require_cert");
+  const bool any = file.in_place() ? state.view.value("ssl_client_require_valid_cert") == "no"
+                                   : check == "never" || check == "allow";
+  if (any) {
     source.values["ldap.verify"] = "false";
-    file.note("tls_require_cert: certificates of the LDAP servers are not verified, as before");
+    file.note("certificates of the LDAP servers are not verified, as before");
   }
   for (const auto& [from, to] :
        {std::pair("dn", "ldap.bind_dn"), std::pair("dnpass", "ldap.bind_password"),
@@ -341,7 +293,9 @@ ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetti
   const auto translated =
       translate_dovecot_variables(filter, {"{user}", "{local_part}", "{domain}"});
   if (!translated || filter.empty()) {
-    file.note("pass_filter is left out, write it anew with {user}, {local_part} and {domain}");
+    file.note(
+        fmt::format("{} is left out, write it anew with {{user}}, {{local_part}} and {{domain}}",
+                    file.name("pass_filter")));
   }
   source.values["ldap.filter"] =
       json_text(translated && !filter.empty() ? *translated : "(mail={user})");

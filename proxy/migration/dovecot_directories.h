@@ -26,11 +26,10 @@ std::optional<std::string> translate_dovecot_variables(std::string_view text,
 // What the query of a passdb says of all users alike, as its fields do.
 using DovecotConstants = std::vector<std::pair<std::string, std::string>>;
 
-// The source for a passdb with driver sql or ldap, whose settings stand in the file that `args`
-// names; what cannot be known stands there as an example, with a note. `usual_port` is that of a
-// host that is named without one.
-ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& args,
+// The source for a passdb with driver sql or ldap (see PassdbSettings); what cannot be known stands
+// there as an example, with a note. `usual_port` is that of a host that is named without one.
+ImportedSource import_dovecot_sql(DovecotImportState& state, const DovecotSetting& passdb,
                                   std::uint16_t usual_port, DovecotConstants& constants);
-ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& args);
+ImportedSource import_dovecot_ldap(DovecotImportState& state, const DovecotSetting& passdb);
 
 }  // namespace headgate::migration

@@ -12,6 +12,7 @@
 #include "config/scalars.h"
 #include "migration/dovecot_director.h"
 #include "migration/dovecot_directories.h"
+#include "migration/dovecot_passdb_settings.h"
 
 namespace headgate::migration {
 namespace {
@@ -49,11 +50,12 @@ class UsersImporter {
 
  private:
   void take_passdb(const DovecotSetting& passdb);
-  void take_settings(const DovecotSetting& passdb);
+  void take_settings(const DovecotSetting& passdb, std::string_view driver);
   void take_fields(const DovecotSetting& setting, std::string_view text);
   void take_static(const DovecotSetting& passdb);
-  void take_sql(const DovecotSetting& at);
-  void take_passwd_file(const DovecotSetting& args);
+  void take_imap(const DovecotSetting& passdb, const DovecotSetting& args);
+  void take_sql(const DovecotSetting& passdb);
+  void take_passwd_file(const DovecotSetting& passdb);
   void add_pools();
   void take_tls(ImportedPool& pool);
   void take_login(ImportedPool& pool);
@@ -86,14 +88,23 @@ class UsersImporter {
   bool continues_ = false;  // a passdb before has checked the password, and the next is asked too
 };
 
-const DovecotSetting* inner(const DovecotSetting& block, std::string_view key) {
-  const DovecotSetting* found = nullptr;
-  for (const DovecotSetting& setting : block.block) {
-    if (!setting.is_block && setting.key == key) {
-      found = &setting;
-    }
-  }
-  return found;
+// Whether it is taken over, or noted, elsewhere.
+bool is_known_in_passdb(std::string_view driver, std::string_view key) {
+  constexpr std::array<std::string_view, 13> kKeys = {"driver",
+                                                      "args",
+                                                      "deny",
+                                                      "master",
+                                                      "password",
+                                                      "static_password",
+                                                      "passdb_static_password",
+                                                      "passwd_file_path",
+                                                      "default_password_scheme",
+                                                      "passdb_default_password_scheme",
+                                                      "auth_username_format",
+                                                      "result_success",
+                                                      "fields"};
+  return driver == "sql" || driver == "ldap" || key.starts_with("imapc_") ||
+         std::ranges::find(kKeys, key) != kKeys.end();
 }
 
 void UsersImporter::run() {
@@ -110,10 +121,10 @@ void UsersImporter::run() {
 }
 
 void UsersImporter::take_passdb(const DovecotSetting& passdb) {
-  const DovecotSetting* driver_setting = inner(passdb, "driver");
+  const DovecotSetting* driver_setting = dovecot_inner(passdb, "driver");
   const std::string driver = driver_setting != nullptr ? driver_setting->value : passdb.value;
   for (const char* kind : {"deny", "master"}) {
-    const DovecotSetting* setting = inner(passdb, kind);
+    const DovecotSetting* setting = dovecot_inner(passdb, kind);
     if (setting != nullptr && dovecot_yes(setting->value)) {
       state_.note(*setting, kind == std::string_view("deny")
                                 ? "this passdb is left out: nobody is denied here; let the sources "
@@ -123,19 +134,19 @@ void UsersImporter::take_passdb(const DovecotSetting& passdb) {
       return;
     }
   }
-  take_settings(passdb);
-  const DovecotSetting* args = inner(passdb, "args");
+  take_settings(passdb, driver);
+  const DovecotSetting* args = dovecot_inner(passdb, "args");
   const DovecotSetting& at = args != nullptr ? *args : passdb;
   if (driver == "static") {
     take_static(passdb);
   } else if (driver == "sql") {
-    take_sql(at);
+    take_sql(passdb);
   } else if (driver == "ldap") {
-    state_.config.sources.push_back(import_dovecot_ldap(state_, at));
+    state_.config.sources.push_back(import_dovecot_ldap(state_, passdb));
   } else if (driver == "passwd-file") {
-    take_passwd_file(at);
+    take_passwd_file(passdb);
   } else if (driver == "imap") {
-    take_fields(at, at.is_block ? "" : at.value);
+    take_imap(passdb, at);
     state_.note(at, "the IMAP server that checked passwords is the backend now, which checks them");
     state_.config.sources.push_back({"backend", "main", {}, {}});
   } else {
@@ -145,23 +156,27 @@ void UsersImporter::take_passdb(const DovecotSetting& passdb) {
                      fmt::format("passdb {}: left out: {}", driver,
                                  known != kOtherDrivers.end() ? known->second : "unknown"));
   }
-  const DovecotSetting* success = inner(passdb, "result_success");
+  const DovecotSetting* success = dovecot_inner(passdb, "result_success");
   continues_ = continues_ ||
                (driver != "static" && success != nullptr && success->value.starts_with("continue"));
 }
 
-void UsersImporter::take_settings(const DovecotSetting& passdb) {
+void UsersImporter::take_settings(const DovecotSetting& passdb, std::string_view driver) {
   for (const DovecotSetting& setting : passdb.block) {
     const std::string_view key = setting.key;
     if (key == "default_fields" || key == "override_fields") {
       take_fields(setting, setting.value);
     } else if (key == "fields" && setting.is_block) {
       for (const DovecotSetting& each : setting.block) {
-        fields_[each.key] = {each.value, &each};
+        if (dovecot_ldap_attribute(each.value).empty()) {
+          fields_[each.key] = {classic_dovecot_variables(each.value), &each};
+        }
       }
-    } else if (key != "driver" && key != "args" && key != "deny" && key != "master" &&
+    } else if ((key.starts_with("result_") || key == "skip") &&
                !(key == "result_success" && setting.value.starts_with("continue"))) {
       state_.note(setting, "left out: sources are asked in turn until one knows the user");
+    } else if (!is_known_in_passdb(driver, key)) {
+      state_.note(setting, "left out");
     }
   }
 }
@@ -173,8 +188,13 @@ void UsersImporter::take_fields(const DovecotSetting& setting, std::string_view 
 }
 
 void UsersImporter::take_static(const DovecotSetting& passdb) {
-  if (const DovecotSetting* args = inner(passdb, "args")) {
+  if (const DovecotSetting* args = dovecot_inner(passdb, "args")) {
     take_fields(*args, args->value);
+  }
+  for (const char* key : {"password", "static_password", "passdb_static_password"}) {
+    if (const DovecotSetting* setting = dovecot_inner(passdb, key)) {
+      fields_["password"] = {setting->value, setting};
+    }
   }
   if (has("password")) {
     note_field("password", "one password for all users is left out: the backend checks passwords");
@@ -184,21 +204,47 @@ void UsersImporter::take_static(const DovecotSetting& passdb) {
   }
 }
 
-void UsersImporter::take_sql(const DovecotSetting& at) {
-  DovecotConstants constants;
-  state_.config.sources.push_back(import_dovecot_sql(state_, at, port(), constants));
-  for (auto& [name, value] : constants) {
-    const auto known = fields_.find(name);
-    if (known == fields_.end() || known->second.setting->key == "default_fields") {
-      fields_[name] = {std::move(value), &at};
+void UsersImporter::take_imap(const DovecotSetting& passdb, const DovecotSetting& args) {
+  take_fields(args, args.is_block ? "" : args.value);
+  for (const auto& [key, field] : {std::pair("imapc_host", "host"), std::pair("imapc_port", "port"),
+                                   std::pair("imapc_ssl", "")}) {
+    if (const DovecotSetting* setting = dovecot_inner(passdb, key)) {
+      const std::string_view tls = setting->value == "imaps" ? "ssl" : "starttls";
+      if (*field != '\0') {
+        fields_[field] = {setting->value, setting};
+      } else if (setting->value == "imaps" || setting->value == "starttls") {
+        fields_[std::string(tls)] = {"yes", setting};
+      }
     }
   }
 }
 
-// "[scheme=NAME] [username_format=FORMAT] PATH"
-void UsersImporter::take_passwd_file(const DovecotSetting& args) {
+void UsersImporter::take_sql(const DovecotSetting& passdb) {
+  DovecotConstants constants;
+  state_.config.sources.push_back(import_dovecot_sql(state_, passdb, port(), constants));
+  for (auto& [name, value] : constants) {
+    const auto known = fields_.find(name);
+    if (known == fields_.end() || known->second.setting->key == "default_fields") {
+      fields_[name] = {std::move(value), &passdb};
+    }
+  }
+}
+
+// "[scheme=NAME] [username_format=FORMAT] PATH", or in 2.4 settings for each of them.
+void UsersImporter::take_passwd_file(const DovecotSetting& passdb) {
+  const DovecotSetting* given = dovecot_inner(passdb, "args");
+  const DovecotSetting& args = given != nullptr ? *given : passdb;
+  std::string words = given != nullptr ? given->value : "";
+  for (const auto& [key, word] :
+       {std::pair("default_password_scheme", "scheme="),
+        std::pair("passdb_default_password_scheme", "scheme="),
+        std::pair("auth_username_format", "username_format="), std::pair("passwd_file_path", "")}) {
+    if (const DovecotSetting* setting = dovecot_inner(passdb, key)) {
+      words += fmt::format(" {}{}", word, setting->value);
+    }
+  }
   ImportedSource source{"passwd_file", "main", {}, {}};
-  for (const std::string& word : dovecot_words(args.is_block ? "" : args.value)) {
+  for (const std::string& word : dovecot_words(words)) {
     if (word.starts_with("scheme=")) {
       state_.note(args,
                   "scheme: hashes need their scheme in front ({SSHA256}…) or are those of "

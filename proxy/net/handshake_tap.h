@@ -27,7 +27,8 @@ struct TrafficSecret {
 // Listens to the handshake of one connection for what RecordProtocol needs to go on without
 // OpenSSL: both traffic secrets and how many records each has protected; the same that OpenSSL
 // gives to the kernel where the kernel does TLS. The secrets come from the key schedule, which is
-// ours (tls13_kdf.h), the records from SSL_set_msg_callback(). Nothing of it is ever written anywhere.
+// ours (tls13_kdf.h), the records from SSL_set_msg_callback(). Nothing of it is ever written
+// anywhere.
 class HandshakeTap {
  public:
   // Once for each context whose connections may be tapped. The context must be one of

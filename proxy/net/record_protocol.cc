@@ -69,7 +69,7 @@ struct RecordProtocol::Suite {
   std::size_t key_size;
   std::size_t hash_size;
   EVP_CIPHER* cipher;  // fetched once for the process
-  bool limited;  // to kRecordsByKey
+  bool limited;        // to kRecordsByKey
 
   static const Suite* find(std::uint16_t number) {
     static const std::array<Suite, 3> suites{{
@@ -142,11 +142,10 @@ bool RecordProtocol::begin(Direction& direction, const TrafficSecret& secret, bo
 // RFC 8446 section 7.3.
 bool RecordProtocol::set_keys(Direction& direction, bool encrypts) {
   std::array<unsigned char, 32> key{};
-  const bool done =
-      expand(direction.secret, "key", std::span(key).first(suite_.key_size)) &&
-      expand(direction.secret, "iv", direction.iv) &&
-      EVP_CipherInit_ex2(direction.cipher, nullptr, key.data(), nullptr, encrypts ? 1 : 0,
-                         nullptr) == 1;
+  const bool done = expand(direction.secret, "key", std::span(key).first(suite_.key_size)) &&
+                    expand(direction.secret, "iv", direction.iv) &&
+                    EVP_CipherInit_ex2(direction.cipher, nullptr, key.data(), nullptr,
+                                       encrypts ? 1 : 0, nullptr) == 1;
   OPENSSL_cleanse(key.data(), key.size());
   return done;
 }

@@ -18,6 +18,7 @@
 
 #include "base/c_ptr.h"
 #include "base/whole_file.h"
+#include "net/channel_bindings.h"
 #include "net/crypto_library.h"
 #include "net/digest.h"
 #include "net/handshake_tap.h"
@@ -289,6 +290,9 @@ std::expected<std::unique_ptr<ServerTls>, std::string> ServerTls::create(
   }
   return std::unique_ptr<ServerTls>(new ServerTls(context.release()));
 }
+
+ServerTls::ServerTls(ssl_ctx_st* context)
+    : context_(context), always_bound_(net::always_bound(context)) {}
 
 ServerTls::~ServerTls() {
   SSL_CTX_free(context_);

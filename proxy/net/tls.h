@@ -61,10 +61,13 @@ class ServerTls {
       const ServerTlsOptions& options);
   ~ServerTls();
   [[nodiscard]] ssl_ctx_st* raw() const { return context_; }
+  // Whether each connection has ChannelBindings, whatever its client can do.
+  [[nodiscard]] bool always_bound() const { return always_bound_; }
 
  private:
-  explicit ServerTls(ssl_ctx_st* context) : context_(context) {}
+  explicit ServerTls(ssl_ctx_st* context);
   ssl_ctx_st* context_;
+  const bool always_bound_;
 };
 
 struct ClientTlsOptions {

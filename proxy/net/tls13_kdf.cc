@@ -328,15 +328,16 @@ struct Kdf {
   }
 };
 
-const OSSL_DISPATCH kFunctions[] = {dispatch_entry(OSSL_FUNC_KDF_NEWCTX, &Kdf::make),
-                                    dispatch_entry(OSSL_FUNC_KDF_FREECTX, &Kdf::free),
-                                    dispatch_entry(OSSL_FUNC_KDF_RESET, &Kdf::reset),
-                                    dispatch_entry(OSSL_FUNC_KDF_DERIVE, &Kdf::derive),
-                                    dispatch_entry(OSSL_FUNC_KDF_SET_CTX_PARAMS, &Kdf::set),
-                                    dispatch_entry(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, &Kdf::settable),
-                                    dispatch_entry(OSSL_FUNC_KDF_GET_CTX_PARAMS, &Kdf::get),
-                                    dispatch_entry(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, &Kdf::gettable),
-                                    {0, nullptr}};
+const OSSL_DISPATCH kFunctions[] = {
+    dispatch_entry(OSSL_FUNC_KDF_NEWCTX, &Kdf::make),
+    dispatch_entry(OSSL_FUNC_KDF_FREECTX, &Kdf::free),
+    dispatch_entry(OSSL_FUNC_KDF_RESET, &Kdf::reset),
+    dispatch_entry(OSSL_FUNC_KDF_DERIVE, &Kdf::derive),
+    dispatch_entry(OSSL_FUNC_KDF_SET_CTX_PARAMS, &Kdf::set),
+    dispatch_entry(OSSL_FUNC_KDF_SETTABLE_CTX_PARAMS, &Kdf::settable),
+    dispatch_entry(OSSL_FUNC_KDF_GET_CTX_PARAMS, &Kdf::get),
+    dispatch_entry(OSSL_FUNC_KDF_GETTABLE_CTX_PARAMS, &Kdf::gettable),
+    {0, nullptr}};
 
 }  // namespace
 

@@ -33,8 +33,8 @@ OSSL_PARAM octets(const char* name, const Bytes& bytes) {
                                            bytes.size());
 }
 
-// What OpenSSL's default provider has for X25519: its functions, which we call and hand on. They are
-// asked for once, so that a key costs no look-ups by name and no EVP_PKEY around it.
+// What OpenSSL's default provider has for X25519: its functions, which we call and hand on. They
+// are asked for once, so that a key costs no look-ups by name and no EVP_PKEY around it.
 class OpenSsl {
  public:
   // Of the default library context, where our provider is not.
@@ -229,14 +229,13 @@ void* new_exchange(void* /*library*/) {
 
 // Functions that take a key, or make one of what they are given, and know no provider's context.
 bool works_on_keys(int id) {
-  static constexpr std::array kIds{
-      OSSL_FUNC_KEYMGMT_FREE,         OSSL_FUNC_KEYMGMT_GET_PARAMS,
-      OSSL_FUNC_KEYMGMT_SET_PARAMS,   OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS,
-      OSSL_FUNC_KEYMGMT_HAS,          OSSL_FUNC_KEYMGMT_SETTABLE_PARAMS,
-      OSSL_FUNC_KEYMGMT_VALIDATE,     OSSL_FUNC_KEYMGMT_MATCH,
-      OSSL_FUNC_KEYMGMT_IMPORT,       OSSL_FUNC_KEYMGMT_IMPORT_TYPES,
-      OSSL_FUNC_KEYMGMT_EXPORT,       OSSL_FUNC_KEYMGMT_EXPORT_TYPES,
-      OSSL_FUNC_KEYMGMT_DUP};
+  static constexpr std::array kIds{OSSL_FUNC_KEYMGMT_FREE,       OSSL_FUNC_KEYMGMT_GET_PARAMS,
+                                   OSSL_FUNC_KEYMGMT_SET_PARAMS, OSSL_FUNC_KEYMGMT_GETTABLE_PARAMS,
+                                   OSSL_FUNC_KEYMGMT_HAS,        OSSL_FUNC_KEYMGMT_SETTABLE_PARAMS,
+                                   OSSL_FUNC_KEYMGMT_VALIDATE,   OSSL_FUNC_KEYMGMT_MATCH,
+                                   OSSL_FUNC_KEYMGMT_IMPORT,     OSSL_FUNC_KEYMGMT_IMPORT_TYPES,
+                                   OSSL_FUNC_KEYMGMT_EXPORT,     OSSL_FUNC_KEYMGMT_EXPORT_TYPES,
+                                   OSSL_FUNC_KEYMGMT_DUP};
   return std::ranges::find(kIds, id) != kIds.end();
 }
 

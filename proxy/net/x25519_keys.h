@@ -7,9 +7,9 @@ namespace headgate::net {
 // The name of the group, its keys and its exchange throughout OpenSSL.
 inline constexpr const char* kX25519 = "X25519";
 
-// X25519 keys for a provider's answers to OSSL_OP_KEYMGMT and OSSL_OP_KEYEXCH: the keys and the exchange
-// of OpenSSL's own default provider, but for the generation, which is faster here. The provider's
-// context is its OSSL_LIB_CTX. null: this OpenSSL has no X25519 that can be used so.
+// X25519 keys for a provider's answers to OSSL_OP_KEYMGMT and OSSL_OP_KEYEXCH: the keys and the
+// exchange of OpenSSL's own default provider, but for the generation, which is faster here. The
+// provider's context is its OSSL_LIB_CTX. null: this OpenSSL has no X25519 that can be used so.
 //
 // OpenSSL makes a public key by a multiplication on the Edwards curve in portable C, and a shared
 // secret by a Montgomery ladder in assembly that takes a quarter of the time on processors with

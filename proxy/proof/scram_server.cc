@@ -12,6 +12,7 @@ namespace headgate::proof {
 namespace {
 
 constexpr std::string_view kExporter = "p=tls-exporter";
+constexpr std::string_view kUnique = "p=tls-unique";
 constexpr std::string_view kEndPoint = "p=tls-server-end-point";
 
 // Up to the next comma, which goes as well; nullopt: there is no comma.
@@ -66,6 +67,7 @@ ScramServer::ScramServer(net::Digest digest, bool plus, net::ChannelBindings bin
 bool ScramServer::may_say(std::string_view flag) const {
   if (plus_) {
     return (flag == kExporter && !bindings_.exporter.empty()) ||
+           (flag == kUnique && !bindings_.unique.empty()) ||
            (flag == kEndPoint && !bindings_.end_points.empty());
   }
   return flag == "n" || (flag == "y" && !bindings_.any());
@@ -117,9 +119,10 @@ bool ScramServer::binds(std::string_view input) const {
   if (!plus_) {
     return data.empty();
   }
-  return header_.starts_with(kExporter)
-             ? data == bindings_.exporter
-             : std::ranges::find(bindings_.end_points, data) != bindings_.end_points.end();
+  if (header_.starts_with(kEndPoint)) {
+    return std::ranges::find(bindings_.end_points, data) != bindings_.end_points.end();
+  }
+  return data == (header_.starts_with(kExporter) ? bindings_.exporter : bindings_.unique);
 }
 
 // The proof is the ClientKey under the ClientSignature, and what is stored is the ClientKey's hash.

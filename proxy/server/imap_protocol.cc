@@ -14,8 +14,8 @@
 namespace headgate::server {
 namespace {
 
-imap::SaslMechanism mechanism(config::Mechanism mechanism) {
-  switch (mechanism) {
+imap::SaslMechanism mechanism(const config::Mechanism& mechanism) {
+  switch (mechanism.kind) {
     case config::Mechanism::kPlain:
       break;
     case config::Mechanism::kLogin:
@@ -26,12 +26,14 @@ imap::SaslMechanism mechanism(config::Mechanism mechanism) {
       return imap::sasl_oauthbearer();
     case config::Mechanism::kScramSha256Plus:
     case config::Mechanism::kScramSha1Plus:
+      return {.name = std::string(config::name(mechanism)), .tied = true};
     case config::Mechanism::kScramSha256:
     case config::Mechanism::kScramSha1:
     case config::Mechanism::kCramMd5:
     case config::Mechanism::kDigestMd5:
     case config::Mechanism::kGssapi:
     case config::Mechanism::kGssSpnego:
+    case config::Mechanism::kOther:
       return {std::string(config::name(mechanism))};  // a user source judges
     case config::Mechanism::kExternal:
       return imap::sasl_external();
@@ -43,7 +45,7 @@ void set_mechanisms(const std::vector<config::Mechanism>& offered, const config:
                     imap::ClientLoginOptions& options) {
   options.mechanisms.clear();
   options.login_command = false;
-  for (const config::Mechanism each : offered) {
+  for (const config::Mechanism& each : offered) {
     options.mechanisms.push_back(mechanism(each));
     if (each == config::Mechanism::kPlain || each == config::Mechanism::kLogin) {
       options.login_command = true;

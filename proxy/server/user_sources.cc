@@ -158,13 +158,17 @@ std::shared_ptr<const sources::AuthHttpOptions> auth_http_options(
 }
 
 // What an auth service has to offer if no client is to be refused for its lack.
-std::vector<std::string> passed_mechanisms(const config::Config& config) {
+std::vector<std::string> passed_mechanisms(const config::Config& config,
+                                           const config::UserSource& source) {
+  const config::Proofs proofs = config::proofs(config, source);
   std::vector<std::string> all = {"PLAIN"};
   for (const config::Listener& listener : config.listeners) {
-    for (const config::Mechanism each : config::offered(config, listener)) {
+    for (const config::Mechanism& each : config::offered(config, listener)) {
       const std::string name(config::name(each));
-      if ((config::by_exchange(each) || config::by_token(each)) &&
-          std::ranges::find(all, name) == all.end()) {
+      const bool passed = config::by_token(each)                 ? proofs.token
+                          : each == config::Mechanism::kExternal ? proofs.certificate
+                                                                 : config::by_exchange(each);
+      if (passed && std::ranges::find(all, name) == all.end()) {
         all.push_back(name);
       }
     }
@@ -182,8 +186,9 @@ std::shared_ptr<const sources::DovecotAuthOptions> dovecot_auth_options(
   options->service = dovecot.service;
   options->master = dovecot.master;
   options->tokens = dovecot.tokens;
+  options->external = dovecot.external;
   options->checks_passwords = dovecot.checks_passwords;
-  options->mechanisms = passed_mechanisms(config);
+  options->mechanisms = passed_mechanisms(config, source);
   options->known_backends = known_backends(config);
   return options;
 }

@@ -24,7 +24,7 @@ class DirectorySource : public auth::UserSource {
 
   void look_up(const auth::LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
-    return credentials.by_password() || (hands_out_ && credentials.by_exchange());
+    return credentials.by_password() || (hands_out_ && credentials.by_stored_secret());
   }
   auth::LookupResult explain(std::string_view user) override { return pool_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return name_; }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ranges>
 #include <utility>
 
 namespace headgate::sources {
@@ -120,7 +121,7 @@ void DovecotAuthConnection::take(const DovecotAuthLine& line) {
       greeted_ = true;
       return;
     case Kind::kMechanism:
-      add_mechanism(line.fields.substr(0, line.fields.find('\t')));
+      add_mechanism(line.fields);
       return;
     case Kind::kDone:
       if (!greeted_) {
@@ -139,9 +140,17 @@ void DovecotAuthConnection::take(const DovecotAuthLine& line) {
   }
 }
 
-void DovecotAuthConnection::add_mechanism(std::string_view name) {
-  if (state_ == State::kHandshake && mechanisms_.size() < kMostMechanisms &&
-      name.size() <= kLongestMechanism) {
+// Its name, and what there is to know of it. Those that are no business of clients (private), or
+// let everybody in, are none.
+void DovecotAuthConnection::add_mechanism(std::string_view fields) {
+  const std::string_view name = fields.substr(0, fields.find('\t'));
+  bool good = state_ == State::kHandshake && mechanisms_.size() < kMostMechanisms &&
+              name.size() <= kLongestMechanism;
+  for (const auto flag : std::views::split(fields.substr(name.size()), '\t')) {
+    const std::string_view word(flag.begin(), flag.end());
+    good = good && word != "private" && word != "anonymous";
+  }
+  if (good) {
     mechanisms_.emplace(name);
   }
 }

@@ -89,7 +89,7 @@ class DovecotAuthConnection {
   void receive();
   void take_lines();
   void take(const DovecotAuthLine& line);
-  void add_mechanism(std::string_view name);
+  void add_mechanism(std::string_view fields);
   void take_answer(const DovecotAuthLine& line);
   void become_ready();
   [[nodiscard]] std::uint32_t next_id() const;

@@ -287,13 +287,15 @@ std::string dovecot_auth_hello(std::uint32_t client_id) {
 }
 
 std::string_view dovecot_auth_mechanism(const dialogue::Credentials& credentials) {
-  return credentials.by_token() || credentials.by_exchange()
-             ? std::string_view(credentials.mechanism)
-             : "PLAIN";
+  return credentials.by_password() ? "PLAIN" : std::string_view(credentials.mechanism);
 }
 
 Secret dovecot_auth_message(const dialogue::Credentials& credentials) {
   Secret message;
+  if (credentials.by_certificate()) {
+    message.append(credentials.user);
+    return message;
+  }
   if (!credentials.by_token()) {
     message.append('\0');
     message.append(credentials.user);
@@ -338,6 +340,12 @@ Secret dovecot_auth_request(std::uint32_t id, std::string_view mechanism, std::s
   add("rport=", std::to_string(request.client.port));
   if (!request.server_name.empty()) {
     add("local_name=", request.server_name);
+  }
+  // What Dovecot's login processes tell by default: ssl_cert_username_field = commonName.
+  if (request.credentials.by_certificate() && request.certificate) {
+    const auto& names = request.certificate->of(net::CertificateField::kCommonName);
+    add("valid-client-cert", "");
+    add("cert_username=", names.size() == 1 ? std::string_view(names.front()) : "");
   }
   if (message != nullptr) {
     line.append("\tresp=");
@@ -384,8 +392,9 @@ auth::LookupResult dovecot_auth_accepted(std::string_view text,
                           .detail = "nologin"};
   }
   auth::Route route{.user = *fields.user, .pool = fields.pool, .backend = {}};
-  // The name in a message of DIGEST-MD5 was read to count failures by; what counts is Dovecot's.
-  if (credentials.user.empty() || credentials.mechanism == "DIGEST-MD5") {
+  // The name in a message of these was read to count failures by; what counts is Dovecot's.
+  if (credentials.user.empty() || credentials.by_certificate() ||
+      credentials.mechanism == "DIGEST-MD5" || credentials.mechanism == "OTP") {
     route.name = *fields.user;
   }
   auto wrong = set_login(fields, route);

@@ -22,7 +22,7 @@ inline constexpr std::size_t kLongestDovecotAuthLine = 16383;
 struct DovecotAuthLine {
   enum class Kind : std::uint8_t {
     kVersion,    // the major number is 1
-    kMechanism,  // the first of the fields is its name
+    kMechanism,  // the first of the fields is its name, the others are flags
     kDone,       // of the handshake
     kContinue,
     kOk,
@@ -44,7 +44,7 @@ std::string dovecot_auth_hello(std::uint32_t client_id);
 
 // The mechanism that such credentials are sent by: what is at hand goes in one message.
 std::string_view dovecot_auth_mechanism(const dialogue::Credentials& credentials);
-// That message (RFC 4616, RFC 7628, XOAUTH2).
+// That message (RFC 4616, RFC 7628, XOAUTH2, RFC 4422 appendix A).
 Secret dovecot_auth_message(const dialogue::Credentials& credentials);
 
 // The line that begins a request, with its end. `message` is the client's first one; null: none.

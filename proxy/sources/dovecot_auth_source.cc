@@ -64,7 +64,8 @@ DovecotAuthSource::~DovecotAuthSource() {
 
 bool DovecotAuthSource::takes(const dialogue::Credentials& credentials) const {
   return credentials.by_password() || credentials.by_exchange() ||
-         (credentials.by_token() && servers_->options->tokens);
+         (credentials.by_token() && servers_->options->tokens) ||
+         (credentials.by_certificate() && servers_->options->external);
 }
 
 // The servers that work in their order, then those that rest: better asked than nobody.

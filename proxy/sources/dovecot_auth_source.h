@@ -29,6 +29,7 @@ struct DovecotAuthOptions {
   std::string service = "imap";              // what Dovecot takes its settings by
   bool checks_passwords = false;             // false: it may let in whoever gives any password
   bool tokens = false;                       // it checks XOAUTH2 and OAUTHBEARER as well
+  bool external = false;                     // it judges certificates of clients as well
   std::optional<SocketAddress> master;       // answers without a password, for explain
   std::vector<std::string> mechanisms;  // that a service has to offer: what clients are offered
   // Backends that stand in a pool: their names are resolved there.

@@ -23,7 +23,7 @@ class PasswdFileSource : public auth::UserSource {
 
   void look_up(const auth::LoginRequest& request, Callback done) override;
   [[nodiscard]] bool takes(const dialogue::Credentials& credentials) const override {
-    return credentials.by_password() || credentials.by_exchange();
+    return credentials.by_password() || credentials.by_stored_secret();
   }
   auth::LookupResult explain(std::string_view user) override { return file_->explain(user); }
   [[nodiscard]] std::string_view name() const override { return "passwd_file"; }

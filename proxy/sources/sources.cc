@@ -192,7 +192,7 @@ std::expected<SharedSources, Errors> SharedSources::load(
     if (option.pools) {
       source.pools = std::make_shared<auth::PoolMemory>(*option.pools);
     }
-    if (option.unchanged && before != nullptr) {
+    if (before != nullptr) {
       before->take_over(source);
     }
     if (auto opened = open(source); !opened) {
@@ -210,6 +210,13 @@ std::expected<SharedSources, Errors> SharedSources::load(
 
 void SharedSources::take_over(Source& source) const {
   for (const Source& known : sources_) {
+    if (!source.options.unchanged) {
+      // Users do not move since somebody names another pool.
+      if (known.options.name == source.options.name && known.pools && source.pools) {
+        source.pools->take_over(*known.pools);
+      }
+      continue;
+    }
     // Who comes last answers for users whom nobody knows; its connections have to know that.
     if (known.options.name == source.options.name && known.last == source.last) {
       source.pool = known.pool;

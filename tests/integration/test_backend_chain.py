@@ -67,6 +67,30 @@ def test_users_are_found_where_they_are_and_that_is_remembered(proxied):
     assert logins(gate, "new", "memory") == 3
 
 
+def test_a_reload_with_another_pool_keeps_who_is_in_those_that_remain(proxied):
+    proxied.secrets += ["sesame", "pebble", "marble"]
+    old, new = knowing(proxied, alice="sesame"), knowing(proxied, bob="pebble")
+    newest = knowing(proxied, carol="marble")
+    gate = start(proxied, old.address, new.address, newest.address, workers=2)
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    assert proxied.enter().login("carol", "marble").startswith(b"OK")
+    asked = len(old.logins()), len(new.logins())
+    del gate.config["pools"]["new"]
+    gate.config["users"][0]["backend"]["then"] = ["newest"]
+    gate.reload()
+    assert proxied.enter().login("carol", "marble").startswith(b"OK")
+    assert (len(old.logins()), len(new.logins())) == asked, "nobody else was asked"
+    assert (logins(gate, "newest", "memory"), logins(gate, "newest", "trial")) == (1, 1)
+    assert gate.metrics().value("headgate_source_pools_remembered", source="backend") == 1
+    # Bob's pool is gone, and it comes back without what was known of it.
+    gate.config["pools"]["new"] = {"backends": [{"address": new.address}]}
+    gate.config["users"][0]["backend"]["then"] = ["new", "newest"]
+    gate.reload()
+    assert proxied.enter().login("bob", "pebble").startswith(b"OK")
+    assert proxied.enter().login("carol", "marble").startswith(b"OK")
+    assert (logins(gate, "new", "trial"), logins(gate, "newest", "memory")) == (1, 2)
+
+
 def test_where_users_are_is_known_after_a_restart(proxied, tmp_path):
     proxied.secrets += ["sesame", "pebble"]
     old, new = knowing(proxied, alice="sesame"), knowing(proxied, bob="pebble")

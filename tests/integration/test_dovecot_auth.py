@@ -1,17 +1,21 @@
 """The user source dovecot_auth: logins judged by Dovecot's auth service."""
 
 import base64
+import hashlib
 import os
 import signal
+import ssl
 import subprocess
 import threading
 import time
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import NameOID
 
 from auth_service import BEHIND, MECHANISMS, AuthService
 from certificates import Authority
+from client_authority import ClientAuthority
 from dovecot import Dovecot
 from fake_backend import Script
 from headgate_process import Headgate, configuration
@@ -386,6 +390,166 @@ def test_rounds_pass_whatever_the_mechanism_and_the_answer_says_who_it_is(gate, 
     assert [each[0] for each in rounds] == ["AUTH", "CONT", "CONT"]
     assert rounds[1][2] == "" and base64.b64decode(rounds[2][2]) == b"none"
     assert backend.connections[0].authorization == b"alice"
+
+
+def otp(passphrase, seed, count):
+    """RFC 2289 with MD5: what stands behind so many rounds."""
+    word = (seed + passphrase).encode()
+    for _ in range(count + 1):
+        digest = hashlib.md5(word).digest()
+        word = bytes(a ^ b for a, b in zip(digest[:8], digest[8:]))
+    return word
+
+
+def test_a_mechanism_that_headgate_does_not_know_is_passed_on(gate, proxied, service):
+    """One-time passwords (RFC 2444): the service keeps the last one, and counts down."""
+    stored = {"count": 98, "word": otp("sesame", "ke1234", 98)}
+
+    def answer(fields):
+        if fields[0] == "AUTH":
+            assert base64.b64decode(fields[-1].removeprefix("resp=")) == b"\0alice"
+            asked = f"otp-md5 {stored['count'] - 1} ke1234 ext"
+            return f"CONT\t{fields[1]}\t{base64.b64encode(asked.encode()).decode()}\n"
+        kind, word = base64.b64decode(fields[2]).split(b":")
+        digest = hashlib.md5(bytes.fromhex(word.decode())).digest()
+        after = bytes(a ^ b for a, b in zip(digest[:8], digest[8:]))
+        if kind != b"hex" or after != stored["word"]:
+            return f"FAIL\t{fields[1]}\tuser=alice\n"
+        stored.update(count=stored["count"] - 1, word=bytes.fromhex(word.decode()))
+        return f"OK\t{fields[1]}\tuser=alice\n"
+
+    otp_flags = "MECH\tOTP\tdictionary\tactive\tmutual-auth\n"
+    auth = service(answer, behind_version=otp_flags + MECHANISMS + BEHIND)
+    backend = gate(auth.address, mechanisms=["OTP", "PLAIN"], login={"max_failures": 100})
+    client = proxied.enter()
+    assert "AUTH=OTP" in client.capabilities()
+
+    def log_in(passphrase):
+        client.send(b"s AUTHENTICATE OTP " + base64.b64encode(b"\0alice") + b"\r\n")
+        line = client.line()
+        _, count, seed, _ = base64.b64decode(line[2:]).decode().split()
+        word = "hex:" + otp(passphrase, seed, int(count)).hex()
+        client.send(base64.b64encode(word.encode()) + b"\r\n")
+        return client.line()
+
+    assert log_in("wrong") == b"s NO [AUTHENTICATIONFAILED] Authentication failed."
+    assert proxied.gate.log.wait_for("login failed", mechanism="OTP", user="alice")
+    assert not backend.connections
+    assert log_in("sesame").startswith(b"* CAPABILITY")
+    assert client.line().startswith(b"s OK")
+    assert stored["count"] == 97 and backend.connections[0].authorization == b"alice"
+
+
+@pytest.mark.parametrize("flag", ["private", "anonymous"])
+def test_what_a_service_has_for_itself_or_for_everybody_is_not_passed(gate, proxied, service, flag):
+    flagged = f"MECH\tX-INSIDE\tdictionary\t{flag}\n"
+    auth = service(ok, behind_version=flagged + MECHANISMS + BEHIND)
+    backend = gate(auth.address, mechanisms=["X-INSIDE"])
+    client = proxied.enter()
+    client.send(b"s AUTHENTICATE X-INSIDE " + base64.b64encode(b"me") + b"\r\n")
+    assert client.line().startswith(b"s NO [UNAVAILABLE]")
+    assert not [line for line in auth.lines if line[0] == "AUTH"] and not backend.connections
+    assert proxied.gate.log.wait_for(
+        "auth service lacks a mechanism that clients are offered", mechanism="X-INSIDE"
+    )
+
+
+def test_a_file_before_the_service_does_not_take_what_it_cannot_judge(proxied, service, tmp_path):
+    passwd = tmp_path / "users.passwd"
+    passwd.write_text("bob:{PLAIN}sesame\n")
+    auth = service(ok, behind_version=GSSAPI)
+    backend = proxied.backend(MASTER)
+    proxied.secrets.extend(["sesame", "mastersecret"])
+    section = {"servers": [auth.address], "checks_passwords": True}
+    proxied.start(
+        backend,
+        pool=POOL,
+        users=[
+            {"source": "passwd_file", "pool": "main", "path": str(passwd)},
+            {"source": "dovecot_auth", "pool": "main", "dovecot_auth": section},
+        ],
+        listeners=[
+            {
+                "name": "imaps",
+                "address": "127.0.0.1:0",
+                "tls": "implicit",
+                "sasl": ["PLAIN", "GSSAPI"],
+            }
+        ],
+    )
+    client = proxied.enter()
+    client.send(b"s AUTHENTICATE GSSAPI " + base64.b64encode(b"ticket") + b"\r\n")
+    assert client.line().startswith(b"s OK")
+    assert backend.connections[0].authorization == b"alice"
+    assert proxied.enter().login("bob", "sesame").startswith(b"OK")
+
+
+CERTIFICATES = """\
+auth_mechanisms = plain external
+auth_ssl_username_from_cert = yes
+passdb {
+  driver = static
+  args = nopassword=y user=%u
+  mechanisms = external
+}
+service auth {
+  unix_listener {directory}/auth-headgate {
+    mode = 0600
+  }
+}
+"""
+
+
+@pytest.mark.servers
+def test_dovecot_judges_certificates_of_clients(proxied, tmp_path):
+    people = ClientAuthority(tmp_path)
+    alice = people.issue("alice", [(NameOID.COMMON_NAME, "alice")])
+    nameless = people.issue("nameless", [(NameOID.ORGANIZATION_NAME, "alice")])
+    with Dovecot(USERS, more=CERTIFICATES) as dovecot:
+        backend = proxied.backend(MASTER)
+        proxied.secrets.extend(["sesame", "mastersecret"])
+        section = {
+            "servers": [str(dovecot.directory / "auth-headgate")],
+            "checks_passwords": True,
+            "external": True,
+        }
+        proxied.start(
+            backend,
+            pool=POOL,
+            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            listeners=[
+                {
+                    "name": "imaps",
+                    "address": "127.0.0.1:0",
+                    "tls": "implicit",
+                    "client_certificates": {"ca": str(people.file)},
+                }
+            ],
+            login={"max_failures": 100},
+        )
+
+        def enter(certificate):
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            if certificate:
+                context.load_cert_chain(certificate[0])
+            client = proxied.connect("imaps", context=context, tls=True)
+            client.expect(rb"\* OK .*")
+            return client
+
+        client = enter(None)
+        assert "AUTH=EXTERNAL" not in client.capabilities()
+        client = enter(nameless)
+        assert client.command(b"AUTHENTICATE EXTERNAL =")[1].startswith(b"NO [AUTHENTICATIONFAILED]")
+        client = enter(alice)
+        assert "AUTH=EXTERNAL" in client.capabilities()
+        other = base64.b64encode(b"bob")
+        refused = client.command(b"AUTHENTICATE EXTERNAL " + other)[1]
+        assert refused.startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert not backend.connections
+        assert client.command(b"AUTHENTICATE EXTERNAL =")[1].startswith(b"OK")
+        assert backend.connections[0].authorization == b"alice"
+        assert proxied.gate.log.wait_for("login failed", mechanism="EXTERNAL", count=2)
 
 
 def test_an_exchange_without_end_is_ended(gate, proxied, service):

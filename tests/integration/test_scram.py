@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import sqlite3
+import ssl
 import subprocess
 
 import pytest
@@ -81,41 +82,125 @@ def test_gsasl_logs_in_with_every_mechanism(gate, proxied, authority):
     assert proxied.gate.metrics().value("headgate_logins_total", result="ok") == 3
 
 
-def test_gsasl_ties_its_login_to_the_tls_connection(gate, proxied, authority):
-    gate(
+def plus(gate, **tls):
+    """Headgate that offers SCRAM-SHA-256-PLUS, for TLS of 1.2 and 1.3 unless told otherwise."""
+    return gate(
         "alice:" + stored("SCRAM-SHA-256"),
         mechanisms=("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"),
-        tls={
-            "minimum_version": "1.3",
-            "certificates": [
-                {
-                    "certificate": str(proxied.certificate.certificate),
-                    "key": str(proxied.certificate.key),
-                }
-            ],
-        },
+        login={"max_failures": 100},
+        **({"tls": tls} if tls else {}),
     )
-    assert "AUTH=SCRAM-SHA-256-PLUS" in proxied.enter().capabilities()
-    good = gsasl(proxied, authority, "SCRAM-SHA-256-PLUS")
+
+
+def only(version, options=0):
+    """A client that knows this version alone, and cannot do what `options` takes away."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    context.options |= options
+    return context
+
+
+TLS12, TLS13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3
+NO_EXTENDED_MASTER_SECRET = 1  # SSL_OP_NO_EXTENDED_MASTER_SECRET
+
+
+@pytest.mark.parametrize("priority", ["NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-TLS1.3"])
+def test_gsasl_ties_its_login_to_the_tls_connection(gate, proxied, authority, priority):
+    backend = plus(gate)
+    tls = f"--priority={priority}"
+    good = gsasl(proxied, authority, "SCRAM-SHA-256-PLUS", PASSWORD, tls)
     assert good.returncode == 0, good.stdout + good.stderr
-    # Without the binding its client says that the server has none, and is taken for one that
-    # somebody in between has told so.
-    client = proxied.enter()
+    assert gsasl(proxied, authority, "SCRAM-SHA-256-PLUS", "wrong", tls).returncode != 0
+    assert backend.connections[0].authorization == b"alice" and len(backend.connections) == 1
+
+
+def tied(client, header, binding, good):
+    exchange = Scram(client, "SCRAM-SHA-256-PLUS")
+    assert exchange.first(header).startswith("r=")
+    answer = exchange.send(exchange.proof(binding))
+    if not good:
+        assert answer.startswith(b"s NO [AUTHENTICATIONFAILED]"), answer
+        return
+    assert base64.b64decode(answer[2:]) == exchange.verifier
+    line = exchange.send("")
+    while line.startswith(b"* "):  # for a client that has asked for capabilities
+        line = client.line()
+    assert line.startswith(b"s OK")
+
+
+@pytest.mark.parametrize("listener", ["imaps", "imap"])
+@pytest.mark.parametrize("version", [TLS12, TLS13])
+def test_each_binding_is_that_of_the_connection(gate, proxied, version, listener):
+    plus(gate)
+
+    def enter():
+        client = proxied.connect(listener, context=only(version), tls=listener == "imaps")
+        client.expect(rb"\* OK .*")
+        if listener == "imap":
+            client.starttls()
+        return client
+
+    client = enter()
+    assert "AUTH=SCRAM-SHA-256-PLUS" in client.capabilities()
+    # Who could have been told that there is no binding is taken for one that was told so.
     assert Scram(client).first("y,,").startswith("s NO [AUTHENTICATIONFAILED]")
-    wrong = Scram(client, "SCRAM-SHA-256-PLUS")
-    assert wrong.first("p=tls-exporter,,").startswith("r=")
-    assert wrong.send(wrong.proof(b"x" * 32)).startswith(b"s NO [AUTHENTICATIONFAILED]")
-    # The other binding: the hash of the certificate that the client has been shown.
-    client = proxied.enter()
+    tied(client, "p=tls-exporter,,", b"x" * 32, good=False)
+    tied(client, "p=tls-server-end-point,,", b"x" * 32, good=False)
     shown = hashlib.sha256(client.stream.tls.getpeercert(binary_form=True)).digest()
-    for binding, reply in ((b"x" * 32, b"s NO [AUTHENTICATIONFAILED]"), (shown, b"+ dj")):
-        tied = Scram(client, "SCRAM-SHA-256-PLUS")
-        assert tied.first("p=tls-server-end-point,,").startswith("r=")
-        answer = tied.send(tied.proof(binding))
-        assert answer.startswith(reply)
-    assert base64.b64decode(answer[2:]) == tied.verifier
-    assert tied.send("").startswith(b"s OK")
-    assert Scram(proxied.enter()).run().startswith(b"s OK"), "without any binding"
+    tied(client, "p=tls-server-end-point,,", shown, good=True)
+    client = enter()
+    unique = client.stream.tls.get_channel_binding("tls-unique")
+    if version == TLS12:
+        tied(client, "p=tls-unique,,", b"x" * len(unique), good=False)
+        tied(client, "p=tls-unique,,", unique, good=True)
+    else:
+        refused = Scram(client, "SCRAM-SHA-256-PLUS").first("p=tls-unique,,")
+        assert refused.startswith("s NO [AUTHENTICATIONFAILED]"), "TLS 1.3 has none"
+    assert Scram(enter()).run().startswith(b"s OK"), "without any binding"
+
+
+def test_without_an_extended_master_secret_the_certificate_alone_ties(gate, proxied):
+    plus(gate)
+    context = only(TLS12, NO_EXTENDED_MASTER_SECRET)
+    client = proxied.connect("imaps", context=context, tls=True)
+    assert b"AUTH=SCRAM-SHA-256-PLUS" in client.line(), "in the greeting"
+    unique = client.stream.tls.get_channel_binding("tls-unique")
+    for header in ("p=tls-exporter,,", "p=tls-unique,,"):
+        refused = Scram(client, "SCRAM-SHA-256-PLUS").first(header)
+        assert refused.startswith("s NO [AUTHENTICATIONFAILED]"), header
+    assert unique, "it is there, but somebody in between could have made it the same"
+    shown = hashlib.sha256(client.stream.tls.getpeercert(binary_form=True)).digest()
+    tied(client, "p=tls-server-end-point,,", shown, good=True)
+
+
+@pytest.mark.parametrize("listener", ["imaps", "imap"])
+def test_who_cannot_be_tied_is_not_offered_it(gate, proxied, tmp_path, listener):
+    files = {"certificate": str(tmp_path / "ed.pem"), "key": str(tmp_path / "ed.key")}
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost",
+         "-days", "2", "-out", files["certificate"], "-keyout", files["key"]],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    plus(gate, certificates=[files])
+    for version, options, offered in (
+        (TLS12, NO_EXTENDED_MASTER_SECRET, False),
+        (TLS12, 0, True),
+        (TLS13, 0, True),
+    ):
+        context = only(version, options)
+        client = proxied.connect(listener, context=context, tls=listener == "imaps")
+        greeting = client.line()
+        assert greeting.startswith(b"* OK")
+        if listener == "imap":
+            client.starttls()
+        else:
+            assert (b"AUTH=SCRAM-SHA-256-PLUS" in greeting) == offered
+        assert ("AUTH=SCRAM-SHA-256-PLUS" in client.capabilities()) == offered
+        if not offered:
+            refused = Scram(client, "SCRAM-SHA-256-PLUS").first("p=tls-exporter,,")
+            assert refused.startswith("s NO [CANNOT]")
+            assert Scram(client).first("y,,").startswith("r="), "nobody has told it anything wrong"
 
 
 def test_nobody_learns_whether_a_user_exists(gate, proxied):

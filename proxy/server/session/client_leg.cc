@@ -2,12 +2,14 @@
 
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 #include <variant>
 
+#include "config/mechanisms.h"
 #include "net/proxy_header.h"
 #include "server/session/overloaded.h"
 
@@ -127,9 +129,7 @@ ClientLeg::Status ClientLeg::read_proxy_header() {
 ClientLeg::Status ClientLeg::begin_after_proxy_header() {
   const bool implicit = context_.listener.tls == config::TlsMode::kImplicit;
   dialogue_ = context_.protocol.client();
-  // Who asks for certificates greets behind the handshake, since what is offered goes by them.
-  const bool asks = implicit && context_.listener.client_certificates;
-  if (!asks) {
+  if (!implicit || !offers_by_handshake()) {
     dialogue_->greet(reply_);
   }
   if (implicit) {
@@ -140,6 +140,17 @@ ClientLeg::Status ClientLeg::begin_after_proxy_header() {
   }
   stage_ = Stage::kDialogue;
   return run_dialogue();
+}
+
+bool ClientLeg::may_be_unbound() const {
+  return context_.tls != nullptr && !context_.tls->always_bound() &&
+         std::ranges::any_of(context_.listener.sasl, config::ties_to_tls);
+}
+
+// What is offered goes by what the client shows of itself in the handshake, so the greeting comes
+// behind it.
+bool ClientLeg::offers_by_handshake() const {
+  return context_.listener.client_certificates.has_value() || may_be_unbound();
 }
 
 // The client speaks first, a round trip from now: there is nothing to read yet, and if there is,
@@ -172,13 +183,14 @@ ClientLeg::Status ClientLeg::handshake() {
   if (starttls) {
     dialogue_->on_tls_established();
   }
-  if (context_.listener.client_certificates) {
-    if (transport_.client_certificate()) {
-      dialogue_->on_certificate();
-    }
-    if (!starttls) {
-      dialogue_->greet(reply_);
-    }
+  if (context_.listener.client_certificates && transport_.client_certificate()) {
+    dialogue_->on_certificate();
+  }
+  if (may_be_unbound() && !transport_.channel_bindings().any()) {
+    dialogue_->on_unbound();
+  }
+  if (!starttls && offers_by_handshake()) {
+    dialogue_->greet(reply_);
   }
   return run_dialogue();
 }

@@ -90,6 +90,9 @@ class ClientLeg {
   Status read_proxy_header();
   Status begin_after_proxy_header();
   Status await_hello();
+  // Some clients of this listener could not be tied to their TLS connection, and it offers that.
+  [[nodiscard]] bool may_be_unbound() const;
+  [[nodiscard]] bool offers_by_handshake() const;
   Status handshake();
   Status run_dialogue();
   void read_last_words();

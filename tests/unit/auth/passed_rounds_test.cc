@@ -19,6 +19,10 @@ TEST(UserInMessage, IsWhatTheMechanismTellsInTheClear) {
   EXPECT_EQ(user_in_message("DIGEST-MD5", "username=alice,realm="), "alice");
   EXPECT_EQ(user_in_message("DIGEST-MD5", "cnonce=\",username=\\\"bob\",username=\"alice\""),
             "alice");
+  EXPECT_EQ(user_in_message("OTP", std::string_view("\0alice", 6)), "alice");
+  EXPECT_EQ(user_in_message("OTP", std::string_view("boss\0alice", 10)), "alice");
+  EXPECT_EQ(user_in_message("OTP", "alice"), "");
+  EXPECT_EQ(user_in_message("OTP", ""), "");
   EXPECT_EQ(user_in_message("GSSAPI", "username=\"alice\""), "");
 }
 

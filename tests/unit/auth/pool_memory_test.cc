@@ -101,6 +101,31 @@ TEST(PoolMemory, RemembersNothingWhereItIsNotTo) {
   EXPECT_EQ(PoolTrial(memory, "alice").pool(), "old");
 }
 
+TEST(PoolMemory, AnotherListOfPoolsKnowsWhoIsInThoseThatRemain) {
+  const auto now = PoolMemory::Clock::now();
+  PoolMemory before({.pools = {"old", "new", "newest"}, .remember = 60s, .entries = 100});
+  before.learn("alice", 1, now);
+  before.learn("bob", 2, now);
+  before.learn("carol", 2, now - 60s);
+  before.count(2, PoolFound::kTrial);
+  before.count(1, PoolFound::kTrial);
+  PoolMemory after({.pools = {"old", "other", "newest"}, .remember = 50s, .entries = 100});
+  after.take_over(before, now);
+  EXPECT_EQ(after.find("bob", now + 49s), 2U);
+  EXPECT_EQ(after.find("bob", now + 50s), std::nullopt) << "never longer than is remembered now";
+  EXPECT_EQ(after.find("alice", now), std::nullopt) << "its pool is gone";
+  EXPECT_EQ(after.size(), 1U);
+  EXPECT_EQ(count(after, 2, PoolFound::kTrial), 1U);
+  EXPECT_EQ(count(after, 1, PoolFound::kTrial), 0U);
+
+  PoolMemory turned({.pools = {"newest", "old"}, .remember = 60s, .entries = 100});
+  turned.take_over(before, now);
+  EXPECT_EQ(turned.size(), 0U) << "the first pool is everybody's";
+  PoolMemory forgetful({.pools = {"old", "new"}, .remember = 0s, .entries = 100});
+  forgetful.take_over(before, now);
+  EXPECT_EQ(forgetful.size(), 0U);
+}
+
 TEST(PoolMemory, HasABound) {
   const auto memory = memory_of();
   for (int i = 0; i < 10'000; ++i) {

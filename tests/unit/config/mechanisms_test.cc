@@ -29,7 +29,7 @@ std::vector<std::string> offered_by(const std::string& text) {
     return {};
   }
   std::vector<std::string> names;
-  for (const Mechanism mechanism : offered(*config, config->listeners[0])) {
+  for (const Mechanism& mechanism : offered(*config, config->listeners[0])) {
     names.emplace_back(name(mechanism));
   }
   return names;
@@ -64,7 +64,7 @@ TEST(Mechanisms, WhatNoSourceCanServeIsRefused) {
       ElementsAre(HasSubstr("listeners[0].sasl[0]: expected one of PLAIN, LOGIN, XOAUTH2, "
                             "OAUTHBEARER, SCRAM-SHA-256-PLUS, SCRAM-SHA-1-PLUS, "
                             "SCRAM-SHA-256, SCRAM-SHA-1, CRAM-MD5, DIGEST-MD5, GSSAPI, GSS-SPNEGO, "
-                            "EXTERNAL, found 'plain'")));
+                            "EXTERNAL, or the name of another one in capitals, found 'plain'")));
   EXPECT_THAT(errors_of(file(", sasl: []", "")),
               ElementsAre(HasSubstr("a list of at least one SASL mechanism")));
 }
@@ -90,10 +90,10 @@ TEST(Mechanisms, ExchangesAreRefusedWhereTheBackendsNeedThePassword) {
               ElementsAre("SCRAM-SHA-256"));
 }
 
-TEST(Mechanisms, PlusTakesTls13) {
+TEST(Mechanisms, PlusTakesTls) {
   EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-256-PLUS]", kMaster, kPasswd)),
-              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected tls.minimum_version 1.3 and a "
-                                    "listener with TLS")));
+              ElementsAre(HasSubstr("listeners[0].sasl[0]: expected a listener with TLS for a "
+                                    "mechanism tied to the TLS connection, found SCRAM")));
 }
 
 TEST(Mechanisms, APoolsLoginHasTheKeysThatItNeeds) {
@@ -186,6 +186,46 @@ TEST(Mechanisms, DovecotJudgesWhatItHas) {
               ElementsAre(HasSubstr("found GSSAPI, which takes source dovecot_auth")));
   EXPECT_THAT(errors_of(file(", sasl: [CRAM-MD5]", "", dovecot(""))),
               ElementsAre(HasSubstr("mechanisms that tell the password")));
+}
+
+TEST(Mechanisms, OthersGoByTheirNamesToAnAuthServiceAlone) {
+  const std::string checks = dovecot(", checks_passwords: true");
+  EXPECT_THAT(offered_by(file(", sasl: [PLAIN, OTP, NTLM, X_2]", kMasterUser, checks)),
+              ElementsAre("PLAIN", "OTP", "NTLM", "X_2"));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP]", kMasterUser, kPasswd)),
+              ElementsAre(HasSubstr("found OTP, which takes source dovecot_auth")));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP]", "", checks)),
+              ElementsAre(HasSubstr("mechanisms that tell the password")));
+  EXPECT_THAT(errors_of(file(", sasl: [OTP, OTP]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("sasl[1]: expected each mechanism once, found OTP again")));
+  EXPECT_THAT(errors_of(file(", sasl: [ANONYMOUS]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("expected a mechanism that tells who the client is, found")));
+  EXPECT_THAT(errors_of(file(", sasl: [SCRAM-SHA-512-PLUS]", kMasterUser, checks)),
+              ElementsAre(HasSubstr("expected SCRAM-SHA-256-PLUS or SCRAM-SHA-1-PLUS")));
+  for (const char* name : {"[otp]", "[A-NAME-OF-21-LETTERS-]", "[\"\"]", "[O.P]", "[[OTP]]"}) {
+    EXPECT_THAT(errors_of(file(std::string(", sasl: ") + name, kMasterUser, checks)),
+                ElementsAre(HasSubstr("or the name of another one in capitals")))
+        << name;
+  }
+}
+
+TEST(Mechanisms, DovecotJudgesCertificatesWhereItIsToldTo) {
+  const auto with = [](const std::string& clients, const std::string& pool,
+                       const std::string& more) {
+    return "listeners: [{name: a, address: \"127.0.0.1:0\", tls: implicit" + clients +
+           "}]\ntls: {certificates: [{certificate: c.pem, key: k.pem}]}\npools: {main: {backends: "
+           "[{address: \"b:143\"}]" +
+           pool + "}}\nusers: [{" + dovecot(", checks_passwords: true, external: true" + more) +
+           ", pool: main}]\n";
+  };
+  const std::string asks = ", client_certificates: {ca: ca.pem}";
+  EXPECT_THAT(offered_by(with(asks, kMasterUser, "")), ElementsAre("PLAIN", "LOGIN", "EXTERNAL"));
+  EXPECT_THAT(errors_of(with("", kMasterUser, "")),
+              ElementsAre(HasSubstr("users[0].dovecot_auth.external: expected a listener with "
+                                    "client_certificates for external, found none")));
+  EXPECT_THAT(errors_of(with(asks, "", "")),
+              ElementsAre(HasSubstr("since a certificate is no password")));
+  EXPECT_THAT(errors_of(with(asks, "", ", brings_passwords: true")), ElementsAre());
 }
 
 std::string auth_http(const std::string& methods) {

@@ -151,6 +151,27 @@ TEST(SaslExternal, ItIsOfferedToAClientThatHasShownACertificateAndTakesTheIdenti
   }
 }
 
+TEST(SaslTied, WhereTheConnectionHasNothingToTieToThereIsNone) {
+  ClientLoginOptions options;
+  options.mechanisms = {sasl_plain(), {.name = "SCRAM-SHA-256-PLUS", .tied = true}};
+  const ClientLoginProfile profile(options);
+  for (const bool bound : {true, false}) {
+    ClientLogin client(profile);
+    std::string out;
+    if (!bound) {
+      client.on_unbound();
+    }
+    client.greet(out);
+    client.on_bytes("a CAPABILITY\r\n", out);
+    EXPECT_EQ(out.find("AUTH=SCRAM-SHA-256-PLUS") != out.npos, bound) << out;
+    EXPECT_NE(out.find("AUTH=PLAIN"), out.npos) << out;
+    out.clear();
+    const dialogue::Step step = client.on_bytes("b AUTHENTICATE SCRAM-SHA-256-PLUS AAAA\r\n", out);
+    EXPECT_EQ(std::holds_alternative<dialogue::SaslResponse>(step.action), bound) << out;
+    EXPECT_EQ(out, bound ? "" : "b NO [CANNOT] Unsupported authentication mechanism.\r\n");
+  }
+}
+
 TEST(SaslExternal, WithoutACertificateThereIsNone) {
   ClientLoginOptions options;
   options.mechanisms = {sasl_plain(), sasl_external()};

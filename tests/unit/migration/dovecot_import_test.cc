@@ -251,7 +251,7 @@ passdb {
   EXPECT_EQ(sql.query,
             "SELECT password FROM users WHERE userid = :local_part AND domain = lower(:domain)");
   EXPECT_THAT(notes_, Contains(HasSubstr("user_query of that file is left out")));
-  EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of connect is left out")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of the connection is left out")));
   EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
 }
 
@@ -349,6 +349,151 @@ passdb {
   EXPECT_EQ(ldap.backend_attribute, "mailHost");
   EXPECT_EQ(ldap.filter, "(&(objectClass=person)(mail={user})(uid={local_part}))");
   EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
+}
+
+TEST_F(DovecotImport, SqlPassdbsOf24StandInTheConfigurationItself) {
+  const config::Config config = import(R"(dovecot_config_version = 2.4.1
+ssl = no
+sql_driver = pgsql
+pgsql db1.example {
+  parameters {
+    user = dovecot
+    password = "hush hush"
+    dbname = mails
+    connect_timeout = 5
+  }
+}
+passdb sql {
+  default_password_scheme = SHA256
+  use_worker = yes
+  query = SELECT userid AS user, password, host, 'y' AS starttls FROM users \
+    WHERE userid = '%{user | username | lower}' AND domain = '%{user|domain}'
+}
+)");
+  ASSERT_TRUE(config.users[0].sql);
+  const config::Sql& sql = *config.users[0].sql;
+  EXPECT_EQ(sql.driver, config::SqlDriver::kPostgresql);
+  EXPECT_EQ(sql.host, "db1.example");
+  EXPECT_EQ(sql.database, "mails");
+  EXPECT_EQ(sql.user, "dovecot");
+  EXPECT_EQ(sql.password.view(), "hush hush");
+  EXPECT_EQ(
+      sql.query,
+      "SELECT password, userid AS \"user\", host || ':143' AS backend FROM users WHERE userid "
+      "= lower(:local_part) AND domain = :domain");
+  EXPECT_EQ(config.pools[0].tls, config::TlsMode::kStartTls);
+  EXPECT_THAT(notes_, Contains(HasSubstr("default_password_scheme: hashes need their scheme")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("connect_timeout of the connection is left out")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("use_worker: left out")));
+  EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
+}
+
+TEST_F(DovecotImport, OtherDatabasesOf24HaveTheirOwnBlocks) {
+  const config::Config mysql = import(R"(ssl = no
+passdb db1 {
+  driver = sql
+  sql_driver = mysql
+  mysql /run/mysqld/mysqld.sock {
+    user = u
+    dbname = d
+    password = hush
+  }
+  mysql other {
+    user = u
+  }
+  passdb_sql_query = SELECT password FROM users WHERE name = '%{user}'
+}
+)");
+  ASSERT_TRUE(mysql.users[0].sql);
+  EXPECT_EQ(mysql.users[0].sql->driver, config::SqlDriver::kMysql);
+  EXPECT_EQ(mysql.users[0].sql->host, "/run/mysqld/mysqld.sock");
+  EXPECT_EQ(mysql.users[0].sql->query, "SELECT password FROM users WHERE name = :user");
+  EXPECT_THAT(notes_, Contains(HasSubstr("only the first mysql")));
+  const config::Config sqlite = import(R"(ssl = no
+sql_driver = sqlite
+sqlite_path = users.sqlite
+passdb sql {
+  query = SELECT password FROM users WHERE name = '%{user | lower}'
+}
+)");
+  ASSERT_TRUE(sqlite.users[0].sql);
+  EXPECT_EQ(sqlite.users[0].sql->driver, config::SqlDriver::kSqlite);
+  EXPECT_THAT(sqlite.users[0].sql->path, HasSubstr("/etc/dovecot/users.sqlite"));
+  EXPECT_EQ(sqlite.users[0].sql->query, "SELECT password FROM users WHERE name = lower(:user)");
+}
+
+TEST_F(DovecotImport, LdapPassdbsOf24StandInTheConfigurationItself) {
+  const config::Config config = import(R"(ssl = no
+ldap_uris = ldaps://ldap1 ldaps://ldap2
+ldap_auth_dn = cn=dovecot
+ldap_auth_dn_password = hush
+ldap_base = ou=people,dc=example
+ssl_client_ca_file = /etc/ssl/ca.pem
+passdb ldap {
+  bind = yes
+  ldap_connection_group = logins
+  filter = (&(objectClass=person)(mail=%{user})(uid=%{user | username | lower}))
+  fields {
+    user = %{ldap:uid}
+    host = %{ldap:mailHost}
+    proxy = y
+    proxy_timeout = 20s
+    source = %{ldap:a} %{ldap:b}
+  }
+}
+)");
+  ASSERT_TRUE(config.users[0].ldap);
+  const config::Ldap& ldap = *config.users[0].ldap;
+  EXPECT_THAT(ldap.servers, testing::ElementsAre(HasSubstr("ldap1"), HasSubstr("ldap2")));
+  EXPECT_EQ(ldap.bind_dn, "cn=dovecot");
+  EXPECT_EQ(ldap.bind_password.view(), "hush");
+  EXPECT_EQ(ldap.base, "ou=people,dc=example");
+  EXPECT_EQ(ldap.ca, "/etc/ssl/ca.pem");
+  EXPECT_EQ(ldap.passwords, config::LdapPasswords::kBind);
+  EXPECT_EQ(ldap.user_attribute, "uid");
+  EXPECT_EQ(ldap.backend_attribute, "mailHost");
+  EXPECT_EQ(ldap.filter, "(&(objectClass=person)(mail={user})(uid={local_part}))");
+  EXPECT_EQ(config.pools[0].login_timeout, 20s);
+  EXPECT_THAT(notes_, Contains(HasSubstr("ldap_connection_group: left out")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("source: this field is left out")));
+  EXPECT_THAT(notes_, Each(Not(HasSubstr("hush"))));
+}
+
+TEST_F(DovecotImport, OtherPassdbsOf24AreWhatTheirBlocksSay) {
+  const config::Config config = import(R"(ssl = no
+passdb passwd-file {
+  passwd_file_path = users
+  default_password_scheme = plain
+  result_success = continue
+}
+passdb static {
+  fields {
+    proxy = yes
+    host = 10.0.0.7
+    port = 1143
+    master = boss
+    pass = hush
+  }
+}
+)");
+  ASSERT_EQ(config.users.size(), 1U);
+  EXPECT_EQ(config.users[0].kind, config::SourceKind::kPasswdFile);
+  EXPECT_THAT(config.users[0].path, HasSubstr("/etc/dovecot/users"));
+  EXPECT_EQ(config.pools[0].backends[0].address.to_string(), "10.0.0.7:1143");
+  ASSERT_TRUE(config.pools[0].master);
+  EXPECT_EQ(config.pools[0].master->user, "boss");
+  EXPECT_THAT(notes_, Contains(HasSubstr("scheme: hashes need their scheme")));
+
+  const config::Config imap = import(R"(ssl = no
+passdb imap {
+  imapc_host = 10.0.0.8
+  imapc_port = 993
+  imapc_ssl = imaps
+}
+)");
+  EXPECT_EQ(imap.users[0].kind, config::SourceKind::kBackend);
+  EXPECT_EQ(imap.pools[0].backends[0].address.to_string(), "10.0.0.8:993");
+  EXPECT_EQ(imap.pools[0].tls, config::TlsMode::kImplicit);
 }
 
 TEST_F(DovecotImport, PassdbsThatHaveNoSourceAreNamed) {

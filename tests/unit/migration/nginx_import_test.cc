@@ -116,7 +116,7 @@ TEST(NginxImport, WhatTheAuthServerJudgesIsOffered) {
   EXPECT_EQ(config.listeners[0].client_certificates->crl, "/etc/nginx/l.pem");
   EXPECT_FALSE(config.listeners[0].client_certificates->required);
   EXPECT_EQ(config.listeners[0].client_certificates->depth, 1U);
-  using enum config::Mechanism;
+  using enum config::Mechanism::Kind;
   EXPECT_THAT(config.listeners[0].sasl, ElementsAre(kPlain, kCramMd5, kExternal, kOauthbearer));
   EXPECT_THAT(config.listeners[1].sasl, ElementsAre(kPlain, kCramMd5, kOauthbearer));
   EXPECT_THAT(imported->notes,
@@ -139,7 +139,7 @@ TEST(NginxImport, CertificatesThatNobodyVouchesForPassAndProveNothing) {
   EXPECT_EQ(config.listeners[0].client_certificates->ca, "");
   EXPECT_EQ(config.listeners[1].client_certificates->ca, "/etc/nginx/ca.pem");
   EXPECT_FALSE(config.listeners[1].client_certificates->required);
-  using enum config::Mechanism;
+  using enum config::Mechanism::Kind;
   EXPECT_THAT(config.listeners[0].sasl, testing::Not(testing::Contains(kExternal)));
   EXPECT_THAT(config.listeners[1].sasl, testing::Contains(kExternal));
   EXPECT_THAT(imported->notes,

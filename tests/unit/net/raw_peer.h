@@ -82,7 +82,8 @@ inline void write_certificate(const std::string& path, EVP_PKEY* key) {
     X509_add_ext(certificate, extension, -1);
     X509_EXTENSION_free(extension);
   }
-  X509_sign(certificate, key, EVP_sha256());
+  const bool hashes_itself = EVP_PKEY_is_a(key, "ED25519") == 1;
+  X509_sign(certificate, key, hashes_itself ? nullptr : EVP_sha256());
   std::FILE* file = std::fopen(path.c_str(), "w");
   PEM_write_X509(file, certificate);
   std::fclose(file);

@@ -489,7 +489,8 @@ TEST(Transport, ABrokenConnectionSaysWhy) {
 #endif
 #ifndef HEADGATE_NO_MALLINFO
 TEST(Transport, AnIdleTlsConnectionCostsLittleBesideOpensslsOwn) {
-  // OpenSSL 3.0's own share is 14.3 KB; 3.5 takes about 11 KB more, all given back at the hand-over.
+  // OpenSSL 3.0's own share is 14.3 KB; 3.5 takes about 11 KB more, all given back at the
+  // hand-over.
   constexpr std::size_t kCount = 300;
   auto tls = make_server_tls();
   IoScratch scratch;

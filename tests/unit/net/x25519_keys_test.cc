@@ -162,8 +162,8 @@ TEST_F(X25519Keys, WhatAPeerSentReplacesTheWholeKey) {
 // Where OpenSSL's own keys are as fast.
 TEST(TlsProviderWithoutKeys, LeavesX25519ToOpenssl) {
   const std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library(OSSL_LIB_CTX_new());
-  ASSERT_EQ(
-      OSSL_PROVIDER_add_builtin(library.get(), "headgate", &tls_provider_without_keys_init), 1);
+  ASSERT_EQ(OSSL_PROVIDER_add_builtin(library.get(), "headgate", &tls_provider_without_keys_init),
+            1);
   const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> openssl(
       OSSL_PROVIDER_load(library.get(), "default"));
   const std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>> ours(

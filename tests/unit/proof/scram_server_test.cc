@@ -16,6 +16,7 @@ using Failure = ScramServer::Failure;
 constexpr std::string_view kBare = "n=user,r=rOprNGfwEbeRWgbNEkqO";
 const std::string kEndPoint(32, 'e');
 const net::ChannelBindings kBindings{.exporter = std::string(32, 'x'),
+                                     .unique = {},
                                      .end_points = {std::string(32, 'o'), kEndPoint}};
 
 // The client's side, by the letter of RFC 5802 section 3. `messages` is the AuthMessage.
@@ -75,8 +76,13 @@ TEST_F(ScramServerTest, EachKindOfBindingIsTakenAndNoOtherConnectionsIs) {
         {"p=tls-server-end-point,,", kBindings.exporter, false},
         {"p=tls-exporter,,", kEndPoint, false},
         {"p=tls-exporter,,", std::string(), false},
-        {"p=tls-server-end-point,,", kEndPoint + "x", false}}) {
-    ScramServer server(net::Digest::kSha256, true, kBindings);
+        {"p=tls-server-end-point,,", kEndPoint + "x", false},
+        {"p=tls-unique,,", std::string(12, 'u'), true},
+        {"p=tls-unique,,", kBindings.exporter, false},
+        {"p=tls-exporter,,", std::string(12, 'u'), false}}) {
+    net::ChannelBindings of_tls12 = kBindings;
+    of_tls12.unique = std::string(12, 'u');
+    ScramServer server(net::Digest::kSha256, true, of_tls12);
     ASSERT_TRUE(first(server, header));
     const auto shown = finish(server, header, data);
     EXPECT_EQ(shown.has_value(), good) << header << data;
@@ -91,7 +97,8 @@ TEST_F(ScramServerTest, AHeaderThatSaysOtherThanTheFirstMessageIsNotOfThisExchan
 }
 
 TEST_F(ScramServerTest, TheFlagMustFitTheMechanismAndWhatIsOffered) {
-  const net::ChannelBindings only_end_point{.exporter = {}, .end_points = {kEndPoint}};
+  const net::ChannelBindings only_end_point{
+      .exporter = {}, .unique = {}, .end_points = {kEndPoint}};
   for (const auto& [plus, bindings, header, good] :
        {std::tuple(false, net::ChannelBindings{}, "n,,", true),
         {false, {}, "y,,", true},

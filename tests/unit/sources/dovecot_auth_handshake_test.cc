@@ -209,6 +209,15 @@ TEST_F(DovecotAuthConnectionTest, KeepsNoNameThatNoMechanismHas) {
   EXPECT_FALSE(connection_->offers(longest + "M"));
 }
 
+TEST_F(DovecotAuthConnectionTest, WhatIsNoBusinessOfClientsOrLetsEverybodyInIsNotOffered) {
+  say("VERSION\t1\t2\nMECH\tOTP\tactive\tdictionary\tmutual-auth\nMECH\tAPOP\tdictionary\tprivate\n"
+      "MECH\tGUEST\tanonymous\nMECH\tEXTERNAL\nMECH\tNEW\tprivately\nDONE\n");
+  loop_.run();
+  EXPECT_TRUE(connection_->offers("OTP") && connection_->offers("EXTERNAL"));
+  EXPECT_TRUE(connection_->offers("NEW"));
+  EXPECT_FALSE(connection_->offers("APOP") || connection_->offers("GUEST"));
+}
+
 TEST_F(DovecotAuthConnectionTest, AnEndInTheHandshakeIsToldOnceToEach) {
   say("VERSION\t1\t2\nMECH\tPLAIN");
   theirs_.reset();

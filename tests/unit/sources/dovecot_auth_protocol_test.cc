@@ -254,5 +254,30 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
   }
 }
 
+TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
+  const dialogue::Credentials credentials{"EXTERNAL", "", {}};
+  LoginRequest request = request_with(credentials);
+  net::CertificateNames names;
+  names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)] = {"al\tice"};
+  request.certificate = std::make_shared<const net::CertificateNames>(names);
+  const Secret message = dovecot_auth_message(credentials);
+  const Secret line =
+      dovecot_auth_request(7, dovecot_auth_mechanism(credentials), "imap", request, &message);
+  EXPECT_THAT(std::string(line.view()), StartsWith("AUTH\t7\tEXTERNAL\tservice=imap\t"));
+  EXPECT_THAT(std::string(line.view()),
+              testing::EndsWith("\tvalid-client-cert\tcert_username=al\001tice\tresp==\n"));
+  const dialogue::Credentials named{"EXTERNAL", "boss", {}};
+  EXPECT_EQ(dovecot_auth_message(named).view(), "boss");
+  const LookupResult result =
+      dovecot_auth_accepted("user=alice", named, DovecotAuthTrust::kChecked);
+  EXPECT_EQ(std::get<Accepted>(result).route.name, "alice") << "who it is, Dovecot says";
+
+  // Nobody says which of two names counts.
+  names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)].push_back("bob");
+  request.certificate = std::make_shared<const net::CertificateNames>(names);
+  EXPECT_THAT(std::string(dovecot_auth_request(7, "EXTERNAL", "imap", request, &message).view()),
+              HasSubstr("\tcert_username=\t"));
+}
+
 }  // namespace
 }  // namespace headgate::sources

@@ -33,7 +33,7 @@ class LocalAuthService {
   // Everything at once, as 2.3 has it, and the whole behind the client's VERSION, as 2.4.
   inline static const std::string kHandshake =
       "VERSION\t1\t2\nMECH\tPLAIN\tplaintext\nMECH\tCRAM-MD5\tdictionary\tactive\n"
-      "MECH\tOAUTHBEARER\tprivate\nMECH\tXOAUTH2\tprivate\nMECH\tSCRAM-SHA-256\tmutual-auth\n"
+      "MECH\tOAUTHBEARER\tplaintext\nMECH\tXOAUTH2\tplaintext\nMECH\tSCRAM-SHA-256\tmutual-auth\n"
       "SPID\t1234\nCUID\t1\nCOOKIE\t0123456789abcdef0123456789abcdef\nDONE\n";
 
   explicit LocalAuthService(Answer answer, std::string at_once = kHandshake,
