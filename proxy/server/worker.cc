@@ -174,7 +174,6 @@ void Worker::on_mail() {
                      survey_.begin(std::move(asked.part));
                      turn_end_->set_busy(true);
                    },
-                   [this](const EndSessionsAt& end) { on_end_sessions(end); },
                    [this](const EndUser& end) { on_end_user(*end.order); },
                    [this](const ReleaseUser& free) { held_logins_->release(free.user); },
                    [this](const FindIdle& find) { on_find_idle(find.search); },
@@ -281,15 +280,6 @@ void Worker::on_end_idle(const EndIdle& end) {
     found->second->close(dialogue::CloseReason::kGaveWay, "to a newer session of the user");
   }
   workers_[end.search->home()]->post(RoomMade{end.search, true});
-}
-
-void Worker::on_end_sessions(const EndSessionsAt& end) {
-  for (Session* session = relaying_.front(); session != nullptr;
-       session = relaying_.after(*session)) {
-    if (session->backend_state() == end.backend.get()) {
-      session->leave_within(end.over);
-    }
-  }
 }
 
 void Worker::on_end_user(UserEnd& end) {

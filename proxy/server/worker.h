@@ -65,11 +65,6 @@ struct ReleaseUser {
 struct AnswerSurvey {
   std::unique_ptr<SurveyPart> part;
 };
-// Sessions at a backend that was taken out end, spread over a time.
-struct EndSessionsAt {
-  std::shared_ptr<const balance::BackendState> backend;
-  std::chrono::milliseconds over{};
-};
 // Which session of a user has been idle for longest: answered by EndIdle to the worker that has it,
 // and by RoomMade to the one that asked.
 struct FindIdle {
@@ -84,9 +79,8 @@ struct RoomMade {
   bool made = false;
 };
 struct Stop {};  // no new sessions; those there are end now
-using Message =
-    std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey, EndSessionsAt,
-                 EndUser, ReleaseUser, FindIdle, EndIdle, RoomMade, Stop>;
+using Message = std::variant<NewPools, NewGeneration, DropOldest, EndLeftBehind, AnswerSurvey,
+                             EndUser, ReleaseUser, FindIdle, EndIdle, RoomMade, Stop>;
 
 // One thread with everything a session touches: loop, listeners, TLS contexts, buffers, timers,
 // counters. A session lives and dies on its worker.
@@ -163,7 +157,6 @@ class Worker {
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);
-  void on_end_sessions(const EndSessionsAt& end);
   void on_end_user(UserEnd& end);
   void on_find_idle(const std::shared_ptr<IdleSearch>& search);
   void on_end_idle(const EndIdle& end);

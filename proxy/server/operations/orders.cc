@@ -109,10 +109,12 @@ bool Orders::pin(const std::string& pool, const std::string& user, UserPin pin) 
     return false;
   }
   pins_.insert_or_assign(key, std::move(pin));
+  tables_.erase(pool);
   return true;
 }
 
 bool Orders::unpin(const std::string& pool, const std::string& user) {
+  tables_.erase(pool);
   return pins_.erase({pool, user}) != 0;
 }
 
@@ -127,14 +129,32 @@ bool Orders::concern(const std::string& pool) const {
 std::shared_ptr<const balance::PinTable> Orders::pin_table(const std::string& pool,
                                                            std::size_t index,
                                                            const Identify& identify) const {
-  auto table = std::make_shared<balance::PinTable>();
+  const std::uint64_t names = identify(index, "name+detail");
+  const auto known = tables_.find(pool);
+  if (known != tables_.end() && known->second.names == names) {
+    return known->second.pins;
+  }
+  {
+    std::vector<std::unique_ptr<const balance::PinTable>> gone;  // freed without the lock
+    const std::lock_guard lock(gone_->mutex);
+    gone.swap(gone_->tables);
+  }
+  auto table = std::make_unique<balance::PinTable>();
   for (auto at = pins_.lower_bound({pool, std::string()});
        at != pins_.end() && at->first.first == pool; ++at) {
     if (const auto backend = HostPort::parse(at->second.backend)) {
       table->insert_or_assign(identify(index, at->first.second), balance::backend_key(*backend));
     }
   }
-  return table->empty() ? nullptr : std::move(table);
+  std::shared_ptr<const balance::PinTable> pins;
+  if (!table->empty()) {
+    pins = {table.release(), [gone = gone_](const balance::PinTable* last) {
+              const std::lock_guard lock(gone->mutex);
+              gone->tables.emplace_back(last);
+            }};
+  }
+  tables_.insert_or_assign(pool, Table{.pins = pins, .names = names});
+  return pins;
 }
 
 Pools Orders::apply(const Pools& pools, const Identify& identify) const {

@@ -6,10 +6,12 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "balance/backend_set.h"
 #include "server/operations/move_log.h"
@@ -64,8 +66,22 @@ class Orders {
                                                                    std::size_t index,
                                                                    const Identify& identify) const;
 
+  // A pool's pins as workers have them. They share one for as long as the pins stay as they are.
+  struct Table {
+    std::shared_ptr<const balance::PinTable> pins;
+    std::uint64_t names = 0;  // tells apart what configurations make of names
+  };
+  // Tables that nobody has any more. Sets end on workers' threads, where nobody has the time to
+  // free a hundred thousand entries; those who make the next table have.
+  struct Gone {
+    std::mutex mutex;
+    std::vector<std::unique_ptr<const balance::PinTable>> tables;
+  };
+
   std::map<Key, BackendOrder> orders_;
   std::map<Key, UserPin> pins_;
+  mutable std::map<std::string, Table> tables_;  // by pool
+  std::shared_ptr<Gone> gone_ = std::make_shared<Gone>();
 };
 
 std::string_view name(balance::Service service);  // "in_service"

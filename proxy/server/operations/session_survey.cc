@@ -84,11 +84,32 @@ SessionSurvey::Outcome SessionSurvey::run(Order order,
   for (const auto& worker : workers) {
     worker->post(AnswerSurvey{std::make_unique<SurveyPart>(survey)});
   }
-  std::unique_lock lock(survey->mutex_);
-  const bool all = survey->news_.wait_for(lock, limit, [&] { return survey->awaited_ == 0; });
-  Outcome outcome = std::exchange(survey->outcome_, {});
-  outcome.complete = all && survey->incomplete_ == 0;
+  Outcome outcome;
+  std::vector<Rows> rows;
+  std::vector<Users> users;
+  {
+    std::unique_lock lock(survey->mutex_);
+    const bool all = survey->news_.wait_for(lock, limit, [&] { return survey->awaited_ == 0; });
+    outcome.ended = survey->ended_;
+    outcome.complete = all && survey->incomplete_ == 0;
+    rows.swap(survey->rows_);
+    users.swap(survey->users_);
+  }
+  // Not where workers would wait for it: there may be tens of thousands.
+  for (Rows& some : rows) {
+    outcome.rows.merge(std::move(some));
+  }
+  for (Users& some : users) {
+    outcome.users.merge(std::move(some));
+  }
   return outcome;
+}
+
+void SessionSurvey::begin(Order order, const std::vector<std::unique_ptr<Worker>>& workers) {
+  const auto survey = std::make_shared<SessionSurvey>(std::move(order));
+  for (const auto& worker : workers) {
+    worker->post(AnswerSurvey{std::make_unique<SurveyPart>(survey)});
+  }
 }
 
 void SessionSurvey::expect_one_more() {
@@ -98,9 +119,9 @@ void SessionSurvey::expect_one_more() {
 
 void SessionSurvey::hand_in(Rows rows, Users users, std::size_t ended, bool complete) {
   const std::lock_guard lock(mutex_);
-  outcome_.rows.merge(std::move(rows));
-  outcome_.users.merge(std::move(users));
-  outcome_.ended += ended;
+  rows_.push_back(std::move(rows));
+  users_.push_back(std::move(users));
+  ended_ += ended;
   incomplete_ += complete ? 0U : 1U;
   --awaited_;
   news_.notify_all();
@@ -116,6 +137,12 @@ SurveyPart::~SurveyPart() {
 
 SurveyPart::Visit SurveyPart::visit(Session& session) {
   const SessionSurvey::Order& order = survey_->order();
+  if (order.leaving) {
+    if (session.logged_in() && session.backend_state() == order.leaving.get()) {
+      session.leave_within(order.leave_over);
+    }
+    return Visit::kSeen;
+  }
   const SessionGlance glance = session.glance();
   if ((order.after && glance.id <= *order.after) || glance.started_ms >= order.before_ms ||
       !matches(order.filter, glance)) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "admin/control.h"
+#include "balance/backend_set.h"
 #include "base/address.h"
 #include "base/intrusive_list.h"
 #include "dialogue/close_reason.h"
@@ -63,6 +64,9 @@ class SessionSurvey {
     std::string detail;
     std::int64_t at_most = std::numeric_limits<std::int64_t>::max();
     std::uint64_t before_ms = std::numeric_limits<std::uint64_t>::max();
+    // Ending later: those at this backend, at a moment of their own within this time.
+    std::shared_ptr<const balance::BackendState> leaving;
+    std::chrono::milliseconds leave_over{};
     // Collecting: the users that the sessions have, up to so many on each worker.
     std::size_t users = 0;
   };
@@ -79,6 +83,9 @@ class SessionSurvey {
   static Outcome run(Order order, const std::vector<std::unique_ptr<Worker>>& workers,
                      std::chrono::milliseconds limit);
 
+  // Asks them, and waits for nothing.
+  static void begin(Order order, const std::vector<std::unique_ptr<Worker>>& workers);
+
   explicit SessionSurvey(Order order) : order_(std::move(order)), left_(order_.at_most) {}
   [[nodiscard]] const Order& order() const { return order_; }
   // One more session may be ended.
@@ -93,7 +100,9 @@ class SessionSurvey {
   std::condition_variable news_;
   std::size_t awaited_ = 0;
   std::size_t incomplete_ = 0;
-  Outcome outcome_;
+  std::vector<Rows> rows_;    // of the workers; put together by who waits for them
+  std::vector<Users> users_;  // likewise
+  std::size_t ended_ = 0;
 };
 
 // A worker's part of a survey. Hands in when it goes, whatever has become of it.

@@ -105,6 +105,26 @@ TEST(Orders, pins_become_a_table_of_their_pool) {
   EXPECT_EQ(orders.apply(pools, kIdentify), pools);
 }
 
+TEST(Orders, a_table_stays_as_long_as_its_pins_do) {
+  Orders orders;
+  orders.pin("main", "alice", {.backend = "two:143", .since = 1, .by = "bob"});
+  orders.pin("other", "carol", {.backend = "two:143", .since = 1, .by = "bob"});
+  const Pools pools = {make_set("main"), make_set("other")};
+  const Pools first = orders.apply(pools, kIdentify);
+  orders.set("main", "one:143", order(Service::kDraining));
+  orders.pin("other", "dave", {.backend = "two:143", .since = 1, .by = "bob"});
+  const Pools second = orders.apply(pools, kIdentify);
+  EXPECT_EQ(second[0]->pins, first[0]->pins);
+  EXPECT_NE(second[1]->pins, first[1]->pins);
+  EXPECT_EQ(second[1]->pins->size(), 2U);
+  // Another configuration may make something else of the same names.
+  const Pools third = orders.apply(
+      pools, [](std::size_t pool, std::string_view user) { return ~kIdentify(pool, user); });
+  EXPECT_TRUE(third[0]->pins->contains(~kIdentify(0, "alice")));
+  EXPECT_TRUE(orders.unpin("main", "alice"));
+  EXPECT_EQ(orders.apply(pools, kIdentify)[0]->pins, nullptr);
+}
+
 TEST(Orders, what_a_state_file_keeps_comes_back) {
   Orders orders;
   orders.set("main", "one:143", order(Service::kMoving));
