@@ -268,6 +268,33 @@ TEST_P(EveryPolicy, SharesTheUsersByWeightWithinTwoPercent) {
   expect_shares_by_weight(set, fill(set, kUsers));
 }
 
+// Of policies that draw or hash, chance alone keeps shares from being exact: no backend may be
+// further off than five standard deviations, nor all together than chi-squared has it. With a
+// million users that is above 2 % where a backend has fewer than 62,500 of them.
+TEST_P(EveryPolicy, SharesNoWorseThanChanceAtAnyNumberOfBackends) {
+  if (GetParam() == Policy::kFirst) {
+    GTEST_SKIP() << "it shares nothing";
+  }
+  for (const std::size_t backends : {3U, 30U, 300U}) {
+    BackendSet set = make_set(backends, GetParam());
+    for (std::size_t at = 0; at < backends; ++at) {
+      set.backends[at].weight = 100U << at % 3;
+    }
+    prepare(set);
+    constexpr std::size_t kSome = kUsers / 5;
+    const std::vector<double> counts = fill(set, kSome);
+    double chi_squared = 0;
+    for (std::size_t at = 0; at < backends; ++at) {
+      const double expected =
+          static_cast<double>(kSome) * set.backends[at].weight / total_weight(set);
+      EXPECT_NEAR(counts[at], expected, 5 * std::sqrt(expected)) << backends << ' ' << at;
+      chi_squared += (counts[at] - expected) * (counts[at] - expected) / expected;
+    }
+    const auto freedom = static_cast<double>(backends - 1);
+    EXPECT_LT(chi_squared, freedom + 6 * std::sqrt(2 * freedom)) << backends;
+  }
+}
+
 TEST_P(EveryPolicy, TheFirstOfTheOrderIsTheBestChoiceAndEachBackendIsThereOnce) {
   BackendSet set = make_set(12, GetParam());
   set.backends[2].weight = 0;
