@@ -1,6 +1,7 @@
 #include "admin/access.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -41,13 +42,17 @@ Response refuse(const Request& request, int status, std::string_view why,
 
 }  // namespace
 
-Access::Access(const std::vector<config::AdminToken>& tokens, const Endpoint& address)
-    : tokens_(tokens), loopback_(is_loopback(address.ip)) {}
+Access::Access(std::function<std::shared_ptr<const Tokens>()> in_force, const Endpoint& address)
+    : in_force_(std::move(in_force)), loopback_(is_loopback(address.ip)) {}
+
+Access::Access(const Tokens& tokens, const Endpoint& address)
+    : Access([&tokens] { return std::shared_ptr<const Tokens>(std::shared_ptr<void>(), &tokens); },
+             address) {}
 
 // Looks at all of them, so that the time tells nothing.
-const config::AdminToken* Access::find(std::string_view token) const {
+const config::AdminToken* Access::find(const Tokens& tokens, std::string_view token) {
   const config::AdminToken* found = nullptr;
-  for (const config::AdminToken& known : tokens_) {
+  for (const config::AdminToken& known : tokens) {
     if (known.token.equals(token)) {
       found = &known;
     }
@@ -57,7 +62,8 @@ const config::AdminToken* Access::find(std::string_view token) const {
 
 std::expected<Caller, Response> Access::check(const Request& request,
                                               config::TokenRole needed) const {
-  if (tokens_.empty()) {
+  const std::shared_ptr<const Tokens> tokens = in_force_();
+  if (tokens->empty()) {
     if (needed == config::TokenRole::kOperator) {
       return std::unexpected(refuse(request, 403,
                                     "nothing can be changed without a token: admin.tokens in the "
@@ -74,7 +80,7 @@ std::expected<Caller, Response> Access::check(const Request& request,
   if (sent.empty()) {
     return std::unexpected(refuse(request, 401, "a token is needed: Authorization: Bearer TOKEN"));
   }
-  const config::AdminToken* token = find(sent);
+  const config::AdminToken* token = find(*tokens, sent);
   if (token == nullptr) {
     return std::unexpected(refuse(request, 401, "the token is not known"));
   }

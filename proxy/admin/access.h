@@ -1,6 +1,8 @@
 #pragma once
 
 #include <expected>
+#include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,17 +21,20 @@ struct Caller {
 // configured tokens anyone who reaches a loopback address may read, and nobody may change anything.
 class Access {
  public:
-  // `tokens` must outlive it.
-  Access(const std::vector<config::AdminToken>& tokens, const Endpoint& address);
+  using Tokens = std::vector<config::AdminToken>;
+  // `in_force` gives the tokens that count at this moment, on any thread.
+  Access(std::function<std::shared_ptr<const Tokens>()> in_force, const Endpoint& address);
+  // Always these, which must outlive it.
+  Access(const Tokens& tokens, const Endpoint& address);
 
   // The error is the answer to send. What is refused stands in the log.
   [[nodiscard]] std::expected<Caller, Response> check(const Request& request,
                                                       config::TokenRole needed) const;
 
  private:
-  [[nodiscard]] const config::AdminToken* find(std::string_view token) const;
+  static const config::AdminToken* find(const Tokens& tokens, std::string_view token);
 
-  const std::vector<config::AdminToken>& tokens_;
+  std::function<std::shared_ptr<const Tokens>()> in_force_;
   bool loopback_;
 };
 

@@ -75,14 +75,15 @@ Response get_sessions(Control& control, const Request& request) {
   return page ? json_response(to_json(*page)) : answer(page.error());
 }
 
-// All sessions of one user, up to a page of them.
+// All sessions of one user, up to a page of them at a time.
 Response get_who(Control& control, const Request& request) {
   const auto parameters = parse_query(request.query);
   if (!parameters) {
     return json_error(400, parameters.error());
   }
-  if (parameters->size() != 1 || !parameters->contains("user")) {
-    return json_error(400, "expected the parameter user");
+  if (!parameters->contains("user") ||
+      parameters->size() > (parameters->contains("cursor") ? 2U : 1U)) {
+    return json_error(400, "expected the parameter user, or user and cursor");
   }
   auto query = read_session_query(*parameters);
   if (!query) {
@@ -138,10 +139,11 @@ Response post_backend(Control& control, What what, const Request& request, const
   }
   const std::string pool(request.segments[0]);
   const auto changed = control.change(pool, *backend, *change, caller.token);
+  const std::string name = backend->to_string();
   if (!changed) {
+    log_refused(word(*change), fmt::format("{}/{}", pool, name), changed.error(), caller);
     return answer(changed.error());
   }
-  const std::string name = backend->to_string();
   log::info("operator", {{"action", word(*change)},
                          {"token", caller.token},
                          {"client", caller.address},
@@ -170,12 +172,22 @@ Response post_kick(Control& control, const Request& request, const Caller& calle
   return kicked ? json_response({{"kicked", *kicked}}) : answer(kicked.error());
 }
 
-Response get_pins(Control& control, const Request&) {
+Response get_pins(Control& control, const Request& request) {
+  const auto parameters = parse_query(request.query);
+  const auto query = parameters ? read_pin_query(*parameters) : std::unexpected(parameters.error());
+  if (!query) {
+    return json_error(400, query.error());
+  }
+  const PinPage page = control.pins(*query);
   json pins = json::array();
-  for (const PinView& pin : control.pins()) {
+  for (const PinView& pin : page.pins) {
     pins.push_back(to_json(pin));
   }
-  return json_response({{"pins", std::move(pins)}});
+  json out = {{"pins", std::move(pins)}, {"next", nullptr}};
+  if (page.more) {
+    out["next"] = fmt::format("{}/{}", page.pins.back().pool, page.pins.back().user);
+  }
+  return json_response(out);
 }
 
 Response post_pin(Control& control, const Request& request, const Caller& caller) {
@@ -185,6 +197,7 @@ Response post_pin(Control& control, const Request& request, const Caller& caller
   }
   const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, caller.token);
   if (!pinned) {
+    log_refused("pin", wanted->user, pinned.error(), caller);
     return answer(pinned.error());
   }
   log::info("operator", {{"action", "pin"},

@@ -1,12 +1,15 @@
 #include "admin/api_input.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "base/ascii.h"
 #include "base/printable.h"
+#include "metrics/labels.h"
 
 namespace headgate::admin {
 namespace {
@@ -73,6 +76,10 @@ std::expected<bool, std::string> read_member(SessionFilter& filter, const std::s
     (name == "user" ? filter.user : filter.pattern) = lower_case(value);
     return true;
   }
+  if (name == "phase" &&
+      std::ranges::find(metrics::kPhaseNames, value) == metrics::kPhaseNames.end()) {
+    return wrong(name, fmt::format("one of {}", fmt::join(metrics::kPhaseNames, ", ")), value);
+  }
   for (const auto& [member, known] :
        {std::pair(&SessionFilter::pool, "pool"), std::pair(&SessionFilter::listener, "listener"),
         std::pair(&SessionFilter::phase, "phase"), std::pair(&SessionFilter::state, "state")}) {
@@ -82,6 +89,17 @@ std::expected<bool, std::string> read_member(SessionFilter& filter, const std::s
     }
   }
   return false;
+}
+
+// Of a page.
+std::expected<std::size_t, std::string> read_limit(const std::string& value) {
+  std::size_t limit = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), limit);
+  if (error != std::errc() || end != value.data() + value.size() || limit < 1 ||
+      limit > kLargestPage) {
+    return wrong("limit", fmt::format("a whole number from 1 to {}", kLargestPage), value);
+  }
+  return limit;
 }
 
 std::unexpected<std::string> unknown(std::string_view name) {
@@ -189,12 +207,11 @@ std::expected<SessionQuery, std::string> read_session_query(const Parameters& pa
   SessionQuery query;
   for (const auto& [name, value] : parameters) {
     if (name == "limit") {
-      const auto [end, error] =
-          std::from_chars(value.data(), value.data() + value.size(), query.limit);
-      if (error != std::errc() || end != value.data() + value.size() || query.limit < 1 ||
-          query.limit > kLargestPage) {
-        return wrong(name, fmt::format("a whole number from 1 to {}", kLargestPage), value);
+      const auto limit = read_limit(value);
+      if (!limit) {
+        return std::unexpected(limit.error());
       }
+      query.limit = *limit;
     } else if (name == "cursor") {
       query.after = read_id(value);
       if (!query.after) {
@@ -204,6 +221,30 @@ std::expected<SessionQuery, std::string> read_session_query(const Parameters& pa
       return std::unexpected(known.error());
     } else if (!*known) {
       return unknown(name);
+    }
+  }
+  return query;
+}
+
+std::expected<PinQuery, std::string> read_pin_query(const Parameters& parameters) {
+  PinQuery query;
+  for (const auto& [name, value] : parameters) {
+    if (name == "limit") {
+      const auto limit = read_limit(value);
+      if (!limit) {
+        return std::unexpected(limit.error());
+      }
+      query.limit = *limit;
+    } else if (name == "cursor") {
+      const std::size_t slash = value.find('/');
+      if (slash == value.npos || slash == 0) {
+        return wrong(name, "what `next` of the page before said", value);
+      }
+      query.pool = value.substr(0, slash);
+      query.user = value.substr(slash + 1);
+    } else {
+      return std::unexpected(fmt::format("'{}' is not known; expected limit or cursor",
+                                         printable(name.substr(0, 100))));
     }
   }
   return query;

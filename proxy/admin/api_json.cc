@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "admin/api_input.h"
+#include "base/log.h"
 
 namespace headgate::admin {
 
@@ -132,6 +133,15 @@ Response json_response(const json& value) {
           .content_type = "application/json",
           .body = value.dump(-1, ' ', false, json::error_handler_t::replace) + "\n",
           .headers = {}};
+}
+
+void log_refused(std::string_view action, std::string_view what, const Problem& problem,
+                 const Caller& caller) {
+  log::info("operator", {{"action", action},
+                         {"token", caller.token},
+                         {"client", caller.address},
+                         {"concerns", what},
+                         {"result", problem.what}});
 }
 
 }  // namespace headgate::admin

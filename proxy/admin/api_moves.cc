@@ -95,6 +95,8 @@ Response post_move(Control& control, const Request& request, const Caller& calle
   }
   const auto started = control.move(*wanted, caller.token);
   if (!started) {
+    log_refused("move", wanted->users.empty() ? wanted->pool : wanted->users.front(),
+                started.error(), caller);
     return json_error(started.error().status, started.error().what);
   }
   log_move(*wanted, *started, caller);
@@ -118,6 +120,8 @@ Response post_moves(Control& control, const Request& request, const Caller& call
   }
   const auto started = control.move(*wanted, caller.token);
   if (!started) {
+    log_refused("move", wanted->users.empty() ? wanted->pool : wanted->users.front(),
+                started.error(), caller);
     return json_error(started.error().status, started.error().what);
   }
   log_move(*wanted, *started, caller);

@@ -153,6 +153,18 @@ struct PinView {
   std::string by;          // name of the token
 };
 
+struct PinQuery {
+  std::string pool;  // with the user: the last pin of the page before; empty: from the beginning
+  std::string user;
+  std::size_t limit = 100;  // pins of a page
+};
+
+// In the order of pools and users.
+struct PinPage {
+  std::vector<PinView> pins;
+  bool more = false;
+};
+
 struct Pinned {
   PinView pin;
   std::string warning;  // empty: none
@@ -193,7 +205,7 @@ class Control {
   virtual std::expected<std::size_t, Problem> kick(const SessionFilter& filter,
                                                    const std::string& by) = 0;
 
-  [[nodiscard]] virtual std::vector<PinView> pins() = 0;
+  [[nodiscard]] virtual PinPage pins(const PinQuery& query) = 0;
   // `user` in lower case.
   virtual std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
                                              const HostPort& backend, const std::string& by) = 0;

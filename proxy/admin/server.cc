@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <mutex>
@@ -97,7 +98,21 @@ struct Server::Impl {
   static int on_http_error(mg_connection* connection, int status, const char* what);
   static int on_log(const mg_connection* connection, const char* message);
 
+  // A request for as long as it is answered; `count`: how many there are, it included.
+  struct Busy {
+    Busy(std::atomic<unsigned>& all, unsigned one)
+        : requests(all), mine(one), count(all.fetch_add(one) + one) {}
+    ~Busy() { requests.fetch_sub(mine); }
+    Busy(const Busy&) = delete;
+    Busy& operator=(const Busy&) = delete;
+    std::atomic<unsigned>& requests;
+    const unsigned mine;
+    const unsigned count;
+  };
+
   Options options;
+  std::size_t routes_given = 0;
+  mutable std::atomic<unsigned> under_way{0};  // of those
   mg_context* context = nullptr;
   Endpoint bound;
   std::mutex mutex;
@@ -106,6 +121,7 @@ struct Server::Impl {
 };
 
 void Server::Impl::add_own_routes() {
+  routes_given = options.routes.size();
   options.routes.push_back({"GET", "/healthz", [](const Request&) { return text(200, "ok\n"); }});
   options.routes.push_back({"GET", "/readyz", [this](const Request&) {
                               const Readiness now =
@@ -148,6 +164,14 @@ Response Server::Impl::answer(mg_connection* connection, const mg_request_info& 
     }
     Response refused = json_error(405, "this path takes " + allow);
     refused.headers = "Allow: " + allow + "\r\n";
+    return refused;
+  }
+  // The own routes stand behind those of the options.
+  const bool own = found - options.routes.data() >= static_cast<std::ptrdiff_t>(routes_given);
+  const Busy busy(under_way, own ? 0 : 1);
+  if (!own && busy.count > options.threads - std::min(options.kept_free, options.threads - 1)) {
+    Response refused = json_error(503, "as many requests as there may be are under way");
+    refused.headers = "Retry-After: 1\r\n";
     return refused;
   }
   const auto body = read_body(connection, info.content_length, options.max_body);
@@ -193,12 +217,19 @@ int Server::Impl::on_log(const mg_connection* connection, const char* message) {
   return 1;
 }
 
-std::expected<void, std::string> Server::Impl::start() {
-  const std::string address = options.address.to_string();
-  if (options.address.ip.is_v6() && ::mg_check_feature(kCivetWebIpv6) == 0) {
+std::expected<void, std::string> can_listen(const Endpoint& address) {
+  if (address.ip.is_v6() && ::mg_check_feature(kCivetWebIpv6) == 0) {
     return std::unexpected(fmt::format(
         "admin {}: expected an IPv4 address, since this system's CivetWeb is built without IPv6",
-        address));
+        address.to_string()));
+  }
+  return {};
+}
+
+std::expected<void, std::string> Server::Impl::start() {
+  const std::string address = options.address.to_string();
+  if (const auto able = can_listen(options.address); !able) {
+    return able;
   }
   const std::string threads = std::to_string(std::max(options.threads, 1U));
   const std::string timeout =

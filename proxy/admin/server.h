@@ -54,9 +54,15 @@ struct Options {
   std::function<Readiness()> readiness;              // /readyz; none: always ready
   std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
   std::size_t max_body = 1024UL * 1024;              // a list of users
-  unsigned threads = 4;                              // requests at a time; more wait
+  unsigned threads = 10;                             // requests at a time; more wait
+  // Of these are for /metrics, /healthz and /readyz alone: `routes` may take long, and one that
+  // finds no other thread is answered 503.
+  unsigned kept_free = 2;
   std::chrono::milliseconds request_timeout{10000};
 };
+
+// The error says why the system's CivetWeb cannot listen there, whoever else does.
+std::expected<void, std::string> can_listen(const Endpoint& address);
 
 // The admin HTTP interface on threads of its own. Handlers must be safe there.
 class Server {

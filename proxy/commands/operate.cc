@@ -70,6 +70,25 @@ Answer ask_sessions(const AdminClient& client, const Options& options) {
   return json{{"sessions", std::move(sessions)}, {"more", !next.is_null()}};
 }
 
+// All pages.
+Answer ask_pins(const AdminClient& client) {
+  json pins = json::array();
+  std::string cursor;
+  for (;;) {
+    const auto page = client.get(fmt::format("pins?limit={}{}", kPage, cursor));
+    if (!page) {
+      return page;
+    }
+    for (const json& pin : page->at("pins")) {
+      pins.push_back(pin);
+    }
+    if (page->at("next").is_null()) {
+      return json{{"pins", std::move(pins)}};
+    }
+    cursor = "&cursor=" + url_encoded(page->at("next").get<std::string>());
+  }
+}
+
 Answer kick(const AdminClient& client, const Options& options) {
   json body = json::object();
   for (const auto& [name, value] : options.filter) {
@@ -234,7 +253,7 @@ void add_operator_commands(CLI::App& app, std::function<int()>& run) {
       unpinned_text);
   on(
       add_command(app, "pins", "List the users that operators have pinned", options = make()),
-      options, run, [](const AdminClient& client, const Options&) { return client.get("pins"); },
+      options, run, [](const AdminClient& client, const Options&) { return ask_pins(client); },
       pins_text);
   add_pin(app, run);
   add_move_commands(app, run);

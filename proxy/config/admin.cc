@@ -36,6 +36,14 @@ void check_tokens(Reader& reader, const std::string& path, const Admin& admin) {
         std::ranges::find(admin.tokens.begin(), token, token->name, &AdminToken::name) != token) {
       reader.refuse(name, fmt::format("another name, found '{}' again", token->name));
     }
+    const auto same = std::ranges::find_if(admin.tokens.begin(), token, [&](const auto& other) {
+      return !other.token.empty() && other.token.equals(token->token.view());
+    });
+    if (same != token) {
+      reader.refuse(fmt::format("{}.tokens[{}].token_file", path, token - admin.tokens.begin()),
+                    fmt::format("another token than that of '{}', since the log names who did what",
+                                same->name));
+    }
   }
 }
 

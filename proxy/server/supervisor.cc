@@ -171,7 +171,14 @@ std::expected<void, std::string> Supervisor::start_admin() {
       {.address = *wanted.address,
        .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
        .readiness = [this] { return readiness(); },
-       .routes = admin::api_routes(*operations_, admin::Access(wanted.tokens, *wanted.address))});
+       .routes = admin::api_routes(*operations_,
+                                   admin::Access(
+                                       [this] {
+                                         const auto now = in_force().snapshot;
+                                         return std::shared_ptr<const admin::Access::Tokens>(
+                                             now, &now->config.admin.tokens);
+                                       },
+                                       *wanted.address))});
   if (!server) {
     return std::unexpected(server.error());
   }
@@ -186,9 +193,10 @@ std::expected<void, std::string> Supervisor::start_health() {
   health_ = std::make_unique<HealthMonitor>(
       now.snapshot, now.resolved, [this] { publish(std::nullopt); },
       [this](const auto& backend, std::chrono::milliseconds over) {
-        for (const auto& worker : workers_) {
-          worker->post(EndSessionsAt{backend, over});
-        }
+        SessionSurvey::Order order;
+        order.leaving = backend;
+        order.leave_over = over;
+        SessionSurvey::begin(std::move(order), workers_);
       });
   return {};
 }

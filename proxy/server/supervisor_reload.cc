@@ -34,8 +34,9 @@ std::string digest(const std::string& path) {
 
 // Threads, their buffers, the admin server and the tables against guessing are made once.
 bool needs_restart(const std::string& key) {
-  return key == "workers" || key == "relay.buffer_size" || key.starts_with("admin") ||
-         key.starts_with("guessing");
+  const bool admin =
+      key.starts_with("admin") && !key.starts_with("admin.tokens") && key != "admin.move_rate";
+  return key == "workers" || key == "relay.buffer_size" || admin || key.starts_with("guessing");
 }
 
 // The listener among `before` whose sockets serve for `wanted` as well.

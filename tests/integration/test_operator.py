@@ -95,7 +95,7 @@ def test_every_answer_is_as_the_description_says(proxied, start):
         assert api.raw("POST", path, body, token="")[0] == 401
         assert api.raw("POST", path, body, token=READER)[0] == 403
     assert api.raw("POST", "pin", {**pin, "backend": "nowhere:1"})[0] == 404
-    assert api.get("pins") == {"pins": []}
+    assert api.get("pins")["pins"] == []
     moves = {"pool": "main", "to": second.address, "users": ["dora", "erik"]}
     number = api.post("moves", moves)["move"]
     words = [f"moves/{number}/{word}" for word in ("stop", "continue", "done", "undo")] + ["move/done", "move/undo"]
@@ -522,3 +522,53 @@ def test_the_commands_find_address_and_token_in_the_configuration(proxied, certi
     running = headgate("explain", "--running", "--config", gate.config_file, "alice")
     assert running.returncode == 0, running.stderr
     assert f"backend {backend.address} " in running.stdout and "sessions now: 1\n" in running.stdout
+
+
+def test_pins_come_in_pages(proxied, start):
+    backend, other = proxied.backend(), proxied.backend()
+    api = start(backend, other)
+    users = [f"user{number}@example.org" for number in range(5)]
+    for user in users:
+        api.post("pin", {"user": user, "pool": "main", "backend": other.address})
+    seen, cursor = [], {}
+    while True:
+        page = api.get("pins", limit=2, **cursor)
+        assert len(page["pins"]) <= 2
+        seen += [pin["user"] for pin in page["pins"]]
+        if page["next"] is None:
+            break
+        cursor = {"cursor": page["next"]}
+    assert seen == users
+    assert api.raw("GET", "pins?cursor=nothing")[0] == 400
+
+
+def test_who_goes_on_behind_a_cursor(proxied, start):
+    api = start(proxied.backend())
+    for _ in range(3):
+        proxied.logged_in("alice")
+    first, second, third = [session["session"] for session in api.get("who", user="alice")["sessions"]]
+    assert [one["session"] for one in api.get("who", user="alice", cursor=first)["sessions"]] == [second, third]
+    assert api.get("who", user="alice", cursor=third)["sessions"] == []
+
+
+def test_a_phase_that_there_is_none_of_is_refused(proxied, start):
+    api = start(proxied.backend())
+    status, answer = api.raw("GET", "sessions?phase=relaying")
+    assert status == 400 and "relay" in answer["error"]
+
+
+def test_a_change_that_is_refused_is_in_the_log(proxied, start):
+    api = start(proxied.backend())
+    assert api.raw("POST", "backends/main/10.9.9.9:143/drain")[0] == 404
+    (line,) = proxied.gate.log.wait_for("operator", action="drain")
+    assert line["token"] == "alice" and "10.9.9.9:143" in line["result"]
+
+
+def test_a_backend_that_was_moved_is_reported_once(proxied, start):
+    first, second, third = (proxied.backend() for _ in range(3))
+    api = start(first, second, third, login={"timeout": "1s"})
+    api.backend(first.address, "drain", {"move": True})
+    proxied.gate.log.wait_for("backend moved")
+    api.backend(second.address, "drain", {"move": True})
+    proxied.gate.log.wait_for("backend moved", backend=second.address)
+    assert len(proxied.gate.log.find("backend moved", backend=first.address)) == 1

@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from admin_api import OPERATOR, READER, Api, admin_section
 from fake_backend import Pause, Script
 from headgate_process import REFUSED, configuration
 from raw_client import MOVED, RawClient
@@ -495,3 +496,21 @@ def test_a_reload_asked_for_many_times_at_once_ends_in_the_last_file(proxied):
     gate.reload()  # the first verdict may have been that of an earlier signal
     proxied.logged_in("alice")
     assert users_of(second) == ["alice"] and not first.connections
+
+
+def test_tokens_of_operators_are_taken_up(proxied, tmp_path):
+    proxied.secrets += [OPERATOR, READER, "another-token-of-alice-0123"]
+    gate = proxied.start(proxied.backend(), admin=admin_section(tmp_path))
+    api = Api(gate)
+    assert api.raw("GET", "status")[0] == 200
+    (tmp_path / "alice.token").write_text("another-token-of-alice-0123\n")
+    gate.config["admin"]["tokens"].append({**gate.config["admin"]["tokens"][0], "name": "carol"})
+    gate.reload(REFUSED)  # two with one token
+    assert api.raw("GET", "status")[0] == 200
+    gate.config["admin"]["tokens"].pop()
+    gate.config["admin"]["move_rate"] = 7
+    gate.reload()
+    assert api.raw("GET", "status")[0] == 401
+    assert api.raw("POST", "kick", {"pattern": "*"}, token="another-token-of-alice-0123")[0] == 200
+    gate.config["admin"]["state_file"] = str(tmp_path / "state.json")
+    gate.reload(REFUSED)

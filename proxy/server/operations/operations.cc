@@ -321,17 +321,22 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
   return changed;
 }
 
-std::vector<admin::PinView> Operations::pins() {
+admin::PinPage Operations::pins(const admin::PinQuery& query) {
   const std::lock_guard lock(mutex_);
-  std::vector<admin::PinView> views;
-  for (const auto& [key, pin] : orders_.pins()) {
-    views.push_back({.pool = key.first,
-                     .user = key.second,
-                     .backend = pin.backend,
-                     .since = pin.since,
-                     .by = pin.by});
+  admin::PinPage page;
+  const auto& all = orders_.pins();
+  for (auto at = all.upper_bound({query.pool, query.user}); at != all.end(); ++at) {
+    if (page.pins.size() == query.limit) {
+      page.more = true;
+      break;
+    }
+    page.pins.push_back({.pool = at->first.first,
+                         .user = at->first.second,
+                         .backend = at->second.backend,
+                         .since = at->second.since,
+                         .by = at->second.by});
   }
-  return views;
+  return page;
 }
 
 std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
@@ -399,6 +404,10 @@ void Operations::renew_leaving() {
       if (order == nullptr || (!moving && order->service != Service::kDisabled)) {
         continue;
       }
+      const auto done = left_.find({set->pool, backend.address.to_string()});
+      if (moving && done != left_.end() && done->second == order->since_ms + 1) {
+        continue;
+      }
       leaving.push_back({.pool = set->pool,
                          .backend = backend.address,
                          .state = backend.state,
@@ -449,6 +458,7 @@ void Operations::pace(const std::stop_token& stop) {
       continue;
     }
     std::vector<Leaving> leaving = leaving_;
+    std::vector<Leaving> over;
     const std::uint64_t known = changes_;
     lock.unlock();
     std::erase_if(leaving, [&](Leaving& one) {
@@ -456,10 +466,14 @@ void Operations::pace(const std::stop_token& stop) {
       if (done) {
         const std::string backend = one.backend.to_string();
         log::info("backend moved", {{"pool", one.pool}, {"backend", backend}});
+        over.push_back(one);
       }
       return done;
     });
     lock.lock();
+    for (const Leaving& one : over) {
+      left_.insert_or_assign({one.pool, one.backend.to_string()}, one.before_ms);
+    }
     if (changes_ == known) {
       leaving_ = std::move(leaving);
     }

@@ -67,7 +67,7 @@ class Operations final : public admin::Control {
                                                        const std::string& by) override;
   std::expected<std::size_t, admin::Problem> kick(const admin::SessionFilter& filter,
                                                   const std::string& by) override;
-  [[nodiscard]] std::vector<admin::PinView> pins() override;
+  [[nodiscard]] admin::PinPage pins(const admin::PinQuery& query) override;
   std::expected<admin::Pinned, admin::Problem> pin(const std::string& pool, const std::string& user,
                                                    const HostPort& backend,
                                                    const std::string& by) override;
@@ -129,7 +129,8 @@ class Operations final : public admin::Control {
   mutable std::mutex mutex_;
   Orders orders_;  // guarded by mutex_, as is what follows
   std::vector<Leaving> leaving_;
-  std::uint64_t changes_ = 0;  // how often leaving_ was made anew
+  std::map<Orders::Key, std::uint64_t> left_;  // Leaving::before_ms of those that are done
+  std::uint64_t changes_ = 0;                  // how often leaving_ was made anew
   std::condition_variable_any news_;
   mutable std::mutex changing_;  // one change at a time, state file included
   std::optional<Mover> mover_;

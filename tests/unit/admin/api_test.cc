@@ -52,9 +52,12 @@ class FakeControl final : public Control {
     return 3;
   }
 
-  std::vector<PinView> pins() override {
-    return {{.pool = "main", .user = "a", .backend = "b:1", .since = 1, .by = "bob"}};
+  PinPage pins(const PinQuery& query) override {
+    asked_pins = query;
+    return {.pins = {{.pool = "main", .user = "a/b", .backend = "b:1", .since = 1, .by = "bob"}},
+            .more = query.user.empty()};
   }
+  PinQuery asked_pins;
   std::expected<Pinned, Problem> pin(const std::string& pool, const std::string& user,
                                      const HostPort& backend, const std::string& by) override {
     return Pinned{
@@ -294,7 +297,18 @@ TEST_F(ApiTest, UsersArePinnedMovedAndLetGo) {
   EXPECT_EQ(pinned["moved"], 0);
   EXPECT_EQ(body_of(ask("POST", "/api/v1/move", {}, body))["moved"], 2);
   EXPECT_FALSE(control_.moved.hold_s);
-  EXPECT_EQ(body_of(ask("GET", "/api/v1/pins"))["pins"].size(), 1U);
+  const json page = body_of(ask("GET", "/api/v1/pins"));
+  EXPECT_EQ(page["pins"].size(), 1U);
+  EXPECT_EQ(page["next"], "main/a/b");
+  EXPECT_EQ(control_.asked_pins.limit, 100U);
+  const json last = body_of(ask("GET", "/api/v1/pins", "limit=7&cursor=main/a/b"));
+  EXPECT_TRUE(last["next"].is_null());
+  EXPECT_EQ(control_.asked_pins.limit, 7U);
+  EXPECT_EQ(control_.asked_pins.pool, "main");
+  EXPECT_EQ(control_.asked_pins.user, "a/b");
+  for (const char* wrong : {"limit=0", "limit=1001", "cursor=main", "cursor=/a", "user=a"}) {
+    EXPECT_EQ(ask("GET", "/api/v1/pins", wrong).status, 400) << wrong;
+  }
   EXPECT_EQ(body_of(ask("POST", "/api/v1/unpin", {}, R"({"user":"ALICE"})"))["unpinned"], 1);
   for (const char* wrong :
        {"{}", R"({"user":"a"})", R"({"user":"a","pool":"main","backend":"x"})",

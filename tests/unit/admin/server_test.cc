@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <string>
 #include <thread>
 #include <vector>
@@ -173,6 +174,31 @@ TEST_F(ServerTest, AClientThatSendsNothingDoesNotHoldTheOthersUpForLong) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_THAT(get("/healthz"), EndsWith("ok\n"));
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
+}
+
+TEST_F(ServerTest, RequestsThatTakeLongLeaveThreadsForTheOwnRoutes) {
+  std::promise<void> end;
+  const std::shared_future<void> ended(end.get_future());
+  std::atomic<int> inside{0};
+  options_.threads = 3;
+  options_.routes.push_back(
+      {"GET", "/long", [&](const Request&) {
+         ++inside;
+         ended.wait();
+         return Response{
+             .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
+       }});
+  start();
+  std::thread first([&] { EXPECT_THAT(get("/long"), EndsWith("over\n")); });
+  while (inside == 0) {
+    std::this_thread::yield();
+  }
+  EXPECT_THAT(get("/long"), StartsWith("HTTP/1.1 503 "));
+  EXPECT_THAT(get("/healthz"), EndsWith("ok\n"));
+  EXPECT_THAT(get("/metrics"), StartsWith("HTTP/1.1 200 "));
+  end.set_value();
+  first.join();
+  EXPECT_THAT(get("/long"), EndsWith("over\n"));
 }
 
 TEST_F(ServerTest, ManyMayAskAtOnce) {
