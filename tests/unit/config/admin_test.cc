@@ -42,9 +42,10 @@ class Admin : public testing::Test {
 };
 
 TEST_F(Admin, tokens_come_from_the_first_line_of_their_files) {
+  write("bob.token", "fedcba9876543210\n");
   const auto config = load_with(
       "tokens: [{name: alice, role: operator, token_file: alice.token},"
-      " {name: bob, token_file: alice.token}], state_file: state.json, move_rate: 7");
+      " {name: bob, token_file: bob.token}], state_file: state.json, move_rate: 7");
   ASSERT_TRUE(config) << config.error().front().to_string();
   ASSERT_EQ(config->admin.tokens.size(), 2U);
   EXPECT_TRUE(config->admin.tokens[0].token.equals("0123456789abcdef"));
@@ -63,6 +64,14 @@ TEST_F(Admin, a_token_that_could_be_guessed_or_not_be_sent_is_refused_and_not_sh
   EXPECT_THAT(error_of("tokens: [{name: a, token_file: space.token}]"), HasSubstr("printable"));
   EXPECT_THAT(error_of("tokens: [{name: a, token_file: none.token}]"), HasSubstr("none.token"));
   EXPECT_THAT(error_of("tokens: [{name: a}]"), HasSubstr("token_file"));
+}
+
+TEST_F(Admin, a_token_tells_who_has_it) {
+  const std::string twice = error_of(
+      "tokens: [{name: alice, token_file: alice.token}, {name: bob, token_file: alice.token}]");
+  EXPECT_THAT(twice, HasSubstr("admin.tokens[1].token_file: expected another token than that of "
+                               "'alice'"));
+  EXPECT_THAT(twice, testing::Not(HasSubstr("0123456789")));
 }
 
 TEST_F(Admin, names_roles_and_paths_are_checked) {
