@@ -12,8 +12,9 @@ namespace headgate::config {
 // How Dovecot's auth service is asked.
 struct DovecotAuth {
   std::vector<SocketAddress> servers;
-  unsigned connections = 2;                 // of each worker to each server
-  std::chrono::milliseconds timeout{8000};  // a login in all
+  unsigned connections = 2;                     // of each worker to each server
+  std::chrono::milliseconds timeout{8000};      // a login in all
+  std::chrono::milliseconds hedge_after{2500};  // until the next server is asked as well; 0: never
   std::string service = "imap";
   std::optional<SocketAddress> master;  // for `headgate explain`
   bool tokens = false;                  // it checks tokens as well

@@ -39,6 +39,13 @@ Type<DovecotAuth> dovecot_auth_type() {
               "Time for the answer to one login, or one round of it, whichever servers are asked. "
               "Longer than Dovecot's auth_failure_delay, and with several servers that many times "
               "as long."),
+          key("hedge_after", &DovecotAuth::hedge_after, duration(0ms, 1min),
+              "How long a server may be silent about a password, token or certificate until the "
+              "next "
+              "one is asked as well. Longer than Dovecot's auth_failure_delay, or each wrong "
+              "password "
+              "is asked about twice. 0: the next one is asked when the first has had its share of "
+              "timeout."),
           key("service", &DovecotAuth::service, name_text(),
               "The protocol that Dovecot takes the login for."),
           key("master", &DovecotAuth::master, socket_address(),

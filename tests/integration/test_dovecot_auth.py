@@ -72,7 +72,7 @@ def dovecot():
 def gate(proxied):
     """start(server, …): Headgate with this source; the obedient backend."""
 
-    def start(*servers, backend=None, pool=POOL, mechanisms=EVERY, options=(), **more):
+    def start(*servers, backend=None, pool=POOL, mechanisms=EVERY, options=(), deadline=None, **more):
         servers = [
             str(server.directory / "auth-headgate") if isinstance(server, Dovecot) else server
             for server in servers
@@ -80,10 +80,11 @@ def gate(proxied):
         proxied.secrets.extend(["sesame", "mastersecret"])
         backend = backend or proxied.backend(MASTER)
         section = {"servers": servers, "checks_passwords": True, **dict(options)}
+        source = {"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}
         proxied.start(
             backend,
             pool=pool,
-            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            users=[{**source, "deadline": deadline} if deadline else source],
             listeners=[
                 {"name": name, "address": "127.0.0.1:0", "tls": tls, "sasl": list(mechanisms)}
                 for name, tls in (("imaps", "implicit"), ("imap", "starttls"))
@@ -337,6 +338,42 @@ def test_a_frozen_service_costs_one_login_its_share_and_the_next_ones_nothing(ga
         while not proxied.gate.log.find("lookup server answers again"):
             assert proxied.enter().login("alice", "sesame").startswith(b"OK")
             assert time.monotonic() < deadline
+
+
+@pytest.mark.servers
+def test_a_frozen_service_costs_no_login_more_than_the_hedge_delay(gate, proxied):
+    with Dovecot({"alice": "sesame"}, more=AUTH) as one, Dovecot(
+        {"alice": "sesame"}, more=AUTH
+    ) as two:
+        gate(one, two, options={"timeout": "60s", "hedge_after": "300ms"}, workers=1, deadline="61s")
+        assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+        frozen = auth_pid(one)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            wait_until_frozen(frozen)
+            begun = time.monotonic()
+            assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+            assert 0.25 < time.monotonic() - begun < 10
+            assert proxied.enter().login("alice", "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        metrics = proxied.gate.metrics()
+        servers = [str(each.directory / "auth-headgate") for each in (one, two)]
+        for server, abandoned in zip(servers, (1, 0)):
+            labels = {"source": "dovecot_auth", "server": server}
+            assert metrics.value("headgate_lookup_hedges_total", **labels) == 1 - abandoned
+            found = metrics.value("headgate_lookup_requests_total", result="abandoned", **labels)
+            assert found == abandoned, server
+            assert metrics.value("headgate_lookup_requests_total", result="timeout", **labels) == 0
+
+
+@pytest.mark.servers
+def test_dovecot_holds_up_whose_login_is_to_wait(gate, proxied):
+    until = int(time.time()) + 3
+    with Dovecot({"alice": f"sesame::::::delay_until={until}"}, more=AUTH) as dovecot:
+        gate(dovecot)
+        assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+        assert time.time() >= until
 
 
 def ok(fields, more=""):

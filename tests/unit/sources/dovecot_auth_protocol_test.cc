@@ -256,7 +256,7 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
 
 TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
   const dialogue::Credentials credentials{"EXTERNAL", "", {}};
-  LoginRequest request = request_with(credentials);
+  auth::LoginRequest request = request_with(credentials);
   net::CertificateNames names;
   names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)] = {"al\tice"};
   request.certificate = std::make_shared<const net::CertificateNames>(names);
@@ -268,9 +268,9 @@ TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
               testing::EndsWith("\tvalid-client-cert\tcert_username=al\001tice\tresp==\n"));
   const dialogue::Credentials named{"EXTERNAL", "boss", {}};
   EXPECT_EQ(dovecot_auth_message(named).view(), "boss");
-  const LookupResult result =
+  const auth::LookupResult result =
       dovecot_auth_accepted("user=alice", named, DovecotAuthTrust::kChecked);
-  EXPECT_EQ(std::get<Accepted>(result).route.name, "alice") << "who it is, Dovecot says";
+  EXPECT_EQ(std::get<auth::Accepted>(result).route.name, "alice") << "who it is, Dovecot says";
 
   // Nobody says which of two names counts.
   names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)].push_back("bob");
