@@ -17,6 +17,7 @@ struct DovecotAuth {
   std::chrono::milliseconds hedge_after{2500};  // until the next server is asked as well; 0: never
   std::string service = "imap";
   std::optional<SocketAddress> master;  // for `headgate explain`
+  bool route_only = false;              // nobody is judged: it says where users go
   bool tokens = false;                  // it checks tokens as well
   bool external = false;                // it judges certificates of clients as well
   bool checks_passwords = false;        // no passdb lets in whoever gives any password

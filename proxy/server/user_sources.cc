@@ -186,6 +186,7 @@ std::shared_ptr<const sources::DovecotAuthOptions> dovecot_auth_options(
   options->hedge_after = dovecot.hedge_after;
   options->service = dovecot.service;
   options->master = dovecot.master;
+  options->route_only = dovecot.route_only;
   options->tokens = dovecot.tokens;
   options->external = dovecot.external;
   options->checks_passwords = dovecot.checks_passwords;

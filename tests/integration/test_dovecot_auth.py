@@ -17,7 +17,7 @@ from auth_service import BEHIND, MECHANISMS, AuthService
 from certificates import Authority
 from client_authority import ClientAuthority
 from dovecot import Dovecot
-from fake_backend import Script
+from fake_backend import PASSWORD, Script
 from headgate_process import Headgate, configuration
 from scram_client import Scram
 from server_process import wait_until_frozen
@@ -172,7 +172,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
     host, _, port = there.address.rpartition(":")
     where = f"proxy=y host={host} port={port}"
     users = {
-        "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret",
+        "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret forward_tier=gold",
         "carol": f"sesame::::::{where} master=boss pass=bosses proxy_timeout=5",
         "dave": "sesame::::::proxy_maybe=y",
         "tls": f"sesame::::::{where} ssl=yes",
@@ -187,6 +187,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
             else:
                 assert Scram(client, password="sesame").run().startswith(b"s OK")
         assert [each.user for each in there.connections] == [b"a.lice"] * 2
+        assert [each.id["x-forward-tier"] for each in there.connections] == [b"gold"] * 2
         assert proxied.enter().login("carol", "sesame").startswith(b"OK")
         assert there.connections[2].user == b"boss"
         assert there.connections[2].authorization == b"carol"
@@ -261,6 +262,40 @@ def test_explain_asks_the_master_socket_which_needs_no_password(gate, proxied):
                 proxied.gate.explain("alice")
         finally:
             os.kill(auth, signal.SIGCONT)
+
+
+@pytest.mark.servers
+def test_dovecot_may_say_where_users_live_and_no_more(proxied):
+    """A password in the passdb is no reason to let anybody in: nobody has shown one."""
+    there, here = proxied.backend(), proxied.backend()
+    host, _, port = there.address.rpartition(":")
+    where = f"proxy=y host={host} port={port}"
+    users = {
+        "alice": f"sesame::::::{where} destuser=a.lice",
+        "carol": f"sesame::::::{where} pass=backendsecret master=boss",
+        "dave": "sesame",
+        "moved": "sesame::::::nologin reason=Ask",
+    }
+    master = AUTH + "service auth {\n  unix_listener {directory}/auth-master {\n  }\n}\n"
+    with Dovecot(users, more=master) as dovecot:
+        section = {"master": str(dovecot.directory / "auth-master"), "route_only": True}
+        proxied.secrets.append("backendsecret")
+        proxied.start(
+            here,
+            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            login={"max_failures": 100},
+        )
+        client = proxied.enter()
+        assert client.login("nobody", "x").startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert client.login("moved", "sesame") == b"NO [AUTHENTICATIONFAILED] Authentication failed."
+        assert not there.connections and not here.connections
+        proxied.logged_in("alice")
+        proxied.logged_in("dave")
+        proxied.logged_in("carol")
+        assert [each.user for each in there.connections] == [b"a.lice", b"carol"]
+        assert [each.user for each in here.connections] == [b"dave"]
+        assert there.connections[1].password == PASSWORD
+        assert proxied.gate.explain("alice")["backend"] == there.address
 
 
 @pytest.mark.servers
@@ -647,6 +682,18 @@ TOKENS = options(checks_passwords=True, tokens=True)
     "source, options, expected",
     [
         ({}, {}, "expected a section dovecot_auth with source dovecot_auth"),
+        ({"dovecot_auth": {}}, {}, "servers: expected a list of at least one server without route"),
+        ({"dovecot_auth": {"route_only": True}}, {}, "master: expected a socket of type master"),
+        (
+            {"dovecot_auth": {"master": "/m", "route_only": True, "tokens": True}},
+            {},
+            "tokens: expected false with route_only",
+        ),
+        (
+            {"dovecot_auth": {"master": "/m", "route_only": True}},
+            {"pool": POOL},
+            "users[0].pool: expected another pool",
+        ),
         ({"dovecot_auth": {"servers": []}}, {}, "servers: expected a list of at least one server"),
         ({"dovecot_auth": {"servers": ["auth"]}}, {}, "expected the absolute path of a Unix socket"),
         (

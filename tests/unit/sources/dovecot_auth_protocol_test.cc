@@ -254,6 +254,24 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
   }
 }
 
+TEST(DovecotAuthProtocol, WhatIsForwardedGoesAlongInBounds) {
+  const auth::Route route = route_of("user=alice\tforward_tier=gold\tforward_b=2\tforward_c=");
+  ASSERT_EQ(route.forward.size(), 2U) << "an empty one is none";
+  EXPECT_EQ(route.forward[1].key, "b");
+  EXPECT_EQ(route.forward[1].value, "2");
+  EXPECT_EQ(route.forward[0].key, "tier");
+  EXPECT_THAT(refusal_of("user=alice\tforward_" + std::string(21, 'k') + "=x").detail,
+              HasSubstr("expected at most 20 letters"));
+  EXPECT_THAT(refusal_of("user=alice\tforward_a=x\001ny").detail, HasSubstr("on one line"));
+  EXPECT_THAT(refusal_of("user=alice\tforward_a=" + std::string(1025, 'x')).detail,
+              HasSubstr("at most 1024 bytes"));
+  std::string many = "user=alice";
+  for (int i = 0; i < 9; ++i) {
+    many += "\tforward_k" + std::to_string(i) + "=x";
+  }
+  EXPECT_THAT(refusal_of(many).detail, HasSubstr("at most 8 fields"));
+}
+
 TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
   const dialogue::Credentials credentials{"EXTERNAL", "", {}};
   auth::LoginRequest request = request_with(credentials);
