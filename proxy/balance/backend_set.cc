@@ -172,12 +172,12 @@ double weight_away(const BackendSet& set) {
 }
 
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
-                  std::uint64_t random) {
+                  std::uint64_t random, bool trial) {
   constexpr std::int64_t kLongestMs = 30'000;
   constexpr unsigned kMostDoublings = 20;
   state.failures.fetch_add(1, std::memory_order_relaxed);
   std::int64_t retry_at = state.retry_at_ms.load(std::memory_order_relaxed);
-  if (retry_at > now_ms) {
+  if (retry_at > now_ms && (!trial || retry_at == kUntilChecked)) {
     return;
   }
   const std::uint32_t earlier = state.failures_in_a_row.load(std::memory_order_relaxed);
@@ -208,6 +208,51 @@ void note_success(BackendState& state) {
   if (retry_at != 0 && retry_at != kUntilChecked) {
     // Not what the checks may have written since.
     state.retry_at_ms.compare_exchange_strong(retry_at, 0, std::memory_order_relaxed);
+  }
+}
+
+bool begin_trial(BackendState& state, std::int64_t now_ms, std::int64_t for_ms) {
+  std::int64_t due = state.retry_at_ms.load(std::memory_order_relaxed);
+  return due != 0 && due <= now_ms &&
+         state.retry_at_ms.compare_exchange_strong(due, now_ms + for_ms, std::memory_order_relaxed);
+}
+
+std::int64_t wait_for_end(BackendState& state, std::int64_t now_ms, unsigned rate) {
+  constexpr std::int64_t kSecond = 1'000'000;
+  const std::int64_t now = now_ms * 1000;
+  std::int64_t next = state.next_end_us.load(std::memory_order_relaxed);
+  std::int64_t mine = 0;
+  do {
+    mine = std::max(next, now);
+  } while (!state.next_end_us.compare_exchange_weak(next, mine + kSecond / rate,
+                                                    std::memory_order_relaxed));
+  return (mine - now) / 1000;
+}
+
+std::size_t first_address(const Backend& backend) {
+  return backend.state == nullptr || backend.endpoints.size() < 2
+             ? 0
+             : backend.state->address.load(std::memory_order_relaxed) % backend.endpoints.size();
+}
+
+void note_address_worked(const Backend& backend, const Endpoint& address) {
+  const auto& all = backend.endpoints;
+  if (all.size() < 2 || backend.state == nullptr || all[first_address(backend)] == address) {
+    return;
+  }
+  const auto at = std::ranges::find(all, address) - all.begin();
+  backend.state->address.store(static_cast<std::uint32_t>(at), std::memory_order_relaxed);
+}
+
+void note_address_failed(const Backend& backend, const Endpoint& address) {
+  const auto& all = backend.endpoints;
+  if (all.size() < 2 || backend.state == nullptr) {
+    return;
+  }
+  const std::size_t first = first_address(backend);
+  if (all[first] == address) {  // else somebody has moved on already
+    backend.state->address.store(static_cast<std::uint32_t>((first + 1) % all.size()),
+                                 std::memory_order_relaxed);
   }
 }
 

@@ -25,6 +25,10 @@ struct alignas(64) BackendState {
   std::atomic<std::int64_t> retry_at_ms{0};  // tried last before this time (steady clock); 0: up
   // How much of its weight counts, in tenths; a set that is prepared afterwards goes by it.
   std::atomic<std::uint32_t> tenths{10};
+  // Which of its addresses is tried first, see first_address(). A guess: of other addresses than
+  // before it is as good as any.
+  std::atomic<std::uint32_t> address{0};
+  std::atomic<std::int64_t> next_end_us{0};  // see wait_for_end()
   // Of logins that succeeded or ran into their deadline, in pools with health checks. Away from the
   // line that decisions read.
   alignas(64) LatencyCounter login_times;
@@ -113,6 +117,7 @@ struct BackendSet {
   // kRoundRobin: the next turn, one count for all workers; survives a reload by the pool's name.
   std::shared_ptr<std::atomic<std::uint64_t>> turns;
   AdmissionRules admission;
+  unsigned lost_rate = 0;                // for wait_for_end(); 0: all at once
   std::shared_ptr<const PinTable> pins;  // by operators, before those of the configuration; or null
 
   // What follows from the backends; see prepare().
@@ -154,9 +159,24 @@ inline constexpr std::uint32_t kFailuresToLeave = 2;
 // Passive health. Failed: tried last for `base_ms`, doubling with each failure in a row up to 30 s,
 // spread by ±20 % (`random`). Failures while it is tried last already are counted but do not double
 // again: a hundred sessions that fail together are one failure in a row. Succeeded: up again.
+// `trial`: this login was the one that tried it again, so that its failure doubles.
 void note_failure(BackendState& state, std::int64_t now_ms, std::int64_t base_ms,
-                  std::uint64_t random);
+                  std::uint64_t random, bool trial = false);
 void note_success(BackendState& state);
+// A login begins there. True: the backend has failed and its time is over, and this login is the
+// one that tries whether it is back; the others go on to try it last, for at most `for_ms`.
+bool begin_trial(BackendState& state, std::int64_t now_ms, std::int64_t for_ms);
+
+// Sessions whose backend broke under them end one after the other, at most `rate` a second, at
+// least 1: how many milliseconds from now on the next one waits. One that is alone waits for none.
+std::int64_t wait_for_end(BackendState& state, std::int64_t now_ms, unsigned rate);
+
+// A backend with several addresses has failed when all of them have. The one that worked last is
+// tried first; when it fails, the next one is, by everybody. An index in Backend::endpoints, 0
+// where there are none.
+std::size_t first_address(const Backend& backend);
+void note_address_worked(const Backend& backend, const Endpoint& address);
+void note_address_failed(const Backend& backend, const Endpoint& address);
 
 // Active health checks took it out, or bring it back. A login that fails meanwhile is counted and
 // one that succeeds changes nothing: it is the checks' to say when. Users with live sessions there

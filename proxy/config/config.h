@@ -178,6 +178,7 @@ struct Pool {
   milliseconds retry_after{1000};     // how long a backend that failed is tried last; grows to 30 s
   std::optional<Health> health;
   Admission admission;
+  unsigned lost_sessions_rate = 200;  // ends a second of those whose backend broke; 0: all at once
 
   // Whether the backends let in anybody whom Headgate lets in.
   [[nodiscard]] bool trusts_headgate() const {

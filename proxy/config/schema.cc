@@ -20,6 +20,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr unsigned kMostReadyConnections = 1000;
+constexpr unsigned kMostEndsASecond = 100'000;
 
 const Choices<TlsMode> kTlsModes = {
     {"none", TlsMode::kNone}, {"starttls", TlsMode::kStartTls}, {"implicit", TlsMode::kImplicit}};
@@ -368,6 +369,10 @@ Type<Pool> pool_type() {
           key("admission", &Pool::admission, admission_type(),
               "How many logins a backend gets at once, found out by how long they take; the others "
               "wait for their turn."),
+          key("lost_sessions_rate", &Pool::lost_sessions_rate, number(0U, kMostEndsASecond),
+              "When a backend breaks under its sessions, so many of them a second end with BYE, so "
+              "that their clients do not all come back at once; who sends a command meanwhile, or "
+              "waits for an answer, ends at once. 0: all end at once."),
       },
       check_pool);
 }

@@ -112,6 +112,24 @@ bool between_responses(const StreamTail& to_backend, const StreamTail& to_client
   return is_tagged_completion(response) && response.tag == asked->tag;
 }
 
+bool end_announced(const StreamTail& to_backend, const StreamTail& to_client) {
+  StreamTail asked = to_backend;
+  if (asked.bytes.ends_with(kLineEnd)) {
+    const std::string_view line = take_last_line(asked).value_or("");
+    if (equals_ignoring_case(line.substr(line.find(' ') + 1), "LOGOUT")) {
+      return true;
+    }
+  }
+  constexpr std::string_view kBye = "* BYE";
+  const std::string_view said = to_client.bytes;
+  for (std::size_t at = said.find('*'); at != said.npos; at = said.find('*', at + 1)) {
+    if (equals_ignoring_case(said.substr(at, kBye.size()), kBye)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 std::string established_farewell(dialogue::CloseReason reason) {
   const std::string_view text = info(reason).farewell;
   if (text.empty()) {

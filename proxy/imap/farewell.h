@@ -29,6 +29,10 @@ struct StreamTail {
 // For streams that are IMAP: compressed ones (RFC 4978) are for the caller to know.
 bool between_responses(const StreamTail& to_backend, const StreamTail& to_client);
 
+// Whether the server has said that it ends, or was asked to: the tail of what the client got shows
+// "* BYE", in whatever place, or the client's last command is LOGOUT.
+bool end_announced(const StreamTail& to_backend, const StreamTail& to_client);
+
 // Whether the line with these last bytes (its CRLF included) may put an end to plain IMAP: it is
 // COMPRESS DEFLATE, behind which a client sends nothing until it is answered (RFC 4978 section 3).
 inline constexpr std::string_view kEndOfCompress = "EFLATE\r\n";

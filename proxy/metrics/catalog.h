@@ -168,6 +168,8 @@ namespace headgate::metrics {
     "Relay buffers that hold bytes in flight.")                                                   \
   X(kBulkSessions, "headgate_bulk_sessions", kGauge, "worker",                                    \
     "Sessions that move much at a time, so that they wait for those that do not.")                \
+  X(kLostSessions, "headgate_lost_sessions", kGauge, "worker",                                    \
+    "Sessions whose backend broke under them, and whose turn to end has not come yet.")           \
   X(kLoopLag, "headgate_loop_lag_seconds", kHistogram, "worker",                                  \
     "Time that one turn of a worker's loop took, so that everything else on that worker waited.") \
   X(kBuildInfo, "headgate_build_info", kGauge, "version,openssl,libuv,compiler",                  \

@@ -190,6 +190,7 @@ void add_workers(Page& page, const Workers& workers) {
     page.add(MetricId::kReadyConnections, {worker}, workers[at]->ready_connections.value());
     page.add(MetricId::kBuffersInUse, {worker}, workers[at]->buffers_in_use.value());
     page.add(MetricId::kBulkSessions, {worker}, workers[at]->bulk_sessions.value());
+    page.add(MetricId::kLostSessions, {worker}, workers[at]->lost_sessions.value());
     HistogramSum lag(kLagBounds);
     lag.add(workers[at]->loop_lag);
     page.add(MetricId::kLoopLag, {worker}, lag);

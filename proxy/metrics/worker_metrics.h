@@ -99,6 +99,7 @@ class alignas(64) WorkerMetrics {
   std::array<std::array<Counter, kRecordsByNames.size()>, kSideNames.size()> tls_relayed;
   Gauge buffers_in_use;
   Gauge bulk_sessions;
+  Gauge lost_sessions;
   Gauge ready_connections;
   std::array<Counter, kReadyConnectionNames.size()> ready_connections_total;
   Histogram loop_lag{kLagBounds};

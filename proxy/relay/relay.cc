@@ -74,8 +74,9 @@ Status Relay::run(unsigned client_ready, unsigned backend_ready) {
     if (to_backend_.sink_broken && !to_client_.sink_broken) {
       discard_input(to_client_.sink);
     }
-    return {first_end_, {}, false};
+    return {.end = first_end_, .interest = {}};
   }
+  status.backend_ended = to_client_.source_ended && holds_end(to_client_) && !to_client_.blocked();
   status.interest = {interest(to_backend_, to_client_), interest(to_client_, to_backend_)};
   return status;
 }
@@ -104,7 +105,9 @@ bool Relay::run_pump(Pump& pump) {
       return false;
     }
     if (pump.source_ended) {
-      pass_end(pump);
+      if (!holds_end(pump)) {
+        pass_end(pump);
+      }
       return false;
     }
     if (!pump.may_read) {
@@ -234,6 +237,11 @@ net::IoResult Relay::fill_pipe(Pump& pump) {
   return got;
 }
 
+bool Relay::holds_end(const Pump& pump) const {
+  return pump.hold_end && !pump.sink_broken && first_end_ != End::kClientClosed &&
+         first_end_ != End::kClientFailed;
+}
+
 void Relay::pass_end(Pump& pump) {
   const Want want = pump.sink.shutdown_write().want;
   if (want == Want::kFailed) {
@@ -250,6 +258,7 @@ void Relay::break_source(Pump& pump) {
   pump.source_broken = true;
   note_end(pump.source_failed);
   Pump& other = opposite(pump);
+  other.lost_some = other.lost_some || other.blocked();
   other.sink_broken = true;
   drop(other);
 }
@@ -258,6 +267,7 @@ void Relay::break_source(Pump& pump) {
 // the kernel: its own pump reads on until it sees the end.
 void Relay::break_sink(Pump& pump) {
   pump.sink_broken = true;
+  pump.lost_some = true;
   drop(pump);
   note_end(pump.sink_failed);
   opposite(pump).may_read = true;

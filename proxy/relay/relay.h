@@ -34,6 +34,8 @@ struct Status {
   // Stopped at its byte budget with more inside that no poll announces: call run() again when
   // others had their turn.
   bool again = false;
+  // See hold_backend_end(): the end has come, and the client has everything from before it.
+  bool backend_ended = false;
 };
 
 // The end of what one side got.
@@ -64,6 +66,12 @@ class Relay {
   // run().
   void expect_switch(std::string_view last_bytes);
 
+  // When the backend's side ends or breaks before the client's does, the client is not told before
+  // pass_backend_end(): run() says so. Whoever drives the relay may then go on without the backend,
+  // whose transport it does not use any more unless run() is called. Before run().
+  void hold_backend_end() { to_client_.hold_end = true; }
+  void pass_backend_end() { to_client_.hold_end = false; }
+
   // Moves what can be moved. `client_ready` and `backend_ready`: masks as the poll gave them, or
   // all bits on the first call. Never blocks; moves at most the budget.
   Status run(unsigned client_ready, unsigned backend_ready);
@@ -84,6 +92,11 @@ class Relay {
   [[nodiscard]] bool switched() const { return to_backend_.switched; }
   // Whether the client's system has everything that was read from the backend.
   [[nodiscard]] bool client_has_all() const { return !to_client_.blocked(); }
+  // Whether everything that was read from the client went to the backend's system. Of one that has
+  // ended: as it was then.
+  [[nodiscard]] bool backend_had_all() const {
+    return to_backend_.empty() && !to_backend_.lost_some;
+  }
   // "open/open", "eof/open …": for the timeout line.
   [[nodiscard]] std::string_view state_name() const;
 
@@ -116,6 +129,8 @@ class Relay {
     bool source_broken = false;
     bool sink_broken = false;   // nothing more can go to the sink
     bool end_passed = false;    // the sink has been told of the source's end
+    bool hold_end = false;      // it is not to be told yet
+    bool lost_some = false;     // the sink broke before it had everything
     bool hangup_asked = false;  // the poll watches for the source's end while it is not read
     bool hangup_known = false;  // and has reported it: level-triggered, it would do so for ever
 
@@ -138,6 +153,7 @@ class Relay {
   std::size_t read_in(Pump& pump);
   net::IoResult fill_pipe(Pump& pump);
   std::size_t note_read(Pump& pump, const net::IoResult& got);
+  [[nodiscard]] bool holds_end(const Pump& pump) const;
   void pass_end(Pump& pump);
   void note_ready(Pump& pump, unsigned ready);
   void break_source(Pump& pump);

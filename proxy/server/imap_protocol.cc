@@ -106,6 +106,11 @@ class ImapProtocol final : public Protocol {
     return imap::between_responses({to_backend.bytes, to_backend.whole},
                                    {to_client.bytes, to_client.whole});
   }
+  [[nodiscard]] bool end_announced(const relay::Tail& to_backend,
+                                   const relay::Tail& to_client) const override {
+    return imap::end_announced({to_backend.bytes, to_backend.whole},
+                               {to_client.bytes, to_client.whole});
+  }
   [[nodiscard]] std::string farewell(dialogue::CloseReason reason) const override {
     return imap::established_farewell(reason);
   }

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -96,6 +97,7 @@ Pools make_pools(const config::Config& config, const Discovery& discovery, const
     set->policy = policy_of(pool.policy);
     set->load_bound = pool.load_bound;
     set->turns = turns_of(before, pool.name);
+    set->lost_rate = pool.lost_sessions_rate;
     set->admission = {.on = pool.admission.enabled,
                       .least = pool.admission.least,
                       .most = pool.admission.most,
@@ -108,7 +110,7 @@ Pools make_pools(const config::Config& config, const Discovery& discovery, const
         continue;
       }
       if (auto endpoints = find_addresses(pool, wanted.address)) {
-        backend.endpoints = std::move(*endpoints);
+        backend.endpoints = in_order(std::move(*endpoints));
       } else {
         const std::string name = wanted.address.to_string();
         log::warning("backend name does not resolve",
@@ -119,6 +121,20 @@ Pools make_pools(const config::Config& config, const Discovery& discovery, const
     pools.push_back(std::move(set));
   }
   return pools;
+}
+
+std::vector<Endpoint> in_order(std::vector<Endpoint> addresses) {
+  if (addresses.empty()) {
+    return addresses;
+  }
+  const bool v6_first = addresses.front().ip.is_v6();
+  const auto rank = [v6_first](const Endpoint& one) {
+    return std::tuple(one.ip.is_v6() != v6_first, one.ip.bytes(), one.port);
+  };
+  std::ranges::sort(addresses, {}, rank);
+  const auto twice = std::ranges::unique(addresses);
+  addresses.erase(twice.begin(), twice.end());
+  return addresses;
 }
 
 Pools departed(const Pools& before, const Pools& now) {

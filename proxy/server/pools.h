@@ -18,6 +18,10 @@ namespace headgate::server {
 Pools make_pools(const config::Config& config, const Discovery& discovery, const Pools& before,
                  const std::stop_token& stop = {});
 
+// The same order whatever DNS deals out, so that addresses dealt out anew are none that have
+// changed: families as they come, and the addresses of each by number, once.
+std::vector<Endpoint> in_order(std::vector<Endpoint> addresses);
+
 // Those backends of `before` that are not in `now` and still have sessions, with weight 0.
 Pools departed(const Pools& before, const Pools& now);
 

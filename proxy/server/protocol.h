@@ -34,6 +34,9 @@ class Protocol {
   // session that is in this protocol still.
   [[nodiscard]] virtual bool between_responses(const relay::Tail& to_backend,
                                                const relay::Tail& to_client) const = 0;
+  // Whether the backend has told the client that it ends, or was asked to: such an end is ordinary.
+  [[nodiscard]] virtual bool end_announced(const relay::Tail& to_backend,
+                                           const relay::Tail& to_client) const = 0;
   // What it is told then when the session ends for this reason; empty: nothing.
   [[nodiscard]] virtual std::string farewell(dialogue::CloseReason reason) const = 0;
 };

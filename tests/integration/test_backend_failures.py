@@ -50,6 +50,23 @@ def test_a_user_whose_only_backend_cannot_be_reached_is_told_to_come_back(proxie
     assert client.command("NOOP")[1].startswith(b"OK"), "the session goes on"
 
 
+def test_one_login_tries_a_backend_that_has_failed_and_the_others_do_not_wait_for_it(proxied):
+    silent, second = proxied.keep(Unanswering()), proxied.backend()
+    proxied.start({"address": silent.address, "weight": 10_000}, {"address": second.address, "weight": 1},
+                  pool={"connect_timeout": "1s", "login_timeout": "20s", "retry_after": "100ms"}, workers=1)
+    proxied.logged_in("user0")
+    proxied.gate.wait_for_metrics(lambda m: m.value("headgate_backend_up", backend=silent.address) == 1)
+    waiting = [proxied.enter("plain") for _ in range(8)]
+    for number, client in enumerate(waiting):
+        client.send(f"a LOGIN user{number + 1} wonderland\r\n".encode())
+    for client in waiting:
+        client.expect(rb"a OK .*")
+    # One found out that it fails, one tried again; on a slow machine its time may be over before the last has come.
+    failures = proxied.gate.metrics().value("headgate_backend_failures_total", backend=silent.address)
+    assert 2 <= failures <= 4
+    assert len(second.logins()) == 9
+
+
 def test_a_backend_that_failed_is_tried_last_for_a_while_and_first_again_later(proxied):
     dead, second = Refusing(), proxied.backend()
     host, port = dead.address.rsplit(":", 1)

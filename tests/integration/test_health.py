@@ -11,6 +11,7 @@ import urllib.error
 
 import pytest
 
+from admin_api import OPERATOR, READER, Api, admin_section
 from certificates import Authority
 from dovecot import Dovecot
 from fake_backend import PASSWORD, End, FakeBackend, Pause, Script
@@ -339,3 +340,25 @@ def test_a_real_server_that_stops_or_dies_is_out_at_once_and_comes_back(
     assert state(gate.metrics(), ends[second]) == "up"
     assert not gate.log.find("backend state", backend=ends[second].address)
     assert gate.metrics().value("headgate_logins_total", result="ok") == 32
+
+
+def test_a_reload_without_checks_gives_back_what_they_took(proxied, tmp_path):
+    backend, other = proxied.backend(), proxied.backend()
+    proxied.secrets += [OPERATOR, READER]
+    gate = proxied.start(backend, other, admin=admin_section(tmp_path),
+                         pool={**PATIENT, "health": {**QUICK, "slow_start": "1h", "panic_below": "0%"}})
+    good, backend.scripts = backend.scripts, (Script(greeting=[End.HANG]),)
+    wait_for_state(gate, backend, "down")
+    backend.scripts = good
+    wait_for_state(gate, backend, "starting")
+
+    def weight_away():
+        return Api(gate).get("status")["pools"][0]["weight_away"]
+
+    assert weight_away() > 0.4
+    del gate.config["pools"]["main"]["health"]
+    gate.reload()
+    deadline = time.monotonic() + 15
+    while weight_away() > 0:
+        assert time.monotonic() < deadline, "the weight has stayed away"
+        time.sleep(0.02)

@@ -27,6 +27,7 @@ METRICS = {
     "headgate_bad_commands_total": "counter",
     "headgate_buffers_in_use": "gauge",
     "headgate_bulk_sessions": "gauge",
+    "headgate_lost_sessions": "gauge",
     "headgate_loop_lag_seconds": "histogram",
     "headgate_build_info": "gauge",
     "headgate_config_info": "gauge",

@@ -33,7 +33,8 @@ def start(proxied, mode, relay=None, **more):
     backend = proxied.backend(Script(tls=tls, then="hand_over"))
     proxied.start(
         backend,
-        pool={"tls": tls, "verify": False} if tls != "none" else None,
+        # These streams are no IMAP, and each end is to be passed on as it comes.
+        pool={"lost_sessions_rate": 0, **({"tls": tls, "verify": False} if tls != "none" else {})},
         relay=relay or {},
         log=QUIET,
         **more,

@@ -1,5 +1,6 @@
 #include "server/health/health_check.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/printable.h"
@@ -41,17 +42,21 @@ void HealthCheck::start() {
     fail(dialogue::LoginFailure::kConnectFailed, "the name does not resolve");
     return;
   }
-  thread_.timers.arm(timeout_, net::to_ms(target_.pool.health->timeout));
+  end_ms_ = thread_.loop.now_ms() + net::to_ms(target_.pool.health->timeout);
   next_address();
 }
 
 void HealthCheck::next_address() {
   const config::Pool& pool = target_.pool;
+  const std::uint64_t now = thread_.loop.now_ms();
+  thread_.timers.arm(timeout_,
+                     (end_ms_ - std::min(end_ms_, now)) / (target_.endpoints.size() - address_));
+  result_.address = target_.endpoints[address_++];
   auto dialogue =
       make_imap_check(level_of(pool.health->level), pool.tls == config::TlsMode::kStartTls);
   dialogue_ = dialogue.get();
   leg_ = std::make_unique<BackendLeg>(thread_.loop, thread_.scratch,
-                                      BackendLeg::Target{.endpoint = target_.endpoints[address_++],
+                                      BackendLeg::Target{.endpoint = result_.address,
                                                          .host = target_.host,
                                                          .tls = pool.tls,
                                                          .client_tls = target_.client_tls,
@@ -82,7 +87,7 @@ void HealthCheck::on_ready(void* self, unsigned /*mask*/) noexcept {
 void HealthCheck::on_timeout(void* self) noexcept {
   auto& check = *static_cast<HealthCheck*>(self);
   check.leg_->time_out();
-  check.fail(check.leg_->failure(), check.leg_->detail());
+  check.after(BackendLeg::Status::kFailed);
 }
 
 void HealthCheck::after(BackendLeg::Status status) {
@@ -90,6 +95,10 @@ void HealthCheck::after(BackendLeg::Status status) {
   switch (status) {
     case BackendLeg::Status::kWaiting:
     case BackendLeg::Status::kReady:
+      if (stage_ != CheckStage::kConnect && !std::exchange(connected_, true)) {
+        const std::uint64_t now = thread_.loop.now_ms();
+        thread_.timers.arm(timeout_, end_ms_ - std::min(end_ms_, now));
+      }
       return;
     case BackendLeg::Status::kLoggedIn:
       result_.passed = true;

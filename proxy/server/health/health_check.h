@@ -24,12 +24,14 @@ struct CheckResult {
   bool passed = false;
   dialogue::LoginFailure failure = dialogue::LoginFailure::kInternal;
   std::string detail;  // of a failure; printable, without the account's password
+  Endpoint address;    // the last that was tried
   // By CheckStage; zero: it was not reached, or there was nothing to do.
   std::array<std::chrono::microseconds, dialogue::kCheckStageNames.size()> stages{};
 };
 
 // One check of one backend: a login as a session's, with a dialogue that is a check. Its addresses
-// are tried in turn until one can be connected to, all within the timeout.
+// are tried in turn until one can be connected to, all within the timeout: to connect each has its
+// share of what is left.
 class HealthCheck {
  public:
   struct Target {
@@ -68,6 +70,8 @@ class HealthCheck {
   void* owner_;
   Done done_;
   net::Timer timeout_;
+  std::uint64_t end_ms_ = 0;  // of the whole check, by the loop's clock
+  bool connected_ = false;
   std::size_t address_ = 0;                     // the next one
   dialogue::BackendCheck* dialogue_ = nullptr;  // the leg's
   std::unique_ptr<BackendLeg> leg_;

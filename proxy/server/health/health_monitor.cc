@@ -190,11 +190,13 @@ void HealthMonitor::rebuild() {
   }
   for (const auto& pool : before) {
     for (const auto& watched : pool->backends) {
-      balance::BackendState& state = *watched->backend.state;
-      if (!watches(state) && balance::is_taken_out(state)) {
-        balance::note_brought_back(state);  // nobody else would
+      if (!watches(*watched->backend.state)) {
+        leave_alone(*watched->backend.state);
       }
     }
+  }
+  if (pools_.empty() && std::exchange(weights_differ_, false)) {
+    weights_changed_();
   }
   begin_figures();
   for (const auto& pool : pools_) {
@@ -246,6 +248,15 @@ void HealthMonitor::watch(const balance::BackendSet& set, const config::Pool& co
   }
 }
 
+// Of one that is not checked any more: nobody else would give back what the checks took.
+void HealthMonitor::leave_alone(balance::BackendState& state) {
+  if (balance::is_taken_out(state)) {
+    balance::note_brought_back(state);
+  }
+  const auto before = state.tenths.exchange(balance::kWholeTenths, std::memory_order_relaxed);
+  weights_differ_ = weights_differ_ || before != balance::kWholeTenths;
+}
+
 bool HealthMonitor::watches(const balance::BackendState& state) const {
   return std::ranges::any_of(pools_, [&](const auto& pool) {
     return std::ranges::any_of(pool->backends, [&](const auto& watched) {
@@ -285,10 +296,13 @@ void HealthMonitor::on_check_due(void* watched) noexcept {
 void HealthMonitor::check(Watched& watched) {
   watched.begun_ms = clock_ms();
   watched.checking = true;
+  std::vector<Endpoint> addresses = watched.backend.endpoints;
+  std::ranges::rotate(addresses, addresses.begin() + static_cast<std::ptrdiff_t>(
+                                                         balance::first_address(watched.backend)));
   watched.check = std::make_unique<HealthCheck>(
       HealthCheck::Thread{loop_, scratch_, *timers_},
-      HealthCheck::Target{watched.pool.config, watched.backend.address.host,
-                          watched.backend.endpoints, watched.pool.tls.get()},
+      HealthCheck::Target{watched.pool.config, watched.backend.address.host, std::move(addresses),
+                          watched.pool.tls.get()},
       &watched, &HealthMonitor::on_checked);
   watched.check->start();
 }
@@ -310,6 +324,9 @@ void HealthMonitor::checked(Watched& watched, CheckResult result) {
                 {"detail", result.detail}});
   }
   watched.pool.health.note_check(watched.at, result.passed, clock_ms());
+  if (result.passed) {
+    balance::note_address_worked(watched.backend, result.address);
+  }
   watched.last = std::move(result);
   {
     const std::lock_guard lock(mutex_);

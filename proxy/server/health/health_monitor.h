@@ -58,6 +58,7 @@ class HealthMonitor {
   void on_mail();
   void rebuild();
   void watch(const balance::BackendSet& set, const config::Pool& config, const Watching& before);
+  void leave_alone(balance::BackendState& state);
   [[nodiscard]] bool watches(const balance::BackendState& state) const;
   void begin_figures();
 

@@ -33,6 +33,9 @@ T value_or(const MoveJson& entry, const char* key, T otherwise) {
 MoveJson json_of(const Move& move) {
   MoveJson entry = {{"user", move.user},   {"from", move.from},   {"state", name(move.state)},
                     {"since", move.since}, {"ended", move.ended}, {"back", move.back}};
+  if (move.pinned) {
+    entry["pinned"] = true;
+  }
   if (move.state == MoveState::kHeld) {
     entry["until"] = move.until;
   }
@@ -55,6 +58,7 @@ std::optional<Move> read_move(const MoveJson& entry) {
             .from = value_or<std::string>(entry, "from", ""),
             .state = state.value_or(MoveState::kWaiting),
             .back = value_or(entry, "back", false),
+            .pinned = value_or(entry, "pinned", false),
             .before = {},
             .since = value_or<std::int64_t>(entry, "since", 0),
             .until = value_or<std::int64_t>(entry, "until", 0),

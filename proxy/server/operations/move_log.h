@@ -44,6 +44,7 @@ struct Move {
   std::string from;  // where the user was; empty: not known
   MoveState state = MoveState::kWaiting;
   bool back = false;                   // is being undone
+  bool pinned = false;                 // the pin of the move is set; `before` is what it was
   std::optional<UserPin> before = {};  // that the move took the place of; while it is done
   std::int64_t since = 0;              // Unix time of the state
   std::int64_t until = 0;              // kHeld: end of the hold, Unix time

@@ -77,9 +77,7 @@ void Mover::begin() {
       held.ending = std::make_shared<UserEnd>();
       held.ending->user = held.key;
       held.ending->hold = true;
-      for (const auto& worker : *around_.workers) {
-        worker->post(EndUser{held.ending});
-      }
+      around_.end_user(held.ending);
       active_.push_back(std::move(held));
     }
   }
@@ -160,14 +158,27 @@ void Mover::heed_requests() {
   }
   for (const Request& request : requests) {
     const auto found = std::ranges::find(active_, request.ref, &Active::ref);
-    if (found == active_.end() || found->stage == Stage::kOver) {
-      continue;  // it was over just then
-    }
-    if (request.what == What::kUndo) {
-      end_as(*found, End::kUndone, {});
-    } else if (found->stage == Stage::kHeld) {
+    if (request.what == What::kUndo && found == active_.end()) {
+      const std::lock_guard lock(mutex_);
+      static_cast<void>(tell_one(request.ref, What::kUndo));  // it was over just then
+    } else if (request.what == What::kUndo) {
+      undo(*found);
+    } else if (found != active_.end() && found->stage == Stage::kHeld) {
       end_as(*found, End::kMoved, {});
     }
+  }
+}
+
+// Who has another pin by now, or will have with the end of this tick, goes all the way and comes
+// back: sessions may be at the new backend already.
+void Mover::undo(Active& active) {
+  if (!active.pinned && active.stage != Stage::kOver) {
+    end_as(active, End::kUndone, {});
+    return;
+  }
+  active.turn_back = true;
+  if (active.hold && active.stage != Stage::kOver) {
+    end_as(active, End::kMoved, {});
   }
 }
 
@@ -179,6 +190,7 @@ Mover::Active Mover::make_active(MoveLog::Ref ref) const {
   active.ref = ref;
   active.by = order.by;
   active.back = move.back;
+  active.pinned = move.pinned;
   active.before = move.before;
   active.facts = {.order = ref.order,
                   .pool = order.pool,
@@ -246,9 +258,7 @@ void Mover::set_out(std::vector<Active> starting) {
   set_pins(pinned_first);
   for (Active& active : starting) {
     if (active.stage != Stage::kOver) {
-      for (const auto& worker : *around_.workers) {
-        worker->post(EndUser{active.ending});
-      }
+      around_.end_user(active.ending);
     }
     active_.push_back(std::move(active));
   }
@@ -337,11 +347,11 @@ void Mover::advance_hook(Active& active) {
 
 // What has failed may be completed nonetheless.
 void Mover::end_as(Active& active, End end, std::string detail) {
-  if (active.stage == Stage::kHook && end == End::kUndone) {
+  if (active.stage == Stage::kHook && (end == End::kUndone || active.turn_back)) {
     hook_->cancel(active.hook);
   }
-  const bool go_on =
-      end == End::kFailed && active.hold && config_.when_failed == config::WhenMoveFails::kComplete;
+  const bool go_on = end == End::kFailed && active.hold &&
+                     (active.pinned || config_.when_failed == config::WhenMoveFails::kComplete);
   active.stage = Stage::kOver;
   active.end = go_on ? End::kMoved : end;
   active.detail = std::move(detail);
@@ -362,13 +372,27 @@ void Mover::set_pins(const std::vector<Active*>& moved) {
       change.pin = UserPin{.backend = active->facts.to, .since = unix_seconds(), .by = active->by};
     }
   }
-  around_.change_pins(changes);
+  around_.change_pins(changes, [&] { note_pins(moved, changes); });
+}
+
+// In the log with the pins: whoever reads a state file knows whether the pin that is there is the
+// move's own, or what it is to take the place of.
+void Mover::note_pins(const std::vector<Active*>& moved, const std::vector<PinChange>& changes) {
+  const std::lock_guard lock(mutex_);
   for (std::size_t i = 0; i < moved.size(); ++i) {
-    moved[i]->before = changes[i].before;
+    Active& active = *moved[i];
     if (changes[i].refused) {
-      moved[i]->stage = Stage::kOver;
-      moved[i]->end = End::kFailed;
-      moved[i]->detail = "there are as many pins as there may be";
+      active.stage = Stage::kOver;
+      active.end = End::kFailed;
+      active.detail = "there are as many pins as there may be";
+    } else if (!active.back && !active.pinned) {
+      active.pinned = true;
+      active.before = changes[i].before;
+      const MoveState state = log_.at(active.ref).state;
+      log_.change(active.ref, state, unix_seconds(), [&](Move& move) {
+        move.pinned = true;
+        move.before = active.before;
+      });
     }
   }
 }
@@ -398,7 +422,9 @@ void Mover::finish_some() {
   std::set<std::uint64_t> orders;
   for (const Active& active : active_) {
     if (active.stage == Stage::kOver) {
-      release(active);
+      if (active.hold) {
+        around_.release_user(active.key);
+      }
       report(active);
       orders.insert(active.ref.order);
     }
@@ -418,24 +444,22 @@ void Mover::note_end(const Active& active) {
     state = MoveState::kUndone;
   }
   const std::lock_guard lock(mutex_);
-  log_.change(active.ref, state, unix_seconds(), [&](Move& move) {
-    move.back = false;
+  const bool turn_back =
+      active.turn_back && state == MoveState::kDone && !active.back && still_as_moved(active.ref);
+  log_.change(active.ref, turn_back ? MoveState::kWaiting : state, unix_seconds(), [&](Move& move) {
+    move.back = turn_back;
+    move.pinned = state == MoveState::kDone;
     // Of one who was held over a restart it is known already.
     move.ended = std::max(move.ended, ended_of(active));
     move.detail = active.detail;
-    if (active.end == End::kMoved) {
-      move.before = active.back ? std::nullopt : active.before;
+    if (state != MoveState::kDone) {
+      move.before.reset();
     }
   });
-  ++figures_.results[active.end == End::kFailed ? 1U : state == MoveState::kUndone ? 2U : 0U];
-}
-
-void Mover::release(const Active& active) const {
-  if (active.hold) {
-    for (const auto& worker : *around_.workers) {
-      worker->post(ReleaseUser{active.key});
-    }
+  if (turn_back) {
+    go_back_soon(active.ref.order);
   }
+  ++figures_.results[active.end == End::kFailed ? 1U : state == MoveState::kUndone ? 2U : 0U];
 }
 
 void Mover::report(const Active& active) const {

@@ -49,10 +49,14 @@ class Mover {
   struct Surroundings {
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
     std::function<std::optional<UserPin>(const std::string& pool, const std::string& user)> pin_of;
-    // In force for all that workers are told afterwards.
-    std::function<void(std::vector<PinChange>& changes)> change_pins;
+    // In force for all that workers are told afterwards. `note` is called before anybody can write
+    // the pins down as they are then.
+    std::function<void(std::vector<PinChange>& changes, const std::function<void()>& note)>
+        change_pins;
     std::function<void()> save;  // what state() says, and the pins
-    const std::vector<std::unique_ptr<Worker>>* workers = nullptr;
+    // Every worker ends the user's sessions and gives the order up; lets logins of the user go on.
+    std::function<void(const std::shared_ptr<UserEnd>& order)> end_user;
+    std::function<void(std::uint64_t user)> release_user;
   };
   using Problem = admin::Problem;
 
@@ -102,6 +106,8 @@ class Mover {
     bool back = false;
     bool hold = false;
     bool asked_to_hold = false;  // by the operator: there is a limit, with or without a hook
+    bool pinned = false;         // Move::pinned
+    bool turn_back = false;      // an undo came too late for the user not to move first
     std::uint64_t key = 0;       // of the user
     Stage stage = Stage::kEnding;
     std::shared_ptr<UserEnd> ending;
@@ -127,6 +133,7 @@ class Mover {
   static void on_tick(void* self) noexcept;
   void tick();
   void heed_requests();
+  void undo(Active& active);
   std::vector<Active> take_turns();
   void set_out(std::vector<Active> starting);
   void advance(Active& active);
@@ -135,12 +142,13 @@ class Mover {
   void end_as(Active& active, End end, std::string detail);
   void finish_some();
   void set_pins(const std::vector<Active*>& moved);
+  void note_pins(const std::vector<Active*>& moved, const std::vector<PinChange>& changes);
   void note_end(const Active& active);
-  void release(const Active& active) const;
   void report(const Active& active) const;
   void report_order(std::uint64_t id) const;  // once all its users have moved
   [[nodiscard]] bool anything_to_do() const;
   [[nodiscard]] Active make_active(MoveLog::Ref ref) const;
+  void go_back_soon(std::uint64_t order);
   std::string tell_one(MoveLog::Ref ref, What what);
   [[nodiscard]] std::unordered_set<std::string> users_of_newer(const MoveOrder& order) const;
   [[nodiscard]] bool still_as_moved(MoveLog::Ref ref) const;

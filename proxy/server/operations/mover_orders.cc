@@ -100,6 +100,12 @@ std::unordered_set<std::string> Mover::users_of_newer(const MoveOrder& order) co
   return users;
 }
 
+// Some user of it is to go back. The caller has the lock.
+void Mover::go_back_soon(std::uint64_t order) {
+  paces_.erase(order);  // so that it is looked at from its beginning
+  log_.stop(order, false);
+}
+
 // Empty: it does something; else why not. The caller has the lock.
 std::string Mover::tell_one(MoveLog::Ref ref, What what) {
   const Move& move = log_.at(ref);
@@ -115,15 +121,17 @@ std::string Mover::tell_one(MoveLog::Ref ref, What what) {
       if (move.back) {
         return move.user + " is on the way back already";
       }
-      log_.change(ref, MoveState::kUndone, unix_now());
-      return {};
+      if (!move.pinned) {
+        log_.change(ref, MoveState::kUndone, unix_now());
+        return {};
+      }
+      [[fallthrough]];  // of before a restart: it had got as far as the pin
     case MoveState::kDone:
       if (!still_as_moved(ref)) {
         return move.user + " has another pin now than the move has set";
       }
       log_.change(ref, MoveState::kWaiting, unix_now(), [](Move& back) { back.back = true; });
-      paces_.erase(ref.order);  // so that it is looked at from its beginning
-      log_.stop(ref.order, false);
+      go_back_soon(ref.order);
       return {};
     case MoveState::kEnding:
     case MoveState::kHook:

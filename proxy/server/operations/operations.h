@@ -112,7 +112,7 @@ class Operations final : public admin::Control {
                                      const std::string& by) const;
   std::string keep(const Orders& orders) const;
   [[nodiscard]] Mover::Surroundings mover_surroundings();
-  void change_pins(std::vector<PinChange>& changes);
+  void change_pins(std::vector<PinChange>& changes, const std::function<void()>& note);
   [[nodiscard]] std::string kept() const;
   [[nodiscard]] std::string place_of(std::size_t pool, const balance::BackendSet& set,
                                      const std::string& user) const;

@@ -108,12 +108,24 @@ Mover::Surroundings Operations::mover_surroundings() {
         const auto pin = orders_.pins().find({pool, user});
         return pin == orders_.pins().end() ? std::nullopt : std::optional(pin->second);
       },
-      .change_pins = [this](std::vector<PinChange>& changes) { change_pins(changes); },
+      .change_pins = [this](std::vector<PinChange>& changes,
+                            const std::function<void()>& note) { change_pins(changes, note); },
       .save = [this] { static_cast<void>(kept()); },  // the log has what is wrong
-      .workers = around_.workers};
+      .end_user =
+          [this](const std::shared_ptr<UserEnd>& order) {
+            for (const auto& worker : *around_.workers) {
+              worker->post(EndUser{order});
+            }
+          },
+      .release_user =
+          [this](std::uint64_t user) {
+            for (const auto& worker : *around_.workers) {
+              worker->post(ReleaseUser{user});
+            }
+          }};
 }
 
-void Operations::change_pins(std::vector<PinChange>& changes) {
+void Operations::change_pins(std::vector<PinChange>& changes, const std::function<void()>& note) {
   const std::lock_guard one_at_a_time(changing_);
   {
     const std::lock_guard lock(mutex_);
@@ -127,6 +139,7 @@ void Operations::change_pins(std::vector<PinChange>& changes) {
       }
     }
   }
+  note();
   around_.orders_changed();
 }
 

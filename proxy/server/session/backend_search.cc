@@ -19,13 +19,24 @@ std::optional<BackendSearch::Attempt> BackendSearch::next() {
       new_round = true;
     }
     const balance::Backend& backend = set_->backends[candidates_.order[candidate_]];
-    if (address_ < backend.endpoints.size()) {
-      current_ = candidates_.order[candidate_];
-      return Attempt{current_, backend.endpoints[address_++], new_round};
+    if (address_ == 0) {
+      first_ = balance::first_address(backend);
+    }
+    current_ = candidates_.order[candidate_];
+    if (const auto endpoint = next_address()) {
+      return Attempt{current_, *endpoint, new_round};
     }
     ++candidate_;
     address_ = 0;
   }
+}
+
+std::optional<Endpoint> BackendSearch::next_address() {
+  const auto& all = backend(current_).endpoints;
+  if (address_ >= all.size()) {
+    return std::nullopt;
+  }
+  return all[(first_ + address_++) % all.size()];
 }
 
 std::optional<BackendSearch::Attempt> BackendSearch::instead(std::uint32_t backend) {
@@ -40,8 +51,9 @@ std::optional<BackendSearch::Attempt> BackendSearch::instead(std::uint32_t backe
     std::rotate(here, known, known + 1);
   }
   current_ = backend;
-  address_ = 1;
-  return Attempt{current_, set_->backends[backend].endpoints.front(), false};
+  address_ = 0;
+  first_ = balance::first_address(set_->backends[backend]);
+  return Attempt{current_, *next_address(), false};
 }
 
 void BackendSearch::add_the_others() {

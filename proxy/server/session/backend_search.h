@@ -10,7 +10,8 @@
 namespace headgate::server {
 
 // The backends one login may try, in order: every candidate of the policy with each of its
-// addresses, then all over again a few times, since a backend that restarts is back in a moment.
+// addresses, beginning with the one that worked last, then all over again a few times, since a
+// backend that restarts is back in a moment.
 class BackendSearch {
  public:
   static constexpr unsigned kRounds = 3;
@@ -33,6 +34,8 @@ class BackendSearch {
 
   // Empty: nothing is left to try, or nothing could be tried from the start.
   std::optional<Attempt> next();
+  // Another address of the backend that is being tried, which this round has not tried yet.
+  std::optional<Endpoint> next_address();
   // In place of what next() has just given: this backend, unless this round has tried it already.
   // It need not be one of the candidates.
   std::optional<Attempt> instead(std::uint32_t backend);
@@ -49,7 +52,8 @@ class BackendSearch {
   balance::Candidates candidates_;
   std::optional<balance::Request> request_;  // until the other candidates are known
   std::size_t candidate_ = 0;
-  std::size_t address_ = 0;
+  std::size_t address_ = 0;  // how many of its addresses were tried
+  std::size_t first_ = 0;    // index of the first of them
   unsigned round_ = 0;
   std::uint32_t current_ = 0;
 };

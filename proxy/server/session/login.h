@@ -88,6 +88,7 @@ struct Login {
   std::string refusal_challenge;  // what it is told before that; empty: its mechanism's own words
   std::shared_ptr<IdleSearch> room;  // under way, for a session that can give way to this one
   unsigned rooms_asked = 0;          // for this backend
+  bool trial = false;                // of a backend that has failed: see balance::begin_trial()
   bool tried_again = false;          // at the backend of the user's other sessions
   bool last = false;                 // the session ends with that
   unsigned attempts = 0;             // logins that the client has tried

@@ -23,6 +23,10 @@ std::uint64_t spread(std::uint64_t time_ms, std::uint64_t random) {
   return time_ms - time_ms * (random % 1024) / 10240;
 }
 
+const Endpoint& address_of(const balance::Backend& backend) {
+  return backend.endpoints[balance::first_address(backend)];
+}
+
 bool deserves(const balance::Backend& backend, std::int64_t now_ms) {
   return backend.weight > 0 && balance::is_up(backend, now_ms);
 }
@@ -30,11 +34,15 @@ bool deserves(const balance::Backend& backend, std::int64_t now_ms) {
 }  // namespace
 
 struct ReadyConnections::Waiting {
-  Waiting(ReadyConnections& all, Shelf& its_shelf)
-      : home(all), shelf(its_shelf), timer(this, &ReadyConnections::on_timer) {}
+  Waiting(ReadyConnections& all, Shelf& its_shelf, const Endpoint& its_address)
+      : home(all),
+        shelf(its_shelf),
+        address(its_address),
+        timer(this, &ReadyConnections::on_timer) {}
 
   ReadyConnections& home;
   Shelf& shelf;
+  const Endpoint address;
   std::unique_ptr<BackendLeg> leg;
   net::Timer timer;  // until it must be ready, then until it has waited long enough
   bool ready = false;
@@ -48,7 +56,8 @@ struct ReadyConnections::Shelf {
   balance::Backend backend;
   std::vector<std::unique_ptr<Waiting>> waiting;  // the oldest first
   bool taken_from = false;
-  std::uint64_t pause_ms = 0;  // 0: the last one became ready
+  std::size_t addresses_failed = 0;  // in a row
+  std::uint64_t pause_ms = 0;        // 0: the last one became ready
   std::uint64_t next_at_ms = 0;
 };
 
@@ -103,8 +112,9 @@ void ReadyConnections::tend(std::size_t pool, const balance::BackendSet& set) {
       continue;
     }
     auto known = shelves.extract(backend.hash);
-    if (known && known.mapped()->backend.endpoints.front() == backend.endpoints.front()) {
+    if (known) {
       known.mapped()->backend = backend;
+      drop_others(*known.mapped());
       kept.insert(std::move(known));
     } else {
       kept.emplace(backend.hash, std::make_unique<Shelf>(pool, backend));
@@ -120,6 +130,15 @@ void ReadyConnections::tend(std::size_t pool, const balance::BackendSet& set) {
   }
 }
 
+// Those to an address that logins do not begin with any more.
+void ReadyConnections::drop_others(Shelf& shelf) {
+  std::erase_if(shelf.waiting, [&](const auto& one) {
+    const bool other = one->address != address_of(shelf.backend);
+    count(other && one->ready ? -1 : 0);
+    return other;
+  });
+}
+
 void ReadyConnections::fill(Shelf& shelf) {
   const config::Pool& pool = config_of(shelf.pool);
   for (std::size_t there = shelf.waiting.size(); there < pool.ready_connections; ++there) {
@@ -127,10 +146,10 @@ void ReadyConnections::fill(Shelf& shelf) {
     if (now < shelf.next_at_ms || !deserves(shelf.backend, static_cast<std::int64_t>(now))) {
       return;
     }
-    auto& waiting = *shelf.waiting.emplace_back(std::make_unique<Waiting>(*this, shelf));
-    waiting.leg = worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend,
-                                          shelf.backend.endpoints.front(), {.mode = pool.tls},
-                                          &waiting, &on_ready);
+    auto& waiting = *shelf.waiting.emplace_back(
+        std::make_unique<Waiting>(*this, shelf, address_of(shelf.backend)));
+    waiting.leg = worker_.new_backend_leg(*generation_, shelf.pool, shelf.backend, waiting.address,
+                                          {.mode = pool.tls}, &waiting, &on_ready);
     worker_.timers().arm(waiting.timer, net::to_ms(pool.connect_timeout));
     after(waiting, waiting.leg->start(std::nullopt));
   }
@@ -153,6 +172,7 @@ void ReadyConnections::after(Waiting& waiting, BackendLeg::Status status) {
   } else if (status == BackendLeg::Status::kReady && !std::exchange(waiting.ready, true)) {
     count(1);
     waiting.shelf.pause_ms = 0;
+    waiting.shelf.addresses_failed = 0;
     const config::Pool& pool = config_of(waiting.shelf.pool);
     worker_.timers().arm(waiting.timer, spread(net::to_ms(pool.ready_for), worker_.random()));
   }
@@ -169,7 +189,12 @@ void ReadyConnections::failed(Waiting& waiting) {
   const dialogue::FailureInfo& info = dialogue::info(waiting.leg->failure());
   Shelf& shelf = waiting.shelf;
   const std::uint64_t now = worker_.loop().now_ms();
-  if (dialogue::blames_backend(info)) {
+  if (address_of(shelf.backend) != waiting.address) {
+    return;  // others have found out already
+  }
+  balance::note_address_failed(shelf.backend, waiting.address);
+  shelf.addresses_failed = (shelf.addresses_failed + 1) % shelf.backend.endpoints.size();
+  if (shelf.addresses_failed == 0 && dialogue::blames_backend(info)) {
     const config::Pool& pool = config_of(shelf.pool);
     balance::note_failure(*shelf.backend.state, static_cast<std::int64_t>(now),
                           pool.retry_after.count(), worker_.random());
@@ -177,11 +202,15 @@ void ReadyConnections::failed(Waiting& waiting) {
   if (now < shelf.next_at_ms) {
     return;  // made together with another one that failed
   }
-  shelf.pause_ms = std::clamp(2 * shelf.pause_ms, kPauseMs, kLongestPauseMs);
-  shelf.next_at_ms = now + shelf.pause_ms;
+  if (shelf.addresses_failed == 0) {
+    shelf.pause_ms = std::clamp(2 * shelf.pause_ms, kPauseMs, kLongestPauseMs);
+    shelf.next_at_ms = now + shelf.pause_ms;
+  }
   const std::string backend = shelf.backend.address.to_string();
+  const std::string address = waiting.address.to_string();
   log::warning("no ready connection", {{"pool", config_of(shelf.pool).name},
                                        {"backend", backend},
+                                       {"address", address},
                                        {"failure", info.name},
                                        {"detail", waiting.leg->detail()},
                                        {"backend_state", waiting.leg->state_name()}});
@@ -214,10 +243,10 @@ std::unique_ptr<BackendLeg> ReadyConnections::take(const Generation& generation,
   }
   const auto found = pools_[pool].find(backend.hash);
   const auto now = static_cast<std::int64_t>(worker_.loop().now_ms());
-  if (found != pools_[pool].end() && found->second->backend.endpoints.front() == endpoint &&
-      balance::is_up(backend, now)) {
+  if (found != pools_[pool].end() && balance::is_up(backend, now)) {
     Shelf& shelf = *found->second;
-    const auto one = std::ranges::find_if(shelf.waiting, [](const auto& at) { return at->ready; });
+    const auto one = std::ranges::find_if(
+        shelf.waiting, [&](const auto& at) { return at->ready && at->address == endpoint; });
     if (!std::exchange(shelf.taken_from, true)) {
       taken_from_.push_back(&shelf);
     }

@@ -50,6 +50,7 @@ class ReadyConnections {
   void round();
   [[nodiscard]] const config::Pool& config_of(std::size_t pool) const;
   void tend(std::size_t pool, const balance::BackendSet& set);
+  void drop_others(Shelf& shelf);
   void fill(Shelf& shelf);
   void after(Waiting& waiting, BackendLeg::Status status);
   void failed(Waiting& waiting);

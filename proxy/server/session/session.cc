@@ -138,7 +138,9 @@ void Session::close(CloseReason reason, std::string_view detail) {
   }
   listener_metrics().leave(phase_);
   worker_.metrics().bulk_sessions.subtract(bulk_ ? 1 : 0);
-  const bool ended_by_itself = relay_ && relay_->first_end() != relay::End::kNot;
+  worker_.metrics().lost_sessions.subtract(limit_ == Limit::kLost ? 1 : 0);
+  const bool ended_by_itself =
+      relay_ && relay_->first_end() != relay::End::kNot && limit_ != Limit::kLost;
   const bool nobody_there =
       reason == CloseReason::kClientReset || reason == CloseReason::kClientTlsFailed;
   relay_.reset();

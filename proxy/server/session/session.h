@@ -80,7 +80,7 @@ class Session final : public ListNode {
  private:
   using Clock = std::chrono::steady_clock;
   // Why the deadline of a relaying session is armed.
-  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose, kLeave };
+  enum class Limit : std::uint8_t { kIdle, kStall, kHalfClose, kLeave, kLost };
 
   static void on_client_ready(void* self, unsigned mask) noexcept;
   static void on_backend_ready(void* self, unsigned mask) noexcept;
@@ -121,6 +121,7 @@ class Session final : public ListNode {
   dialogue::BackendLoginRequest backend_request();
   void after_backend(BackendLeg::Status status);
   void attempt_failed();
+  bool try_next_address();
   void attempt_takes_long();
   void note_login_time(Clock::time_point end);
 
@@ -185,6 +186,11 @@ class Session final : public ListNode {
   void watch_limits();
   [[nodiscard]] std::uint64_t limit_ms() const;
   void relay_deadline();
+  bool outlive_backend();
+  void hear_without_backend();
+  void end_without_backend();
+  // Why no line of ours can follow what the client got; none: it can.
+  [[nodiscard]] std::optional<metrics::Farewell> farewell_problem() const;
   // None: the session ends otherwise.
   std::optional<metrics::Farewell> say_farewell(dialogue::CloseReason reason);
 

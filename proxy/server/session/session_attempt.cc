@@ -42,6 +42,8 @@ void Session::next_attempt() {
   const balance::Backend& backend = pool_->backends[backend_index_];
   backend.state->sessions.fetch_add(1, std::memory_order_relaxed);
   login.endpoint = attempt->endpoint;
+  login.trial = balance::begin_trial(*backend.state, static_cast<std::int64_t>(now),
+                                     snapshot().config.pools[login.pool].connect_timeout.count());
   if (attempt->new_round) {
     login.pause_for = Login::Pause::kRetry;
     worker_.timers().arm(login.pause, std::min(kRoundPauseMs, login.deadline_ms - now));
@@ -149,6 +151,9 @@ void Session::attempt_failed() {
     start_attempt(Connections::kNew);
     return;
   }
+  if (info.retry_elsewhere && !keeps_user(login.failure) && try_next_address()) {
+    return;
+  }
   if (login.failure == LoginFailure::kBackendTimeout) {
     note_login_time(Login::Clock::now());
   }
@@ -156,7 +161,9 @@ void Session::attempt_failed() {
   state.sessions.fetch_sub(1, std::memory_order_relaxed);
   if (dialogue::blames_backend(info)) {
     balance::note_failure(state, static_cast<std::int64_t>(worker_.loop().now_ms()),
-                          pool.retry_after.count(), worker_.random());
+                          pool.retry_after.count(), worker_.random(), login.trial);
+  } else if (login.trial && login.failure != LoginFailure::kBackendTimeout) {
+    balance::note_success(state);  // it has answered
   }
   end_turn(dialogue::blames_backend(info) || login.failure == LoginFailure::kBackendTimeout
                ? balance::Admission::Outcome::kFailed
@@ -171,6 +178,22 @@ void Session::attempt_failed() {
   report_attempt_failed();
   pool_ = nullptr;
   next_attempt();
+}
+
+// One dead address says nothing about the backend while it has others: the login goes on there,
+// in its place. False: this round has had all of them.
+bool Session::try_next_address() {
+  Login& login = *login_;
+  balance::note_address_failed(pool_->backends[backend_index_], login.endpoint);
+  const auto other =
+      worker_.loop().now_ms() < login.deadline_ms ? login.search.next_address() : std::nullopt;
+  if (!other) {
+    return false;
+  }
+  report_attempt_failed();
+  login.endpoint = *other;
+  start_attempt(Connections::kAny);
+  return true;
 }
 
 // For the health monitor, which finds backends that are slow.

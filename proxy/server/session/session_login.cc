@@ -333,6 +333,7 @@ void Session::hand_over() {
   become_known();
   report_to_policy(true, false);
   balance::note_success(*pool_->backends[backend_index_].state);
+  balance::note_address_worked(pool_->backends[backend_index_], login.endpoint);
   note_login_time(now);
 
   ClientLeg::HandOver over = login.client.succeed(leg.take_welcome());
@@ -342,6 +343,9 @@ void Session::hand_over() {
   relay_ = std::make_unique<relay::Relay>(client_->transport(), backend_->transport(),
                                           worker_.buffers(), worker_.pipes());
   relay_->expect_switch(snapshot().protocols[listener_]->switch_mark());
+  if (pool_->lost_rate != 0) {
+    relay_->hold_backend_end();
+  }
   relay_->prepend_to_client(over.to_client);
   relay_->prepend_to_backend(over.to_backend.view());
   report_dialogue();

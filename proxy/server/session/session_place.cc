@@ -34,6 +34,7 @@ std::shared_ptr<const BackendSet> set_with(const std::shared_ptr<const BackendSe
   }
   auto alone = std::make_shared<BackendSet>();
   alone->pool = set->pool;
+  alone->lost_rate = set->lost_rate;
   alone->backends.push_back(std::move(backend));
   balance::prepare(*alone);
   return alone;

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <string>
 #include <utility>
 
@@ -46,8 +47,19 @@ void Session::begin_relay() {
 }
 
 void Session::run_relay(unsigned client_mask, unsigned backend_mask) {
-  const relay::Status status = relay_->run(client_mask, backend_mask);
+  if (limit_ == Limit::kLost) {
+    hear_without_backend();
+    return;
+  }
+  relay::Status status = relay_->run(client_mask, backend_mask);
   const std::uint64_t moved = count_relayed();
+  if (status.backend_ended) {
+    if (outlive_backend()) {
+      return;
+    }
+    relay_->pass_backend_end();
+    status = relay_->run(0, 0);
+  }
   if (status.end != relay::End::kNot) {
     close(reason_of(status.end));
     return;
@@ -97,6 +109,7 @@ std::uint64_t Session::limit_ms() const {
       return net::to_ms(relay.stall_timeout);
     case Limit::kIdle:
     case Limit::kLeave:
+    case Limit::kLost:
       break;
   }
   const bool waits =
@@ -111,19 +124,13 @@ std::uint64_t Session::limit_ms() const {
 // it passes, since neither tail tells afterwards: before the first compressed byte they look as
 // behind any command, and DEFLATE has stored blocks, which may hold any text.
 std::optional<metrics::Farewell> Session::say_farewell(dialogue::CloseReason reason) {
-  const Protocol& protocol = *snapshot().protocols[listener_];
-  const std::string line = protocol.farewell(reason);
-  if (line.empty() || relay_->first_end() != relay::End::kNot) {
+  const std::string line = snapshot().protocols[listener_]->farewell(reason);
+  const bool ended_by_itself = relay_->first_end() != relay::End::kNot && limit_ != Limit::kLost;
+  if (line.empty() || ended_by_itself) {
     return std::nullopt;
   }
-  if (relay_->switched()) {
-    return metrics::Farewell::kCompressed;
-  }
-  if (!relay_->client_has_all()) {
-    return metrics::Farewell::kStalled;
-  }
-  if (!protocol.between_responses(relay_->tail_to_backend(), relay_->tail_to_client())) {
-    return metrics::Farewell::kUnsure;
+  if (const auto problem = farewell_problem()) {
+    return problem;
   }
   // What the kernel does not take of it goes out while the connection lingers, under TLS; without,
   // it is so little that a system that has taken all before takes this.
@@ -131,16 +138,79 @@ std::optional<metrics::Farewell> Session::say_farewell(dialogue::CloseReason rea
                                                                : metrics::Farewell::kStalled;
 }
 
+std::optional<metrics::Farewell> Session::farewell_problem() const {
+  if (relay_->switched()) {
+    return metrics::Farewell::kCompressed;
+  }
+  if (!relay_->client_has_all()) {
+    return metrics::Farewell::kStalled;
+  }
+  return snapshot().protocols[listener_]->between_responses(relay_->tail_to_backend(),
+                                                            relay_->tail_to_client())
+             ? std::nullopt
+             : std::optional(metrics::Farewell::kUnsure);
+}
+
+// The backend has gone without a word. A client that waits for nothing does not notice yet, and its
+// session ends when its turn comes: thousands that end at once come back at once. False: nothing
+// can be said to this one, which loses its connection now.
+bool Session::outlive_backend() {
+  const Protocol& protocol = *snapshot().protocols[listener_];
+  if (farewell_problem() ||
+      protocol.end_announced(relay_->tail_to_backend(), relay_->tail_to_client())) {
+    return false;
+  }
+  const std::int64_t wait =
+      balance::wait_for_end(*pool_->backends[backend_index_].state,
+                            static_cast<std::int64_t>(worker_.loop().now_ms()), pool_->lost_rate);
+  limit_ = Limit::kLost;
+  worker_.metrics().lost_sessions.add(1);
+  backend_.reset();
+  if (wait <= 0 || !relay_->backend_had_all() || client_->transport().read_pending()) {
+    end_without_backend();
+    return true;
+  }
+  worker_.timers().arm(deadline_, static_cast<std::uint64_t>(wait));
+  client_->want(net::kReadable);
+  return true;
+}
+
+// Whatever the client sends, it waits for an answer now.
+void Session::hear_without_backend() {
+  std::array<char, 1024> bytes;  // NOLINT(cppcoreguidelines-pro-type-member-init): read into
+  const net::IoResult got = client_->transport().read(bytes);
+  if (got.bytes != 0) {
+    end_without_backend();
+  } else if (got.want == net::Want::kClosed) {
+    close(dialogue::CloseReason::kClientClosed, "after its backend had gone");
+  } else if (got.want == net::Want::kFailed) {
+    close(dialogue::CloseReason::kClientReset, "after its backend had gone");
+  } else {
+    client_->want(got.want == net::Want::kWrite ? net::kWritable : net::kReadable);
+  }
+}
+
+void Session::end_without_backend() {
+  close(reason_of(relay_->first_end()), "without a word from the backend");
+}
+
 const balance::BackendState* Session::backend_state() const {
   return pool_->backends[backend_index_].state.get();
 }
 
 void Session::leave_within(std::chrono::milliseconds time) {
+  if (limit_ == Limit::kLost) {
+    return;  // it has its turn
+  }
   limit_ = Limit::kLeave;
   worker_.timers().arm(deadline_, worker_.random() % (net::to_ms(time) + 1));
 }
 
 void Session::relay_deadline() {
+  if (limit_ == Limit::kLost) {
+    end_without_backend();
+    return;
+  }
   if (limit_ == Limit::kLeave) {
     if (balance::is_taken_out(*backend_state())) {
       close(dialogue::CloseReason::kBackendDown);

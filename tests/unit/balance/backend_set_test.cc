@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -211,6 +212,69 @@ TEST(Health, OddTimesDoNoHarm) {
     EXPECT_GT(state.retry_at_ms, 0);
     EXPECT_LE(state.retry_at_ms, 72'000);
   }
+}
+
+TEST(Health, OneLoginTriesABackendThatHasFailedAndTheOthersDoNot) {
+  BackendState state;
+  EXPECT_FALSE(begin_trial(state, 1000, 500)) << "it is up";
+  note_failure(state, 1000, 1000, 0);
+  const std::int64_t due = state.retry_at_ms;
+  EXPECT_FALSE(begin_trial(state, due - 1, 500)) << "its time is not over";
+  EXPECT_TRUE(begin_trial(state, due, 500));
+  EXPECT_EQ(state.retry_at_ms, due + 500);
+  EXPECT_FALSE(begin_trial(state, due + 499, 500)) << "one at a time";
+  note_failure(state, due + 100, 1000, 0);  // of somebody else
+  EXPECT_EQ(state.failures_in_a_row, 1U);
+  note_failure(state, due + 100, 1000, 0, true);
+  EXPECT_EQ(state.failures_in_a_row, 2U);
+  EXPECT_GT(state.retry_at_ms, due + 1000);
+  // Whoever tried has gone: the next one does.
+  EXPECT_TRUE(begin_trial(state, state.retry_at_ms, 500));
+  EXPECT_TRUE(begin_trial(state, state.retry_at_ms, 500));
+  note_success(state);
+  EXPECT_EQ(state.retry_at_ms, 0);
+  EXPECT_FALSE(begin_trial(state, 1'000'000, 500));
+}
+
+TEST(Health, ATrialIsNoneOfABackendThatChecksHaveTakenOut) {
+  BackendState state;
+  note_failure(state, 0, 1000, 0);
+  EXPECT_TRUE(begin_trial(state, 5000, 500));
+  note_taken_out(state);
+  EXPECT_FALSE(begin_trial(state, 10'000, 500));
+  note_failure(state, 5100, 1000, 0, true);
+  EXPECT_TRUE(is_taken_out(state));
+}
+
+TEST(LostSessions, EndAtTheRateAndTheFirstAtOnce) {
+  BackendState state;
+  for (std::int64_t at = 0; at < 100; ++at) {
+    EXPECT_EQ(wait_for_end(state, 7000, 20), at * 50);
+  }
+  EXPECT_EQ(wait_for_end(state, 11'900, 20), 100) << "what has waited has had its turn";
+  EXPECT_EQ(wait_for_end(state, 60'000, 20), 0);
+  EXPECT_EQ(wait_for_end(state, 120'000, 1), 0);
+  EXPECT_EQ(wait_for_end(state, 120'000, 1), 1000);
+}
+
+TEST(LostSessions, OfAllWorkersHaveOneRate) {
+  BackendState state;
+  std::atomic<std::int64_t> longest{0};
+  std::vector<std::thread> workers;
+  for (int worker = 0; worker < 4; ++worker) {
+    workers.emplace_back([&] {
+      for (int i = 0; i < 250; ++i) {
+        const std::int64_t wait = wait_for_end(state, 0, 100);
+        std::int64_t before = longest;
+        while (before < wait && !longest.compare_exchange_weak(before, wait)) {
+        }
+      }
+    });
+  }
+  for (std::thread& worker : workers) {
+    worker.join();
+  }
+  EXPECT_EQ(longest, 9990);
 }
 
 }  // namespace

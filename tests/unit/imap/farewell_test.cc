@@ -100,12 +100,34 @@ TEST(FarewellTest, a_session_hears_why_it_ends) {
   EXPECT_EQ(established_farewell(CloseReason::kIdleTimeout),
             "* BYE Disconnected for inactivity.\r\n");
   EXPECT_EQ(established_farewell(CloseReason::kStalledTimeout), "");
-  EXPECT_EQ(established_farewell(CloseReason::kBackendReset), "");
+  EXPECT_EQ(established_farewell(CloseReason::kBackendReset),
+            established_farewell(CloseReason::kBackendDown));
+  EXPECT_EQ(established_farewell(CloseReason::kClientClosed), "");
 }
 
 TEST(FarewellTest, compress_is_known_by_its_end) {
   EXPECT_EQ(kEndOfCompress.size(), 8U);
   EXPECT_TRUE(std::string_view("a8 COMPRESS DEFLATE\r\n").ends_with(kEndOfCompress));
+}
+
+TEST(EndAnnounced, BySomebodyWhoSaysBye) {
+  const StreamTail noop{.bytes = "\r\na8 NOOP\r\n"};
+  EXPECT_TRUE(end_announced(noop, {.bytes = "e.\r\n* BYE Disconnected for inactivity.\r\n"}));
+  EXPECT_TRUE(end_announced(noop, {.bytes = "e.\r\n* bye see you\r\n* 5 EXISTS\r\n"}));
+  EXPECT_TRUE(end_announced({}, {.bytes = "* BYE x\r\n", .whole = true}));
+  EXPECT_FALSE(end_announced(noop, {.bytes = "e.\r\na8 OK Done.\r\n"}));
+  EXPECT_FALSE(end_announced(noop, {.bytes = "e.\r\n* 5 EXISTS\r\n"}));
+  EXPECT_TRUE(end_announced(noop, {.bytes = "the end of mail* BYE now"}));
+  EXPECT_FALSE(end_announced(noop, {.bytes = "* NO bye bye * BY"}));
+  EXPECT_FALSE(end_announced({}, {}));
+}
+
+TEST(EndAnnounced, ByALogout) {
+  const StreamTail done{.bytes = "\r\na8 OK Done.\r\n"};
+  EXPECT_TRUE(end_announced({.bytes = "\r\na8 logout\r\n"}, done));
+  EXPECT_TRUE(end_announced({.bytes = "a LOGOUT\r\n", .whole = true}, done));
+  EXPECT_FALSE(end_announced({.bytes = "\r\na8 NOOP\r\n"}, done));
+  EXPECT_FALSE(end_announced({.bytes = "\r\na8 LOGOU"}, done));
 }
 
 }  // namespace

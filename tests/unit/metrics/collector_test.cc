@@ -154,6 +154,7 @@ TEST_F(CollectorTest, SeriesOfFixedLabelValuesAreThereFromTheStart) {
         "headgate_accept_errors_total{listener=\"imaps\",error=\"EMFILE\"} 0\n",
         "headgate_buffers_in_use{worker=\"1\"} 0\n",
         "headgate_bulk_sessions{worker=\"1\"} 0\n",
+        "headgate_lost_sessions{worker=\"1\"} 0\n",
         "headgate_loop_lag_seconds_count{worker=\"0\"} 0\n",
         "headgate_config_info{file=\"headgate.yaml\",hash=\"abc\"} 1\n",
         "headgate_config_load_timestamp_seconds 1000\n"}) {

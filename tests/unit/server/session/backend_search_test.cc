@@ -100,6 +100,24 @@ TEST(BackendSearch, GoesElsewhereInsteadOfTheNextOneOnce) {
   EXPECT_TRUE(search.next()->new_round);
 }
 
+TEST(BackendSearch, BeginsWithTheAddressThatWorkedLast) {
+  auto set = std::make_shared<balance::BackendSet>(*set_of({3, 1}));
+  balance::Backend& backend = set->backends.front();
+  backend.state = std::make_shared<balance::BackendState>();
+  balance::note_address_worked(backend, backend.endpoints[1]);
+  BackendSearch search(set, {.order = {0, 1}});
+  EXPECT_EQ(search.next()->endpoint, backend.endpoints[1]);
+  balance::note_address_failed(backend, backend.endpoints[1]);  // by this login or another one
+  EXPECT_EQ(search.next_address(), backend.endpoints[2]);
+  EXPECT_EQ(search.next()->endpoint, backend.endpoints[0]);
+  EXPECT_FALSE(search.next_address());
+  EXPECT_EQ(search.next()->backend, 1U);
+  EXPECT_FALSE(search.next_address());
+  const auto again = search.next();
+  EXPECT_TRUE(again->new_round);
+  EXPECT_EQ(again->endpoint, backend.endpoints[2]);
+}
+
 TEST(BackendSearch, GoesToABackendThatIsNoCandidate) {
   BackendSearch search(prepared({1, 1}), {.order = {0}});
   ASSERT_EQ(search.next()->backend, 0U);
