@@ -32,7 +32,7 @@ struct DovecotAuthOptions {
   bool checks_passwords = false;        // false: it may let in whoever gives any password
   bool tokens = false;                  // it checks XOAUTH2 and OAUTHBEARER as well
   bool external = false;                // it judges certificates of clients as well
-  bool route_only = false;  // the master socket says where users go, and that is all
+  bool route_only = false;              // the master socket says where users go, and that is all
   std::optional<SocketAddress> master;  // answers without a password, for explain
   std::vector<std::string> mechanisms;  // that a service has to offer: what clients are offered
   // Backends that stand in a pool: their names are resolved there.
