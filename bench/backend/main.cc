@@ -13,7 +13,8 @@
 
 int main(int argc, char** argv) {
   headgate::bench::ServerOptions options;
-  CLI::App app("An IMAP backend that costs next to nothing; every user and password is right.");
+  CLI::App app(
+      "An IMAP backend that costs next to nothing; every user and password is right, or none.");
   app.add_option("--address", options.address, "IPv4 address to listen on")->capture_default_str();
   app.add_option("--port", options.port, "port; 0: any free one")->capture_default_str();
   app.add_option("--push-ms", options.push_interval_ms,
@@ -21,6 +22,7 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--capabilities", options.capabilities, "in greeting and login reply")
       ->capture_default_str();
+  app.add_flag("--refuse", options.refuse, "no user and no password is right");
   CLI11_PARSE(app, argc, argv);
 
   std::signal(SIGPIPE, SIG_IGN);

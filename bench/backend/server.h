@@ -16,6 +16,7 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0;              // 0: the system chooses
   std::uint32_t push_interval_ms = 0;  // of sessions that did not ask with XPUSH; 0: no pushes
+  bool refuse = false;                 // every login
   std::string capabilities =
       "IMAP4rev1 LITERAL+ SASL-IR ID IDLE ENABLE NAMESPACE UIDPLUS AUTH=PLAIN AUTH=LOGIN";
 };

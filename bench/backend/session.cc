@@ -290,6 +290,10 @@ void Session::take_sasl(std::string_view response) {
 }
 
 void Session::log_in(std::string_view user) {
+  if (server_.options().refuse) {
+    finish("NO [AUTHENTICATIONFAILED] wrong user or password");
+    return;
+  }
   message_ = Message(user);
   finish(fmt::format("OK [CAPABILITY {}] logged in", server_.options().capabilities));
 }

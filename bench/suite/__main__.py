@@ -8,7 +8,7 @@ import sys
 from peers.catalogue import PEERS
 
 from . import (churn, growth, guessing, latency, micro_check, mixed, profile, reliability, simulation, syscalls,
-               tables)
+               tables, trial)
 from .machine import ROOT, Bench, describe_machine
 from .rotation import run_rounds, say
 from .works import BY_NAME, WORKS
@@ -28,7 +28,8 @@ def parse():
         "docs/performance.md and raw JSON into build/bench/.")
     parser.add_argument("what", nargs="?", default="table",
                         choices=["table", "latency", "mixed", "growth", "syscalls", "profile",
-                                 "simulation", "all", "churn", "reliability", "guessing", "micro-check"])
+                                 "simulation", "all", "churn", "reliability", "guessing", "trial",
+                                 "micro-check"])
     parser.add_argument("--minutes", type=float, default=60, help="of churn")
     parser.add_argument("--quick", action="store_true", help="short runs: whether, not how much")
     parser.add_argument("--only", metavar="WORK,…", help=f"{', '.join(BY_NAME)}; of reliability: "
@@ -81,7 +82,7 @@ def main():
     if arguments.dry:
         tables.replace_between = lambda name, text, *_: print(f"{name}:\n{text}")
         for module in (latency, mixed, growth, syscalls, profile, churn, simulation, reliability,
-                       guessing):
+                       guessing, trial):
             module.replace_between = tables.replace_between
     if arguments.what in ("simulation", "all"):
         arguments.output.mkdir(parents=True, exist_ok=True)
@@ -91,6 +92,10 @@ def main():
     if arguments.what == "guessing":
         with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
             save(bench.directory, "guessing", guessing.run(bench, arguments.quick))
+        return 0
+    if arguments.what == "trial":
+        with Bench(arguments.build.resolve(), arguments.output.resolve()) as bench:
+            save(bench.directory, "trial", trial.run(bench, arguments.quick))
         return 0
     if arguments.what == "reliability":  # minutes that `all` does not take
         only = chosen(arguments.only, reliability.NAMES, "failure") if arguments.only else []

@@ -99,6 +99,8 @@ struct Route {
   // The source would take any certificate of the backend; the pool decides whether that is obeyed.
   bool any_certificate = false;
   std::optional<std::chrono::milliseconds> login_timeout = {};  // instead of the pool's
+  // What the backend is told besides, where the pool forwards clients: see forwarded_fields.h.
+  std::vector<dialogue::IdField> forward = {};
   // Where the source names no pool: which ones are asked, one after the other. This login's own.
   std::shared_ptr<PoolTrial> trial = {};
 };

@@ -196,7 +196,7 @@ Proofs proofs(const Config& config, const UserSource& source) {
   if (source.kind == SourceKind::kCertificate) {
     return {.certificate = true};
   }
-  if (source.dovecot_auth) {
+  if (source.dovecot_auth && !source.dovecot_auth->route_only) {
     return {.password = true,
             .token = source.dovecot_auth->tokens,
             .rounds = true,

@@ -23,6 +23,8 @@ struct ForwardedClient {
   std::string server_name;  // SNI; empty: none
   unsigned ttl = 7;         // what this hop may spend; ttl <= 1 is a loop
   std::vector<IdField> id;  // the client's own ID fields
+  // What the user source wants it to know: x-forward-KEY, here without that prefix. Few and short.
+  std::vector<IdField> forward = {};
 };
 
 // What a login at a backend proves itself by. A backend that has only one of the two token

@@ -50,14 +50,15 @@ void append_field(std::string_view key, std::string_view value, std::string& lis
   append_quoted(value, list);
 }
 
-void append_client_fields(const std::vector<dialogue::IdField>& fields, std::string& list) {
+void append_client_fields(const std::vector<dialogue::IdField>& fields, std::size_t others,
+                          std::string& list) {
   std::size_t count = 0;
   for (const dialogue::IdField& field : fields) {
     const std::string key = quotable(field.key, kMaxIdKey);
     if (key.empty() || starts_with_ignoring_case(key, "x-")) {
       continue;
     }
-    if (++count > kMaxIdFields - kOwnFields) {
+    if (++count > kMaxIdFields - others) {
       return;
     }
     if (field.nil) {
@@ -114,7 +115,7 @@ unsigned hops_left(const std::vector<dialogue::IdField>& fields, unsigned most) 
 
 std::string make_id_list(const dialogue::ForwardedClient& client) {
   std::string list = "(";
-  append_client_fields(client.id, list);
+  append_client_fields(client.id, kOwnFields + client.forward.size(), list);
   append_field("x-session-id", quotable(client.session_id, kMaxSessionId), list);
   append_field("x-originating-ip", client.client.ip.to_string(), list);
   append_field("x-originating-port", std::to_string(client.client.port), list);
@@ -124,6 +125,10 @@ std::string make_id_list(const dialogue::ForwardedClient& client) {
   append_field("x-client-transport", client.tls ? "TLS" : "insecure", list);
   if (!client.server_name.empty()) {
     append_field("x-connected-name", quotable(client.server_name, kMaxServerName), list);
+  }
+  for (const dialogue::IdField& field : client.forward) {
+    append_field("x-forward-" + quotable(field.key, kMaxIdKey), quotable(field.value, kMaxIdValue),
+                 list);
   }
   list += ')';
   return list;

@@ -183,8 +183,10 @@ std::shared_ptr<const sources::DovecotAuthOptions> dovecot_auth_options(
   options->servers = dovecot.servers;
   options->connections = dovecot.connections;
   options->timeout = std::min(dovecot.timeout, source.deadline);
+  options->hedge_after = dovecot.hedge_after;
   options->service = dovecot.service;
   options->master = dovecot.master;
+  options->route_only = dovecot.route_only;
   options->tokens = dovecot.tokens;
   options->external = dovecot.external;
   options->checks_passwords = dovecot.checks_passwords;

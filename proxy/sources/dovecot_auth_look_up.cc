@@ -31,11 +31,67 @@ DovecotAuthSource::LookUp::LookUp(DovecotAuthSource& source, std::uint64_t id,
 
 DovecotAuthSource::LookUp::~LookUp() {
   let_go_of_connection();
+  if (rival_ != 0) {
+    source_.erase(rival_);
+  }
 }
 
-void DovecotAuthSource::LookUp::start() {
-  deadline_ms_ = source_.loop_.now_ms() + net::to_ms(source_.servers_->options->timeout);
+void DovecotAuthSource::LookUp::start(std::uint64_t deadline_ms) {
+  deadline_ms_ = deadline_ms;
+  arm_hedge();
   ask_next();
+}
+
+// An exchange goes on where it has begun.
+void DovecotAuthSource::LookUp::arm_hedge() {
+  const auto after = source_.servers_->options->hedge_after;
+  if (!in_rounds_ && servers_.size() > 1 && after.count() > 0) {
+    source_.timers_.arm(hedge_, net::to_ms(after));
+  }
+}
+
+void DovecotAuthSource::LookUp::on_hedge(void* self) noexcept {
+  auto& look_up = *static_cast<LookUp*>(self);
+  if (!look_up.answered_ && look_up.connection_ != nullptr && look_up.servers_.size() > 1 &&
+      look_up.source_.servers_->servers[look_up.servers_[1]]->state.is_up()) {
+    look_up.ask_others();
+  }
+}
+
+// The one that is asked already keeps its share of the time.
+void DovecotAuthSource::LookUp::ask_others() {
+  std::vector<std::size_t> others(servers_.begin() + 1, servers_.end());
+  servers_.resize(1);
+  source_.servers_->servers[others.front()]->state.count_hedge();
+  rival_ = source_.last_id_ + 1;  // it may be over before begin() returns
+  source_.begin(request_.view(), std::move(others), deadline_ms_,
+                [&source = source_, id = id_](auth::LookupResult result) {
+                  if (LookUp* look_up = source.find(id)) {
+                    look_up->on_rival(std::move(result));
+                  }
+                });
+}
+
+void DovecotAuthSource::LookUp::on_rival(auth::LookupResult result) {
+  rival_ = 0;
+  const auto* rejected = std::get_if<auth::Rejected>(&result);
+  const bool answer = rejected != nullptr ? rejected->failure != LoginFailure::kLookupUnavailable
+                                          : std::holds_alternative<auth::Accepted>(result);
+  if (!answer && !over_) {
+    return;
+  }
+  if (!over_) {
+    count(RequestResult::kAbandoned);
+    if (connection_ != nullptr && connection_->lines() == lines_) {
+      source_.blame(servers_.front(), "another server was faster");
+    }
+  }
+  finish(std::move(result));
+}
+
+bool DovecotAuthSource::LookUp::leave_it_to_rival() {
+  over_ = over_ || rival_ != 0;
+  return over_;
 }
 
 void DovecotAuthSource::LookUp::ask_next() {
@@ -61,7 +117,9 @@ void DovecotAuthSource::LookUp::ask_next() {
     }
     return;
   }
-  finish(auth::Unavailable{why_});
+  if (!leave_it_to_rival()) {
+    finish(auth::Unavailable{why_});
+  }
 }
 
 // When a service goes, all connections to it do, and which of them have gone is known only when
@@ -183,6 +241,7 @@ void DovecotAuthSource::LookUp::on_line(const DovecotAuthLine& line) {
 
 void DovecotAuthSource::LookUp::on_continue(const DovecotAuthLine& line) {
   const bool first = !std::exchange(answered_, true);
+  hedge_.cancel();
   if (in_rounds_ && with_client()) {
     early_ = auth::Rejected{.failure = LoginFailure::kLookupUnavailable,
                             .detail = "the auth service spoke out of turn"};
@@ -226,7 +285,9 @@ void DovecotAuthSource::LookUp::on_fail(const DovecotAuthLine& line) {
     early_ = std::move(rejected);
     return;
   }
-  finish(std::move(rejected));
+  if (!temporary || !leave_it_to_rival()) {
+    finish(std::move(rejected));
+  }
 }
 
 // The answer is known; but a backend that is a host name and stands in no pool has to be resolved.
@@ -265,7 +326,9 @@ void DovecotAuthSource::LookUp::refuse(std::string why) {
     early_ = std::move(rejected);
     return;
   }
-  finish(std::move(rejected));
+  if (!leave_it_to_rival()) {
+    finish(std::move(rejected));
+  }
 }
 
 void DovecotAuthSource::LookUp::finish(auth::LookupResult result) {

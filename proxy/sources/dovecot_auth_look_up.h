@@ -25,7 +25,7 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   LookUp(const LookUp&) = delete;
   LookUp& operator=(const LookUp&) = delete;
 
-  void start();
+  void start(std::uint64_t deadline_ms);
   // The client has answered a challenge.
   void go_on(const auth::Round& round, Callback done);
   // Whether it is the client's turn: nobody waits for this look-up.
@@ -43,6 +43,12 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   void next_server();
   void send();
   void wait_for_answer();
+  void arm_hedge();
+  static void on_hedge(void* self) noexcept;
+  void ask_others();
+  void on_rival(auth::LookupResult result);
+  // Whether the others have been asked and may still answer; then they decide.
+  bool leave_it_to_rival();
   static void on_time(void* self) noexcept;
   void give_up_on_server();
   void on_continue(const DovecotAuthLine& line);
@@ -72,6 +78,9 @@ class DovecotAuthSource::LookUp final : public DovecotAuthConnection::Waiter {
   std::optional<auth::LookupResult> early_;  // came while it was the client's turn
   std::string why_ = "no server was asked in time";
   net::Timer timer_{this, &LookUp::on_time};
+  net::Timer hedge_{this, &LookUp::on_hedge};
+  std::uint64_t rival_ = 0;  // the look-up at the servers behind this one; 0: none
+  bool over_ = false;        // this one has no answer and waits for its rival's
 };
 
 // What a session holds of an exchange between two rounds.

@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
+#include "auth/forwarded_fields.h"
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/one_line.h"
@@ -96,7 +98,9 @@ struct Fields {
       const std::size_t equals = std::min(field.find('='), field.size());
       const std::string_view name = field.substr(0, equals);
       const std::string_view value = field.substr(std::min(equals + 1, field.size()));
-      if (name == "pass") {
+      if (name.starts_with(auth::kForwardPrefix)) {
+        forward.emplace_back(name, unescaped(value).view());
+      } else if (name == "pass") {
         password = std::make_shared<const Secret>(unescaped(value));
       } else if (std::optional<std::string>* place = find(name)) {
         *place = std::string(unescaped(value).view());
@@ -134,6 +138,7 @@ struct Fields {
       master, proxy_timeout, proxy_mech, pool, nologin, reason, code, temp, authz, user_disabled,
       pass_expired;
   std::shared_ptr<const Secret> password;
+  std::vector<std::pair<std::string, std::string>> forward;
 };
 
 bool is_yes(const std::optional<std::string>& field) {
@@ -225,6 +230,11 @@ std::optional<std::string> set_login(const Fields& fields, auth::Route& route) {
   if (fields.password) {
     route.master = fields.master;
     route.proof = proof_by(fields.proxy_mech.value_or(""));
+  }
+  for (const auto& [name, value] : fields.forward) {
+    if (auto added = auth::add_forwarded(name, value, route); !added) {
+      return std::move(added.error());
+    }
   }
   if (fields.proxy_timeout) {
     route.login_timeout = parse_time(*fields.proxy_timeout);

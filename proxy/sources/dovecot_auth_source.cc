@@ -60,6 +60,7 @@ DovecotAuthSource::DovecotAuthSource(net::Loop& loop, net::TimerWheel& timers,
 
 DovecotAuthSource::~DovecotAuthSource() {
   *self_ = nullptr;
+  const auto gone = std::exchange(look_ups_, {});
 }
 
 bool DovecotAuthSource::takes(const dialogue::Credentials& credentials) const {
@@ -112,19 +113,20 @@ void DovecotAuthSource::look_up(const auth::LoginRequest& request, Callback done
   if (usable.empty()) {
     usable = std::exchange(probes, {});
   }
+  const std::uint64_t deadline_ms = loop_.now_ms() + net::to_ms(servers_->options->timeout);
   for (const std::size_t probe : probes) {
-    begin(request, {probe}, [](const auth::LookupResult&) {});
+    begin(request, {probe}, deadline_ms, [](const auth::LookupResult&) {});
   }
   usable.insert(usable.end(), resting.begin(), resting.end());
-  begin(request, std::move(usable), std::move(done));
+  begin(request, std::move(usable), deadline_ms, std::move(done));
 }
 
 void DovecotAuthSource::begin(const auth::LoginRequest& request, std::vector<std::size_t> servers,
-                              Callback done) {
+                              std::uint64_t deadline_ms, Callback done) {
   const std::uint64_t id = ++last_id_;
   const auto [at, fresh] = look_ups_.emplace(
       id, std::make_unique<LookUp>(*this, id, request, std::move(servers), std::move(done)));
-  at->second->start();
+  at->second->start(deadline_ms);
 }
 
 DovecotAuthSource::LookUp* DovecotAuthSource::find(std::uint64_t id) {
@@ -133,7 +135,7 @@ DovecotAuthSource::LookUp* DovecotAuthSource::find(std::uint64_t id) {
 }
 
 void DovecotAuthSource::erase(std::uint64_t id) {
-  look_ups_.erase(id);
+  const auto gone = look_ups_.extract(id);  // its end may erase another one
 }
 
 void DovecotAuthSource::give_up(std::uint64_t id) {

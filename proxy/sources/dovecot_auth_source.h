@@ -26,11 +26,14 @@ struct DovecotAuthOptions {
   std::vector<SocketAddress> servers;        // at least one; asked in this order
   unsigned connections = 2;                  // at most, of each worker to each server
   std::chrono::milliseconds timeout{10000};  // for an answer, whichever servers are asked
-  std::string service = "imap";              // what Dovecot takes its settings by
-  bool checks_passwords = false;             // false: it may let in whoever gives any password
-  bool tokens = false;                       // it checks XOAUTH2 and OAUTHBEARER as well
-  bool external = false;                     // it judges certificates of clients as well
-  std::optional<SocketAddress> master;       // answers without a password, for explain
+  // Until the next server is asked as well where one is late with an answer; 0: never.
+  std::chrono::milliseconds hedge_after{2500};
+  std::string service = "imap";         // what Dovecot takes its settings by
+  bool checks_passwords = false;        // false: it may let in whoever gives any password
+  bool tokens = false;                  // it checks XOAUTH2 and OAUTHBEARER as well
+  bool external = false;                // it judges certificates of clients as well
+  bool route_only = false;              // the master socket says where users go, and that is all
+  std::optional<SocketAddress> master;  // answers without a password, for explain
   std::vector<std::string> mechanisms;  // that a service has to offer: what clients are offered
   // Backends that stand in a pool: their names are resolved there.
   std::vector<HostPort> known_backends;
@@ -83,7 +86,8 @@ class DovecotAuthSource final : public auth::UserSource {
     bool probing = false;  // what it does next says whether it is back
   };
 
-  void begin(const auth::LoginRequest& request, std::vector<std::size_t> servers, Callback done);
+  void begin(const auth::LoginRequest& request, std::vector<std::size_t> servers,
+             std::uint64_t deadline_ms, Callback done);
   LookUp* find(std::uint64_t id);
   void erase(std::uint64_t id);
   void give_up(std::uint64_t id);

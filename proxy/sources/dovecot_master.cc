@@ -112,4 +112,27 @@ auth::LookupResult ask_dovecot_master(const SocketAddress& server, std::string_v
   return unavailable != nullptr ? failure(unavailable->why) : std::move(answer);
 }
 
+auth::LookupResult DovecotMasterDirectory::explain(std::string_view user) {
+  auth::LookupResult answer =
+      ask_dovecot_master(shared_->server, shared_->service, user, shared_->timeout);
+  if (auto* accepted = std::get_if<auth::Accepted>(&answer)) {
+    auth::Route& route = accepted->route;
+    route.use_master = false;
+    route.password = nullptr;
+    route.master = std::nullopt;
+    route.proof = dialogue::BackendProof::kPassword;
+    return answer;
+  }
+  const auto* rejected = std::get_if<auth::Rejected>(&answer);
+  if (rejected != nullptr && rejected->failure == dialogue::LoginFailure::kWrongCredentials) {
+    return auth::UnknownHere{};
+  }
+  // Who has shown no password learns nothing of an account.
+  if (rejected != nullptr && rejected->failure == dialogue::LoginFailure::kAccountDisabled) {
+    return auth::Rejected{.failure = dialogue::LoginFailure::kWrongCredentials,
+                          .detail = "nologin"};
+  }
+  return answer;
+}
+
 }  // namespace headgate::sources

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "auth/user_source.h"
 #include "base/address.h"
+#include "sources/directory.h"
 
 namespace headgate::sources {
 
@@ -14,5 +17,28 @@ namespace headgate::sources {
 // that cannot say without a password.
 auth::LookupResult ask_dovecot_master(const SocketAddress& server, std::string_view service,
                                       std::string_view user, std::chrono::milliseconds timeout);
+
+// The same as a user source: where the user goes, and nothing about the password, which the backend
+// checks. So nothing of the answer that would let somebody in is taken: no password, no master
+// user.
+class DovecotMasterDirectory : public Directory {
+ public:
+  struct Shared {
+    SocketAddress server;
+    std::string service;
+    std::chrono::milliseconds timeout;
+  };
+  explicit DovecotMasterDirectory(std::shared_ptr<const Shared> shared)
+      : shared_(std::move(shared)) {}
+
+  auth::LookupResult look_up(const auth::LoginRequest& request) override {
+    return explain(request.credentials.user);
+  }
+  auth::LookupResult explain(std::string_view user) override;
+  void interrupt() noexcept override {}  // a question has an end of its own
+
+ private:
+  const std::shared_ptr<const Shared> shared_;
+};
 
 }  // namespace headgate::sources

@@ -57,8 +57,12 @@ struct LdapConnection::Callbacks {
   ldap_conncb table{.lc_add = added, .lc_del = removed, .lc_arg = nullptr};
 };
 
-LdapConnection::LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout)
-    : servers_(servers), timeout_(timeout), callbacks_(std::make_unique<Callbacks>(*this)) {}
+LdapConnection::LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout,
+                               std::atomic<std::size_t>& current)
+    : servers_(servers),
+      timeout_(timeout),
+      current_(current),
+      callbacks_(std::make_unique<Callbacks>(*this)) {}
 
 LdapConnection::~LdapConnection() {
   close();
@@ -67,6 +71,7 @@ LdapConnection::~LdapConnection() {
 std::expected<void, LdapError> LdapConnection::open(const std::string& dn, const Secret& password) {
   LdapError last;
   for (std::size_t tried = 0; tried < servers_.urls.size(); ++tried) {
+    server_ = current_.load(std::memory_order_relaxed);
     const std::string& url = servers_.urls[server_];
     auto opened = open_one(url);
     if (opened) {
@@ -77,11 +82,17 @@ std::expected<void, LdapError> LdapConnection::open(const std::string& dn, const
     }
     last = std::move(opened.error());
     last.why = fmt::format("{}: {}", url, last.why);
-    close();
-    server_ = (server_ + 1) % servers_.urls.size();
+    give_up();
   }
   last.refused = false;  // whatever it was, nobody was judged by it
   return std::unexpected(std::move(last));
+}
+
+// Unless another connection has found out before.
+void LdapConnection::give_up() {
+  close();
+  std::size_t mine = server_;
+  current_.compare_exchange_strong(mine, (server_ + 1) % servers_.urls.size());
 }
 
 std::expected<void, LdapError> LdapConnection::open_one(const std::string& url) {

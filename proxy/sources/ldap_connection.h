@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <expected>
@@ -37,17 +38,24 @@ struct LdapError {
 // for any.
 class LdapConnection {
  public:
-  // `timeout`: of each step with one server.
-  LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout);
+  // `timeout`: of each step with one server. `current`: index of the server that is asked first,
+  // the same for all connections of a source; both must outlive it.
+  LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout,
+                 std::atomic<std::size_t>& current);
   ~LdapConnection();
   LdapConnection(const LdapConnection&) = delete;
   LdapConnection& operator=(const LdapConnection&) = delete;
 
-  // Connects to the server that was used last, or to the first of the others that answers, with
-  // TLS as wanted, and binds.
+  // Connects to the current server, or to the first of the others that answers and is the current
+  // one from then on, with TLS as wanted, and binds.
   std::expected<void, LdapError> open(const std::string& dn, const Secret& password);
   void close();
-  [[nodiscard]] bool is_open() const { return handle_ != nullptr; }
+  // The same, since the server did not answer: another one is to be the current one.
+  void give_up();
+  // To the server that is the current one.
+  [[nodiscard]] bool is_open() const {
+    return handle_ != nullptr && server_ == current_.load(std::memory_order_relaxed);
+  }
 
   // A simple bind. An empty password is refused here: to a server it would be no password at all
   // (RFC 4513 section 5.1.2). An empty DN with an empty password is anonymous.
@@ -72,7 +80,8 @@ class LdapConnection {
 
   const LdapServers& servers_;
   const std::chrono::milliseconds timeout_;
-  std::size_t server_ = 0;  // that was used last
+  std::atomic<std::size_t>& current_;
+  std::size_t server_ = 0;  // that it is connected to
   ldap* handle_ = nullptr;
   std::unique_ptr<Callbacks> callbacks_;  // outlives the handle
   std::mutex mutex_;

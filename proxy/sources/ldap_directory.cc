@@ -34,8 +34,8 @@ std::vector<std::string> attributes_of(const LdapOptions& options) {
 LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
     : shared_(std::move(shared)),
       attributes_(attributes_of(shared_->options)),
-      searching_(shared_->options.servers, shared_->timeout),
-      binding_(shared_->options.servers, shared_->timeout) {}
+      searching_(shared_->options.servers, shared_->timeout, shared_->server),
+      binding_(shared_->options.servers, shared_->timeout, shared_->server) {}
 
 auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
   interrupted_ = false;
@@ -86,7 +86,8 @@ LdapDirectory::Search LdapDirectory::find(std::string_view user) {
   return found_of(*std::move(entries), user);
 }
 
-// A connection that was there before may have gone meanwhile: then once more with a new one.
+// A connection that was there before may have gone meanwhile, or its server hang: then once more
+// with a new one, to another server where there is one.
 std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::search(
     const std::string& filter) {
   const LdapOptions& options = shared_->options;
@@ -101,7 +102,7 @@ std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::sear
     if (entries || entries.error().refused) {
       return entries;
     }
-    searching_.close();
+    searching_.give_up();
     if (!was_open || interrupted_) {
       return entries;
     }
@@ -220,7 +221,7 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
     if (bound || bound.error().refused) {
       return bound;
     }
-    binding_.close();
+    binding_.give_up();
     if (!was_open || interrupted_) {
       return bound;
     }

@@ -53,7 +53,8 @@ class LdapDirectory : public Directory {
     LdapOptions options;
     LdapFilter filter;
     RecordChecker checker;
-    std::chrono::milliseconds timeout;  // of each step with one server
+    std::chrono::milliseconds timeout;   // of each step with one server
+    std::atomic<std::size_t> server{0};  // that is asked first
   };
 
   explicit LdapDirectory(std::shared_ptr<Shared> shared);

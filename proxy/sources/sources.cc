@@ -12,6 +12,7 @@
 #include "base/whole_file.h"
 #include "sources/backend_source.h"
 #include "sources/directory_source.h"
+#include "sources/dovecot_master.h"
 #include "sources/passwd_file.h"
 #include "sources/passwd_file_source.h"
 
@@ -91,10 +92,20 @@ Pool open_pam(const SourceOptions& options, bool last) {
   return make_pool<PamDirectory>(options, shared, pam.processes);
 }
 
+Pool open_dovecot_master(const SourceOptions& options) {
+  const DovecotAuthOptions& dovecot = *options.dovecot_auth;
+  const std::shared_ptr<const DovecotMasterDirectory::Shared> shared(
+      new DovecotMasterDirectory::Shared{.server = dovecot.master.value(),
+                                         .service = dovecot.service,
+                                         .timeout = dovecot.timeout});
+  return make_pool<DovecotMasterDirectory>(options, shared, dovecot.connections);
+}
+
 Pool open_pool(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
-  return options.kind == SourceKind::kSql    ? open_sql(options, last, codes)
-         : options.kind == SourceKind::kLdap ? open_ldap(options, last, codes)
-                                             : open_pam(options, last);
+  return options.kind == SourceKind::kDovecotAuth ? open_dovecot_master(options)
+         : options.kind == SourceKind::kSql       ? open_sql(options, last, codes)
+         : options.kind == SourceKind::kLdap      ? open_ldap(options, last, codes)
+                                                  : open_pam(options, last);
 }
 
 std::expected<void, Errors> check_map(const SourceOptions& options) {
@@ -166,6 +177,10 @@ bool is_last(const std::vector<SourceOptions>& all, std::size_t at) {
 }
 
 }  // namespace
+
+bool SourceOptions::routes_by_dovecot() const {
+  return dovecot_auth != nullptr && dovecot_auth->route_only;
+}
 
 std::expected<SharedSources, Errors> SharedSources::load(
     const std::vector<SourceOptions>& options, const SharedSources* before,
@@ -248,7 +263,7 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
   } else if (source.pool) {
     return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap ||
-             source.options.kind == SourceKind::kPam) {
+             source.options.kind == SourceKind::kPam || source.options.routes_by_dovecot()) {
     auto pool = open_pool(source.options, source.last, source.codes);
     if (!pool) {
       return std::unexpected(std::move(pool.error()));
@@ -293,6 +308,9 @@ std::unique_ptr<auth::UserSource> SharedSources::make_source(const Source& sourc
     case SourceKind::kCertificate:
       return std::make_unique<CertificateSource>(source.options.certificate, source.last);
     case SourceKind::kDovecotAuth:
+      if (source.pool) {
+        return std::make_unique<DirectorySource>(loop, source.pool, "dovecot_auth", false);
+      }
       return std::make_unique<DovecotAuthSource>(loop, timers, source.dovecot_auth);
   }
   return nullptr;
@@ -366,6 +384,9 @@ auth::LookupResult SharedSources::Source::explain(std::string_view user) const {
     case SourceKind::kCertificate:
       return CertificateSource(options.certificate, last).explain(user);
     case SourceKind::kDovecotAuth:
+      if (pool) {
+        return pool->explain(user);
+      }
       return explain_dovecot_auth(*dovecot_auth->options, user);
   }
   return BackendSource(pools).explain(user);

@@ -64,6 +64,9 @@ struct SourceOptions {
   bool unchanged = false;
   // kSql, kLdap: it knows what is stored of a password, for exchanges.
   bool hands_out = false;
+
+  // kDovecotAuth that is asked by its master socket alone, as a directory.
+  [[nodiscard]] bool routes_by_dovecot() const;
 };
 
 class DirectoryPool;

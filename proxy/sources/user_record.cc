@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "auth/forwarded_fields.h"
 #include "base/address.h"
 #include "base/log.h"
 #include "base/printable.h"
@@ -52,9 +53,13 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
     }
     return {};
   }
+  if (field.starts_with(auth::kForwardPrefix)) {
+    return auth::add_forwarded(field, value, record.route);
+  }
   if (field != "app" && field != "user" && field != "pool" && field != "backend") {
-    return std::unexpected(fmt::format(
-        "expected password, app, totp, user, pool or backend; found '{}'", printable(field, 64)));
+    return std::unexpected(
+        fmt::format("expected password, app, totp, user, pool, backend or forward_…; found '{}'",
+                    printable(field, 64)));
   }
   if (value.empty()) {
     return {};  // as if it were NULL

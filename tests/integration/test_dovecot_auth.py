@@ -17,7 +17,7 @@ from auth_service import BEHIND, MECHANISMS, AuthService
 from certificates import Authority
 from client_authority import ClientAuthority
 from dovecot import Dovecot
-from fake_backend import Script
+from fake_backend import PASSWORD, Script
 from headgate_process import Headgate, configuration
 from scram_client import Scram
 from server_process import wait_until_frozen
@@ -72,7 +72,7 @@ def dovecot():
 def gate(proxied):
     """start(server, …): Headgate with this source; the obedient backend."""
 
-    def start(*servers, backend=None, pool=POOL, mechanisms=EVERY, options=(), **more):
+    def start(*servers, backend=None, pool=POOL, mechanisms=EVERY, options=(), deadline=None, **more):
         servers = [
             str(server.directory / "auth-headgate") if isinstance(server, Dovecot) else server
             for server in servers
@@ -80,10 +80,11 @@ def gate(proxied):
         proxied.secrets.extend(["sesame", "mastersecret"])
         backend = backend or proxied.backend(MASTER)
         section = {"servers": servers, "checks_passwords": True, **dict(options)}
+        source = {"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}
         proxied.start(
             backend,
             pool=pool,
-            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            users=[{**source, "deadline": deadline} if deadline else source],
             listeners=[
                 {"name": name, "address": "127.0.0.1:0", "tls": tls, "sasl": list(mechanisms)}
                 for name, tls in (("imaps", "implicit"), ("imap", "starttls"))
@@ -171,7 +172,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
     host, _, port = there.address.rpartition(":")
     where = f"proxy=y host={host} port={port}"
     users = {
-        "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret",
+        "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret forward_tier=gold",
         "carol": f"sesame::::::{where} master=boss pass=bosses proxy_timeout=5",
         "dave": "sesame::::::proxy_maybe=y",
         "tls": f"sesame::::::{where} ssl=yes",
@@ -186,6 +187,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
             else:
                 assert Scram(client, password="sesame").run().startswith(b"s OK")
         assert [each.user for each in there.connections] == [b"a.lice"] * 2
+        assert [each.id["x-forward-tier"] for each in there.connections] == [b"gold"] * 2
         assert proxied.enter().login("carol", "sesame").startswith(b"OK")
         assert there.connections[2].user == b"boss"
         assert there.connections[2].authorization == b"carol"
@@ -263,6 +265,40 @@ def test_explain_asks_the_master_socket_which_needs_no_password(gate, proxied):
 
 
 @pytest.mark.servers
+def test_dovecot_may_say_where_users_live_and_no_more(proxied):
+    """A password in the passdb is no reason to let anybody in: nobody has shown one."""
+    there, here = proxied.backend(), proxied.backend()
+    host, _, port = there.address.rpartition(":")
+    where = f"proxy=y host={host} port={port}"
+    users = {
+        "alice": f"sesame::::::{where} destuser=a.lice",
+        "carol": f"sesame::::::{where} pass=backendsecret master=boss",
+        "dave": "sesame",
+        "moved": "sesame::::::nologin reason=Ask",
+    }
+    master = AUTH + "service auth {\n  unix_listener {directory}/auth-master {\n  }\n}\n"
+    with Dovecot(users, more=master) as dovecot:
+        section = {"master": str(dovecot.directory / "auth-master"), "route_only": True}
+        proxied.secrets.append("backendsecret")
+        proxied.start(
+            here,
+            users=[{"source": "dovecot_auth", "pool": "main", "dovecot_auth": section}],
+            login={"max_failures": 100},
+        )
+        client = proxied.enter()
+        assert client.login("nobody", "x").startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert client.login("moved", "sesame") == b"NO [AUTHENTICATIONFAILED] Authentication failed."
+        assert not there.connections and not here.connections
+        proxied.logged_in("alice")
+        proxied.logged_in("dave")
+        proxied.logged_in("carol")
+        assert [each.user for each in there.connections] == [b"a.lice", b"carol"]
+        assert [each.user for each in here.connections] == [b"dave"]
+        assert there.connections[1].password == PASSWORD
+        assert proxied.gate.explain("alice")["backend"] == there.address
+
+
+@pytest.mark.servers
 def test_a_passdb_without_any_check_leaves_it_to_the_backend(gate, proxied):
     dovecot = Dovecot({}, more=AUTH)
     (dovecot.directory / "users").write_text("alice:::::::nopassword=y\n")
@@ -337,6 +373,42 @@ def test_a_frozen_service_costs_one_login_its_share_and_the_next_ones_nothing(ga
         while not proxied.gate.log.find("lookup server answers again"):
             assert proxied.enter().login("alice", "sesame").startswith(b"OK")
             assert time.monotonic() < deadline
+
+
+@pytest.mark.servers
+def test_a_frozen_service_costs_no_login_more_than_the_hedge_delay(gate, proxied):
+    with Dovecot({"alice": "sesame"}, more=AUTH) as one, Dovecot(
+        {"alice": "sesame"}, more=AUTH
+    ) as two:
+        gate(one, two, options={"timeout": "60s", "hedge_after": "300ms"}, workers=1, deadline="61s")
+        assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+        frozen = auth_pid(one)
+        os.kill(frozen, signal.SIGSTOP)
+        try:
+            wait_until_frozen(frozen)
+            begun = time.monotonic()
+            assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+            assert 0.25 < time.monotonic() - begun < 10
+            assert proxied.enter().login("alice", "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+        finally:
+            os.kill(frozen, signal.SIGCONT)
+        metrics = proxied.gate.metrics()
+        servers = [str(each.directory / "auth-headgate") for each in (one, two)]
+        for server, abandoned in zip(servers, (1, 0)):
+            labels = {"source": "dovecot_auth", "server": server}
+            assert metrics.value("headgate_lookup_hedges_total", **labels) == 1 - abandoned
+            found = metrics.value("headgate_lookup_requests_total", result="abandoned", **labels)
+            assert found == abandoned, server
+            assert metrics.value("headgate_lookup_requests_total", result="timeout", **labels) == 0
+
+
+@pytest.mark.servers
+def test_dovecot_holds_up_whose_login_is_to_wait(gate, proxied):
+    until = int(time.time()) + 3
+    with Dovecot({"alice": f"sesame::::::delay_until={until}"}, more=AUTH) as dovecot:
+        gate(dovecot)
+        assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+        assert time.time() >= until
 
 
 def ok(fields, more=""):
@@ -610,6 +682,18 @@ TOKENS = options(checks_passwords=True, tokens=True)
     "source, options, expected",
     [
         ({}, {}, "expected a section dovecot_auth with source dovecot_auth"),
+        ({"dovecot_auth": {}}, {}, "servers: expected a list of at least one server without route"),
+        ({"dovecot_auth": {"route_only": True}}, {}, "master: expected a socket of type master"),
+        (
+            {"dovecot_auth": {"master": "/m", "route_only": True, "tokens": True}},
+            {},
+            "tokens: expected false with route_only",
+        ),
+        (
+            {"dovecot_auth": {"master": "/m", "route_only": True}},
+            {"pool": POOL},
+            "users[0].pool: expected another pool",
+        ),
         ({"dovecot_auth": {"servers": []}}, {}, "servers: expected a list of at least one server"),
         ({"dovecot_auth": {"servers": ["auth"]}}, {}, "expected the absolute path of a Unix socket"),
         (

@@ -160,11 +160,7 @@ def test_the_next_server_answers_when_one_refuses_or_hangs(proxied, slapds, pass
     assert proxied.enter().login("alice@example.org", "sesame").startswith(b"OK")
     slapds[0].freeze()
     try:
-        began = time.monotonic()
-        client = proxied.enter()
-        while not (reply := client.login("alice@example.org", "sesame")).startswith(b"OK"):
-            assert reply.startswith(b"NO [UNAVAILABLE]"), reply
-            assert time.monotonic() - began < 15
+        assert proxied.enter().login("alice@example.org", "sesame").startswith(b"OK"), "not lost"
         began = time.monotonic()
         assert proxied.enter().login("alice@example.org", "sesame").startswith(b"OK")
         assert time.monotonic() - began < 1, "the server that hangs is asked again"

@@ -63,7 +63,8 @@ dialogue::BackendLoginRequest Session::backend_request() {
                     .connected = login.client.connected(),
                     .tls = client_->transport().is_tls(),
                     .server_name = std::string(client_->transport().server_name()),
-                    .id = login.client.dialogue()->client_id()};
+                    .id = login.client.dialogue()->client_id(),
+                    .forward = login.route.forward};
   return request;
 }
 

@@ -81,6 +81,18 @@ TEST(IdCommand, NeverSendsMoreThanThirtyPairs) {
   EXPECT_THAT(list, testing::StartsWith("(\"k\" \"v\""));
 }
 
+TEST(IdCommand, WhatTheUserSourceSaysGoesBeforeWhatTheClientSays) {
+  dialogue::ForwardedClient client;
+  client.server_name = "imap.example.org";
+  client.id.assign(30, {"k", "v", false});
+  client.forward = {{"tier", "go\"ld", false}};
+  const std::string list = make_id_list(client);
+  EXPECT_THAT(list, testing::EndsWith(" \"x-forward-tier\" \"go\\\"ld\")"));
+  std::vector<dialogue::IdField> fields;
+  ASSERT_EQ(parse_id(" " + list, fields), Parse::kOk);
+  EXPECT_EQ(fields.size(), 30U);
+}
+
 TEST(IdCommand, WritesOnlyWhatReadsBack) {
   dialogue::ForwardedClient client;
   client.server_name = std::string(3000, '"');

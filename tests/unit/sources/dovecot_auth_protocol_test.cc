@@ -254,9 +254,27 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
   }
 }
 
+TEST(DovecotAuthProtocol, WhatIsForwardedGoesAlongInBounds) {
+  const auth::Route route = route_of("user=alice\tforward_tier=gold\tforward_b=2\tforward_c=");
+  ASSERT_EQ(route.forward.size(), 2U) << "an empty one is none";
+  EXPECT_EQ(route.forward[1].key, "b");
+  EXPECT_EQ(route.forward[1].value, "2");
+  EXPECT_EQ(route.forward[0].key, "tier");
+  EXPECT_THAT(refusal_of("user=alice\tforward_" + std::string(21, 'k') + "=x").detail,
+              HasSubstr("expected at most 20 letters"));
+  EXPECT_THAT(refusal_of("user=alice\tforward_a=x\001ny").detail, HasSubstr("on one line"));
+  EXPECT_THAT(refusal_of("user=alice\tforward_a=" + std::string(1025, 'x')).detail,
+              HasSubstr("at most 1024 bytes"));
+  std::string many = "user=alice";
+  for (int i = 0; i < 9; ++i) {
+    many += "\tforward_k" + std::to_string(i) + "=x";
+  }
+  EXPECT_THAT(refusal_of(many).detail, HasSubstr("at most 8 fields"));
+}
+
 TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
   const dialogue::Credentials credentials{"EXTERNAL", "", {}};
-  LoginRequest request = request_with(credentials);
+  auth::LoginRequest request = request_with(credentials);
   net::CertificateNames names;
   names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)] = {"al\tice"};
   request.certificate = std::make_shared<const net::CertificateNames>(names);
@@ -268,9 +286,9 @@ TEST(DovecotAuthProtocol, ACertificateIsToldByItsCommonName) {
               testing::EndsWith("\tvalid-client-cert\tcert_username=al\001tice\tresp==\n"));
   const dialogue::Credentials named{"EXTERNAL", "boss", {}};
   EXPECT_EQ(dovecot_auth_message(named).view(), "boss");
-  const LookupResult result =
+  const auth::LookupResult result =
       dovecot_auth_accepted("user=alice", named, DovecotAuthTrust::kChecked);
-  EXPECT_EQ(std::get<Accepted>(result).route.name, "alice") << "who it is, Dovecot says";
+  EXPECT_EQ(std::get<auth::Accepted>(result).route.name, "alice") << "who it is, Dovecot says";
 
   // Nobody says which of two names counts.
   names.fields[static_cast<std::size_t>(net::CertificateField::kCommonName)].push_back("bob");

@@ -63,6 +63,7 @@ class DovecotAuthSourceTest : public testing::Test {
       options->servers.push_back(each->address());
     }
     options->timeout = timeout_;
+    options->hedge_after = hedge_after_;
     options->connections = connections_;
     options->tokens = true;
     servers_ = std::make_shared<DovecotAuthServers>(std::move(options));
@@ -131,6 +132,7 @@ class DovecotAuthSourceTest : public testing::Test {
   }
 
   std::chrono::milliseconds timeout_ = 5s;
+  std::chrono::milliseconds hedge_after_{2500};
   unsigned connections_ = 2;
   net::Loop loop_;
   std::unique_ptr<net::TimerWheel> timers_ = std::make_unique<net::TimerWheel>(loop_);
@@ -232,6 +234,80 @@ TEST_F(DovecotAuthSourceTest, OneThatHangsCostsItsShareOfTheTimeAndThenNothing) 
   EXPECT_EQ(count(0, RequestResult::kTimeout), 1U);
   EXPECT_EQ(words(look_up()), "accepted: alice");
   EXPECT_EQ(count(0, RequestResult::kTimeout), 1U);
+}
+
+TEST_F(DovecotAuthSourceTest, OneThatIsLateIsNotWaitedForAndThenRests) {
+  hedge_after_ = 50ms;
+  timeout_ = 60s;
+  service([](const std::string&) { return std::string(); });
+  service(&ok_always);
+  make();
+  EXPECT_EQ(words(look_up()), "accepted: alice");
+  EXPECT_EQ(count(0, RequestResult::kAbandoned), 1U);
+  EXPECT_EQ(servers_->servers[1]->state.hedges(), 1U);
+  EXPECT_FALSE(servers_->servers[0]->state.is_up());
+  EXPECT_EQ(words(look_up()), "accepted: alice");
+  EXPECT_EQ(servers_->servers[1]->state.hedges(), 1U) << "it is asked first now";
+}
+
+TEST_F(DovecotAuthSourceTest, OneThatIsLateMayStillBeTheFirstToAnswer) {
+  hedge_after_ = 50ms;
+  timeout_ = 60s;
+  std::atomic<bool> other_asked = false;
+  service([&](const std::string& line) {
+    other_asked.wait(false);
+    return ok(line);
+  });
+  service([&](const std::string& line) {
+    if (line.starts_with("AUTH")) {
+      other_asked = true;
+      other_asked.notify_all();
+    }
+    return std::string();
+  });
+  make();
+  EXPECT_EQ(words(look_up()), "accepted: alice");
+  EXPECT_EQ(count(0, RequestResult::kAccepted), 1U);
+  EXPECT_TRUE(servers_->servers[0]->state.is_up() && servers_->servers[1]->state.is_up());
+}
+
+TEST_F(DovecotAuthSourceTest, WhereTheFirstFailsTheOtherOneStillDecides) {
+  hedge_after_ = 50ms;
+  timeout_ = 60s;
+  std::atomic<bool> other_asked = false;
+  std::atomic<bool> failed = false;
+  service([&](const std::string& line) {
+    other_asked.wait(false);
+    failed = true;
+    failed.notify_all();
+    return fail(line, "\ttemp");
+  });
+  service([&](const std::string& line) {
+    if (line.starts_with("AUTH")) {
+      other_asked = true;
+      other_asked.notify_all();
+      failed.wait(false);
+    }
+    return fail(line);
+  });
+  make();
+  EXPECT_THAT(words(look_up()), StartsWith("rejected: wrong_credentials"));
+}
+
+TEST_F(DovecotAuthSourceTest, WhereNeitherAnswersTheLoginIsUnavailable) {
+  hedge_after_ = 50ms;
+  timeout_ = 400ms;
+  service([](const std::string&) { return std::string(); });
+  service([](const std::string& line) {
+    return line.starts_with("AUTH") ? fail(line, "\ttemp") : std::string();
+  });
+  make();
+  EXPECT_THAT(words(look_up()), StartsWith("unavailable: no answer within"));
+  // And who goes in the middle of it takes nothing along.
+  std::optional<auth::LookupResult> never;
+  ask(never);
+  source_.reset();
+  EXPECT_FALSE(never.has_value());
 }
 
 TEST_F(DovecotAuthSourceTest, OneThatNeverFinishesTheHandshakeHangs) {

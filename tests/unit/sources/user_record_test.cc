@@ -41,6 +41,11 @@ TEST(UserRecord, FieldsBecomeTheRoute) {
   ASSERT_TRUE(set_field(record, "user", "a1"));
   ASSERT_TRUE(set_field(record, "pool", "west"));
   ASSERT_TRUE(set_field(record, "backend", "mail1:143"));
+  ASSERT_TRUE(set_field(record, "forward_tier", "gold"));
+  ASSERT_EQ(record.route.forward.size(), 1U);
+  EXPECT_EQ(record.route.forward[0].key, "tier");
+  EXPECT_EQ(record.route.forward[0].value, "gold");
+  EXPECT_FALSE(set_field(record, "forward_", "x"));
   EXPECT_EQ(record.route.user, "a1");
   EXPECT_EQ(record.route.pool, "west");
   EXPECT_EQ(record.route.backend->to_string(), "mail1:143");
