@@ -444,8 +444,13 @@ void Mover::note_end(const Active& active) {
     state = MoveState::kUndone;
   }
   const std::lock_guard lock(mutex_);
+  // Also who was asked back after heed_requests(): nobody is to see the move done in between.
+  const bool asked_back =
+      active.turn_back || std::ranges::any_of(requests_, [&](const Request& request) {
+        return request.what == What::kUndo && request.ref == active.ref;
+      });
   const bool turn_back =
-      active.turn_back && state == MoveState::kDone && !active.back && still_as_moved(active.ref);
+      asked_back && state == MoveState::kDone && !active.back && still_as_moved(active.ref);
   log_.change(active.ref, turn_back ? MoveState::kWaiting : state, unix_seconds(), [&](Move& move) {
     move.back = turn_back;
     move.pinned = state == MoveState::kDone;
