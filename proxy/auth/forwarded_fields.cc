@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/ascii.h"
 #include "base/one_line.h"
 #include "base/printable.h"
 #include "base/utf8.h"
@@ -35,6 +36,14 @@ std::expected<void, std::string> add_forwarded(std::string_view field, std::stri
   if (value.size() > kLongestForwardedValue || !is_one_line(value) || !is_utf8(value)) {
     return std::unexpected(fmt::format("{}{}: expected at most {} bytes of text on one line",
                                        kForwardPrefix, key, kLongestForwardedValue));
+  }
+  // RFC 2971, 3.3: no field twice; its keys have no case.
+  const auto known = std::ranges::find_if(route.forward, [key](const dialogue::IdField& each) {
+    return equals_ignoring_case(each.key, key);
+  });
+  if (known != route.forward.end()) {
+    known->value = value;
+    return {};
   }
   if (route.forward.size() == kMostForwarded) {
     return std::unexpected(

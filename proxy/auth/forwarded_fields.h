@@ -17,7 +17,7 @@ inline constexpr std::size_t kLongestForwardedKey =
 inline constexpr std::size_t kLongestForwardedValue = 1024;
 
 // Adds `field`, which begins with kForwardPrefix. The error is what was expected, and repeats
-// nothing of the value. An empty value is none.
+// nothing of the value. An empty value is none; of a key that is there twice the last one counts.
 std::expected<void, std::string> add_forwarded(std::string_view field, std::string_view value,
                                                Route& route);
 

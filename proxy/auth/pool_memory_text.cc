@@ -41,17 +41,60 @@ std::vector<std::string> fields_of(std::string_view line) {
   return fields;
 }
 
-PoolMemory* memory_of(const PoolMemories& memories, std::vector<std::string> pools) {
-  std::ranges::sort(pools);
-  for (const auto& memory : memories) {
-    std::vector<std::string> own = memory->pools();
-    std::ranges::sort(own);
-    if (own == pools) {
-      return memory.get();
+// The pools of a line that begins a memory; nullopt: it is of a user.
+std::optional<std::vector<std::string>> pools_in(std::string_view line) {
+  const std::string_view word = cut_at(line, '\t');
+  return word == kPools && !line.empty() ? std::optional(fields_of(line)) : std::nullopt;
+}
+
+bool same_pools(std::vector<std::string> some, std::vector<std::string> others) {
+  std::ranges::sort(some);
+  std::ranges::sort(others);
+  return some == others;
+}
+
+// Which memory gets what stands behind a list of pools.
+class Heirs {
+ public:
+  Heirs(std::string_view text, const PoolMemories& memories) : memories_(memories) {
+    while (!text.empty()) {
+      const auto pools = pools_in(cut_at(text, '\n'));
+      if (PoolMemory* memory = pools ? of_same(*pools) : nullptr) {
+        with_own_.push_back(memory);
+      }
     }
   }
-  return nullptr;
-}
+
+  // The one with these pools. Where none has them the list has been changed: then the one that has
+  // most of them, of those for whom nothing else stands in the text. Null: nobody has one of them.
+  [[nodiscard]] PoolMemory* of(const std::vector<std::string>& pools) const {
+    PoolMemory* heir = of_same(pools);
+    if (heir != nullptr) {
+      return heir;
+    }
+    std::ptrdiff_t most = 0;
+    for (const auto& memory : memories_) {
+      const std::ptrdiff_t common = std::ranges::count_if(pools, [&](const std::string& pool) {
+        return std::ranges::find(memory->pools(), pool) != memory->pools().end();
+      });
+      if (common > most && std::ranges::find(with_own_, memory.get()) == with_own_.end()) {
+        most = common;
+        heir = memory.get();
+      }
+    }
+    return heir;
+  }
+
+ private:
+  [[nodiscard]] PoolMemory* of_same(const std::vector<std::string>& pools) const {
+    const auto found = std::ranges::find_if(
+        memories_, [&](const auto& memory) { return same_pools(memory->pools(), pools); });
+    return found != memories_.end() ? found->get() : nullptr;
+  }
+
+  const PoolMemories& memories_;
+  std::vector<const PoolMemory*> with_own_;
+};
 
 // nullopt: the line makes no sense, or counts no more.
 std::optional<PoolMemory::Remembered> read_user(std::string_view line, const PoolMemory& memory,
@@ -98,12 +141,13 @@ std::expected<PoolMemoryRestored, std::string> restore_pool_memories(std::string
     return std::unexpected(fmt::format("expected '{}' in the first line", kFirstLine));
   }
   PoolMemoryRestored restored;
+  const Heirs heirs(text, memories);
   PoolMemory* memory = nullptr;
   while (!text.empty()) {
     const bool whole = text.contains('\n');  // a line that was cut short may be another name
     const std::string_view line = cut_at(text, '\n');
-    if (line.starts_with(kPools) && line.substr(kPools.size()).starts_with('\t')) {
-      memory = memory_of(memories, fields_of(line.substr(kPools.size() + 1)));
+    if (const auto pools = pools_in(line)) {
+      memory = heirs.of(*pools);
       continue;
     }
     const auto known =

@@ -32,7 +32,9 @@ struct PoolMemoryRestored {
   std::size_t users = 0;
   std::size_t left_out = 0;  // over, of pools that are no more, or lines that make no sense
 };
-// Each memory gets what stands behind the line with its own pools, in whatever order; the error
+// Each memory gets what stands behind the line with its own pools, in whatever order. What stands
+// behind a list that no memory has goes to the one with most of these pools, among those without a
+// line of their own: users of the pools that remain are remembered, by the pools' names. The error
 // says that it is no such text at all.
 std::expected<PoolMemoryRestored, std::string> restore_pool_memories(
     std::string_view text, const PoolMemories& memories, std::chrono::system_clock::time_point now);

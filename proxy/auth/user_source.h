@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -101,6 +102,9 @@ struct Route {
   std::optional<std::chrono::milliseconds> login_timeout = {};  // instead of the pool's
   // What the backend is told besides, where the pool forwards clients: see forwarded_fields.h.
   std::vector<dialogue::IdField> forward = {};
+  // So many sessions the user may have at a time, 0: any number, instead of what the configuration
+  // allows each user: see max_sessions.h.
+  std::optional<std::uint32_t> max_sessions = {};
   // Where the source names no pool: which ones are asked, one after the other. This login's own.
   std::shared_ptr<PoolTrial> trial = {};
 };

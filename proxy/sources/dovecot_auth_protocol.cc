@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "auth/forwarded_fields.h"
+#include "auth/max_sessions.h"
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/one_line.h"
@@ -109,7 +110,7 @@ struct Fields {
   }
 
   std::optional<std::string>* find(std::string_view name) {
-    const std::array<std::pair<std::string_view, std::optional<std::string>*>, 20> known = {
+    const std::array<std::pair<std::string_view, std::optional<std::string>*>, 21> known = {
         {{"user", &user},
          {"proxy", &proxy},
          {"proxy_maybe", &proxy_maybe},
@@ -123,6 +124,7 @@ struct Fields {
          {"proxy_timeout", &proxy_timeout},
          {"proxy_mech", &proxy_mech},
          {"headgate_pool", &pool},
+         {"headgate_max_sessions", &max_sessions},
          {"nologin", &nologin},
          {"reason", &reason},
          {"code", &code},
@@ -135,8 +137,8 @@ struct Fields {
   }
 
   std::optional<std::string> user, proxy, proxy_maybe, host, hostip, port, ssl, starttls, destuser,
-      master, proxy_timeout, proxy_mech, pool, nologin, reason, code, temp, authz, user_disabled,
-      pass_expired;
+      master, proxy_timeout, proxy_mech, pool, max_sessions, nologin, reason, code, temp, authz,
+      user_disabled, pass_expired;
   std::shared_ptr<const Secret> password;
   std::vector<std::pair<std::string, std::string>> forward;
 };
@@ -235,6 +237,11 @@ std::optional<std::string> set_login(const Fields& fields, auth::Route& route) {
     if (auto added = auth::add_forwarded(name, value, route); !added) {
       return std::move(added.error());
     }
+  }
+  if (auto set =
+          auth::set_max_sessions("headgate_max_sessions", fields.max_sessions.value_or(""), route);
+      !set) {
+    return std::move(set.error());
   }
   if (fields.proxy_timeout) {
     route.login_timeout = parse_time(*fields.proxy_timeout);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "auth/forwarded_fields.h"
+#include "auth/max_sessions.h"
 #include "base/address.h"
 #include "base/log.h"
 #include "base/printable.h"
@@ -56,9 +57,13 @@ std::expected<void, std::string> set_field(UserRecord& record, std::string_view 
   if (field.starts_with(auth::kForwardPrefix)) {
     return auth::add_forwarded(field, value, record.route);
   }
+  if (field == "max_sessions") {
+    return auth::set_max_sessions(field, value, record.route);
+  }
   if (field != "app" && field != "user" && field != "pool" && field != "backend") {
     return std::unexpected(
-        fmt::format("expected password, app, totp, user, pool, backend or forward_…; found '{}'",
+        fmt::format("expected password, app, totp, user, pool, backend, max_sessions or forward_…; "
+                    "found '{}'",
                     printable(field, 64)));
   }
   if (value.empty()) {

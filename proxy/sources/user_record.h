@@ -26,8 +26,8 @@ struct UserRecord {
 
 // Sets what a column or an attribute stands for: password, app (the label that makes the password
 // one of an application's), totp (the secret of the user's authenticator), user (the name that the
-// backend login uses), pool, backend (HOST:PORT, or HOST alone where `port` is not 0). The error
-// says what was expected; it never repeats a password.
+// backend login uses), pool, backend (HOST:PORT, or HOST alone where `port` is not 0),
+// max_sessions, forward_KEY. The error says what was expected; it never repeats a password.
 std::expected<void, std::string> set_field(UserRecord& record, std::string_view field,
                                            std::string_view value, std::uint16_t port = 0);
 

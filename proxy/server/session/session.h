@@ -152,6 +152,8 @@ class Session final : public ListNode {
   // session_place.cc
   [[nodiscard]] bool outrun_by_reload() const;
   [[nodiscard]] bool outrun_by_new_set() const;
+  [[nodiscard]] std::uint32_t most_sessions_of_user() const;
+  [[nodiscard]] std::string limit_detail(dialogue::LoginFailure failure) const;
   std::optional<dialogue::LoginFailure> find_place(const Routed& routed);
   BackendSearch::Attempt follow_user(BackendSearch::Attempt attempt);
   [[nodiscard]] bool keeps_user(dialogue::LoginFailure failure) const;

@@ -1,6 +1,7 @@
 #include "server/session/session_limits.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "balance/bid.h"
@@ -69,7 +70,7 @@ bool SessionLimits::pool_full(std::size_t pool) const {
 
 std::optional<LoginFailure> SessionLimits::take(Share& share, std::size_t listener,
                                                 std::size_t pool, const IpAddress& client,
-                                                std::uint64_t user) {
+                                                std::uint64_t user, bool own_limit) {
   const config::Limits& limits = config_.limits;
   if (!add(*listeners_[listener], config_.listeners[listener].max_sessions)) {
     return LoginFailure::kListenerFull;
@@ -86,7 +87,10 @@ std::optional<LoginFailure> SessionLimits::take(Share& share, std::size_t listen
   }
   if (!refused && network != 0 && limits.sessions_per_user_and_network != 0) {
     const std::uint64_t both = std::max<std::uint64_t>(balance::mix(network) ^ user, 1);
-    if (counts_->user_networks.add(both, limits.sessions_per_user_and_network)) {
+    // Counted all the same, for the day on which the source says nothing any more.
+    const std::uint32_t most = own_limit ? std::numeric_limits<std::uint32_t>::max()
+                                         : limits.sessions_per_user_and_network;
+    if (counts_->user_networks.add(both, most)) {
       share.user_network = both;
     } else {
       refused = LoginFailure::kUserNetworkLimit;

@@ -64,9 +64,11 @@ class SessionLimits {
   [[nodiscard]] bool pool_full(std::size_t pool) const;
 
   // Counts a session, or says which limit is in its way; then nothing is counted. `user` is the
-  // user's key in the user table.
+  // user's key in the user table; `own_limit`: a source has said how many sessions the user may
+  // have, which holds instead of what the configuration allows each user from one network.
   std::optional<dialogue::LoginFailure> take(Share& share, std::size_t listener, std::size_t pool,
-                                             const IpAddress& client, std::uint64_t user);
+                                             const IpAddress& client, std::uint64_t user,
+                                             bool own_limit = false);
   // The session is over. Does nothing for one that is not counted.
   void give_back(Share& share);
 

@@ -208,7 +208,7 @@ void Session::seek_place() {
     return;
   }
   if (const auto refused = find_place(login.routed)) {
-    fail_login(*refused, "no place for the session");
+    fail_login(*refused, limit_detail(*refused));
     return;
   }
   login.rooms_asked = 0;

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -70,6 +72,19 @@ bool Session::outrun_by_new_set() const {
          index_of(*login.generation->pools[login.pool], lease_.backend).has_value();
 }
 
+// 0: any number.
+std::uint32_t Session::most_sessions_of_user() const {
+  return login_->route.max_sessions.value_or(snapshot().config.limits.sessions_per_user);
+}
+
+// What the log is told of a limit in the way, beside which one it is.
+std::string Session::limit_detail(LoginFailure failure) const {
+  const auto& own = login_->route.max_sessions;
+  return failure == LoginFailure::kUserLimit && own
+             ? fmt::format("the user source allows {} sessions", *own)
+             : std::string("no place for the session");
+}
+
 // Empty: there is a place, and login.search begins there.
 std::optional<LoginFailure> Session::find_place(const Routed& routed) {
   Login& login = *login_;
@@ -89,9 +104,8 @@ std::optional<LoginFailure> Session::find_place(const Routed& routed) {
                                        : placement.choose(login.pool, *set, user, request);
   const bool home_at_once = config.pools[login.pool].failback == config::Failback::kAtOnce;
   // Where a session may give way the limit is looked at when the backend has let the user in.
-  const std::uint32_t limit = config.limits.over_user_limit == config::OverUserLimit::kRefuse
-                                  ? config.limits.sessions_per_user
-                                  : 0;
+  const std::uint32_t limit =
+      config.limits.over_user_limit == config::OverUserLimit::kRefuse ? most_sessions_of_user() : 0;
   std::optional<LoginFailure> refused;
   const auto joined = worker_.users().join(
       placement.identity(login.pool, user), [&](const UserTable::Place* place) {
@@ -158,11 +172,11 @@ bool Session::keeps_user(LoginFailure failure) const {
 // something else has begun.
 bool Session::establish() {
   Login& login = *login_;
-  const config::Config& config = snapshot().config;
-  switch (worker_.users().establish(lease_, config.limits.sessions_per_user)) {
+  switch (worker_.users().establish(lease_, most_sessions_of_user())) {
     case UserTable::Establish::kYes: {
       const auto refused =
-          snapshot().limits->take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user);
+          snapshot().limits->take(share_, listener_, login.pool, client_endpoint_.ip, lease_.user,
+                                  login.route.max_sessions.has_value());
       if (!refused) {
         return true;
       }
@@ -172,7 +186,7 @@ bool Session::establish() {
     }
     case UserTable::Establish::kOverLimit:
       if (!ask_for_room()) {
-        refuse_for_user_limit({});
+        refuse_for_user_limit(limit_detail(LoginFailure::kUserLimit));
       }
       return false;
     case UserTable::Establish::kElsewhere:

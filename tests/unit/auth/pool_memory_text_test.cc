@@ -90,6 +90,37 @@ TEST(PoolMemoryText, PoolsGoByTheirNamesAndMemoriesByTheirPools) {
   EXPECT_EQ(restored.left_out, 1U);
 }
 
+TEST(PoolMemoryText, AnotherListOfPoolsKeepsWhatIsKnownOfThoseThatRemain) {
+  const auto before = memory_of({"old", "new", "gone"});
+  before->learn("alice", 1);
+  before->learn("bob", 2);
+  const std::string text = pool_memory_text({before}, kNow);
+  const auto stranger = memory_of({"x", "y"});
+  const auto less = memory_of({"z", "new"});
+  const auto after = memory_of({"old", "newest", "new"});
+  const PoolMemoryRestored restored = restore(text, {stranger, less, after});
+  EXPECT_THAT(after->find("alice"), Optional(2U));
+  EXPECT_EQ(after->find("bob"), std::nullopt) << "his pool is no more";
+  EXPECT_EQ(restored.users, 1U);
+  EXPECT_EQ(restored.left_out, 1U);
+  EXPECT_EQ(stranger->size(), 0U);
+  EXPECT_EQ(less->size(), 0U) << "the other one has more of these pools";
+}
+
+TEST(PoolMemoryText, WhoHasALineOfItsOwnGetsNothingOfOthers) {
+  const auto changed = memory_of({"a", "b", "c"});
+  const auto kept = memory_of({"a", "b"});
+  changed->learn("alice", 1);
+  kept->learn("bob", 1);
+  const std::string text = pool_memory_text({changed, kept}, kNow);
+  const auto after = memory_of({"b", "a"});
+  EXPECT_EQ(restore(text, {after}).left_out, 2U) << "its first pool is not remembered";
+  const auto same = memory_of({"a", "b"});
+  EXPECT_EQ(restore(text, {same}).users, 1U);
+  EXPECT_EQ(same->find("alice"), std::nullopt);
+  EXPECT_THAT(same->find("bob"), Optional(1U));
+}
+
 TEST(PoolMemoryText, WhatIsNewerStays) {
   const auto before = memory_of();
   before->learn("alice", 1);

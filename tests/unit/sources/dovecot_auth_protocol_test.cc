@@ -254,6 +254,13 @@ TEST(DovecotMaster, AnswersAreThoseOfALogin) {
   }
 }
 
+TEST(DovecotAuthProtocol, AUserMayHaveALimitOfItsOwn) {
+  EXPECT_EQ(route_of("user=alice").max_sessions, std::nullopt);
+  EXPECT_EQ(route_of("user=alice\theadgate_max_sessions=3").max_sessions, 3U);
+  EXPECT_THAT(refusal_of("user=alice\theadgate_max_sessions=many").detail,
+              HasSubstr("headgate_max_sessions: expected a whole number from 0 to 10000000"));
+}
+
 TEST(DovecotAuthProtocol, WhatIsForwardedGoesAlongInBounds) {
   const auth::Route route = route_of("user=alice\tforward_tier=gold\tforward_b=2\tforward_c=");
   ASSERT_EQ(route.forward.size(), 2U) << "an empty one is none";

@@ -55,6 +55,31 @@ TEST(UserRecord, FieldsBecomeTheRoute) {
   EXPECT_EQ(record.route.backend->to_string(), "[2001:db8::1]:993");
 }
 
+TEST(UserRecord, TheNumberOfSessionsHasARange) {
+  UserRecord record;
+  ASSERT_TRUE(set_field(record, "max_sessions", ""));
+  EXPECT_EQ(record.route.max_sessions, std::nullopt);
+  ASSERT_TRUE(set_field(record, "max_sessions", "10000000"));
+  EXPECT_EQ(record.route.max_sessions, 10'000'000U);
+  ASSERT_TRUE(set_field(record, "max_sessions", "0")) << "any number";
+  EXPECT_EQ(record.route.max_sessions, 0U);
+  for (const char* bad : {"10000001", "99999999999999999999", "-1", "+1", " 1", "1 ", "1.5", "x"}) {
+    const auto set = set_field(record, "max_sessions", bad);
+    ASSERT_FALSE(set) << bad;
+    EXPECT_EQ(set.error(), "max_sessions: expected a whole number from 0 to 10000000, found '" +
+                               std::string(bad) + "'");
+    EXPECT_EQ(record.route.max_sessions, 0U) << bad;
+  }
+}
+
+TEST(UserRecord, OfAForwardedKeyTheLastOneCounts) {
+  UserRecord record;
+  ASSERT_TRUE(set_field(record, "forward_tier", "gold"));
+  ASSERT_TRUE(set_field(record, "forward_TIER", "silver"));
+  ASSERT_EQ(record.route.forward.size(), 1U);
+  EXPECT_EQ(record.route.forward[0].value, "silver");
+}
+
 TEST(UserRecord, AnEmptyFieldIsNone) {
   UserRecord record;
   ASSERT_TRUE(set_field(record, "pool", ""));

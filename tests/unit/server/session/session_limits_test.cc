@@ -99,6 +99,21 @@ TEST(SessionLimits, AUserFromOneNetworkIsCountedApartFromOthersAndOtherNetworks)
   EXPECT_FALSE(limits.take(c, 0, 0, ip("192.0.2.2"), 1));
 }
 
+TEST(SessionLimits, ALimitOfTheUsersOwnStandsInstead) {
+  config::Config config = make_config();
+  config.limits.sessions_per_user_and_network = 1;
+  config.limits.sessions_per_network = 3;
+  SessionLimits limits(config, std::make_shared<SessionCounts>(1));
+  std::vector<Share> shares(4);
+  EXPECT_FALSE(limits.take(shares[0], 0, 0, ip("192.0.2.1"), 1, true));
+  EXPECT_FALSE(limits.take(shares[1], 0, 0, ip("192.0.2.1"), 1, true));
+  EXPECT_EQ(limits.take(shares[2], 0, 0, ip("192.0.2.1"), 1), LoginFailure::kUserNetworkLimit)
+      << "they count for logins without one";
+  EXPECT_FALSE(limits.take(shares[2], 0, 0, ip("192.0.2.1"), 2));
+  EXPECT_EQ(limits.take(shares[3], 0, 0, ip("192.0.2.1"), 1, true), LoginFailure::kNetworkLimit)
+      << "that is no limit of the user's";
+}
+
 TEST(SessionLimits, FiguresShowALimitBeforeItBites) {
   config::Config config = make_config();
   config.limits.sessions_per_user = 20;
