@@ -1,11 +1,15 @@
 #include "server/pools.h"
 
 #include <algorithm>
+#include <atomic>
+#include <expected>
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "net/socket.h"
@@ -68,9 +72,51 @@ balance::Backend make_backend(const config::Backend& wanted, const balance::Back
   return backend;
 }
 
-std::expected<std::vector<Endpoint>, std::string> find_addresses(const config::Pool& pool,
-                                                                 const HostPort& address) {
-  return pool.srv ? net::resolve(address, pool.srv->servers) : net::resolve(address);
+// Where a backend is.
+struct Question {
+  const config::Pool* pool;
+  balance::BackendSet* set;
+  std::size_t backend;  // in the set
+  // Nothing: it was not asked any more.
+  std::optional<std::expected<std::vector<Endpoint>, std::string>> answer;
+
+  void ask() {
+    const HostPort& address = set->backends[backend].address;
+    answer = pool->srv ? net::resolve(address, pool->srv->servers) : net::resolve(address);
+  }
+};
+
+// Many at a time: a name server that is dead costs ten seconds a name, and whoever reloads waits.
+void answer(std::vector<Question>& questions, const std::stop_token& stop) {
+  constexpr std::size_t kAtOnce = 32;
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t at = next++; at < questions.size() && !stop.stop_requested(); at = next++) {
+      questions[at].ask();
+    }
+  };
+  const auto names = static_cast<std::size_t>(std::ranges::count_if(questions, [](const auto& one) {
+    return !IpAddress::parse(one.set->backends[one.backend].address.host);
+  }));
+  std::vector<std::jthread> others;
+  for (std::size_t i = 1; i < std::min(names, kAtOnce); ++i) {
+    others.emplace_back(work);
+  }
+  work();
+}
+
+void note_answer(Question& question) {
+  if (!question.answer) {
+    return;
+  }
+  balance::Backend& backend = question.set->backends[question.backend];
+  if (*question.answer) {
+    backend.endpoints = in_order(std::move(**question.answer));
+    return;
+  }
+  log::warning("backend name does not resolve", {{"pool", question.pool->name},
+                                                 {"backend", backend.address.to_string()},
+                                                 {"error", question.answer->error()}});
 }
 
 std::optional<metrics::AdmissionFigures> admission_of(const balance::BackendSet& set,
@@ -90,6 +136,8 @@ std::optional<metrics::AdmissionFigures> admission_of(const balance::BackendSet&
 Pools make_pools(const config::Config& config, const Discovery& discovery, const Pools& before,
                  const std::stop_token& stop) {
   Pools pools;
+  std::vector<std::shared_ptr<balance::BackendSet>> sets;
+  std::vector<Question> questions;
   for (std::size_t i = 0; i < config.pools.size(); ++i) {
     const config::Pool& pool = config.pools[i];
     auto set = std::make_shared<balance::BackendSet>();
@@ -106,19 +154,19 @@ Pools make_pools(const config::Config& config, const Discovery& discovery, const
       const balance::Backend* known = find_backend(before, pool.name, wanted.address);
       balance::Backend& backend = set->backends.emplace_back(make_backend(wanted, known));
       const bool servers_answer = !pool.srv || discovery[i].failure.empty();
-      if (stop.stop_requested() || (!servers_answer && !backend.endpoints.empty())) {
-        continue;
-      }
-      if (auto endpoints = find_addresses(pool, wanted.address)) {
-        backend.endpoints = in_order(std::move(*endpoints));
-      } else {
-        const std::string name = wanted.address.to_string();
-        log::warning("backend name does not resolve",
-                     {{"pool", pool.name}, {"backend", name}, {"error", endpoints.error()}});
+      if (servers_answer || backend.endpoints.empty()) {
+        questions.push_back({&pool, set.get(), set->backends.size() - 1, {}});
       }
     }
+    pools.push_back(set);
+    sets.push_back(std::move(set));
+  }
+  answer(questions, stop);
+  for (Question& question : questions) {
+    note_answer(question);
+  }
+  for (const auto& set : sets) {
     balance::prepare(*set);
-    pools.push_back(std::move(set));
   }
   return pools;
 }
