@@ -8,6 +8,7 @@
 
 #include "base/base64.h"
 #include "base/log.h"
+#include "base/unix_time.h"
 #include "base/whole_file.h"
 
 namespace headgate::sources {
@@ -20,12 +21,6 @@ constexpr std::size_t kIdleConnections = 16;
 constexpr unsigned kOk = 200;
 // A file costs nothing to read, so a changed one counts soon.
 constexpr milliseconds kReadFileEvery{1000};
-
-std::int64_t unix_time() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 // application/x-www-form-urlencoded.
 void append_form(std::string_view text, Secret& out) {
@@ -189,7 +184,7 @@ void OauthSource::on_verdict(const std::shared_ptr<Question>& question,
     return;
   }
   // What is wrong by the token's own word needs no server to say so.
-  if (auto fault = fault_of(*claims, options_.rules, question->named, unix_time(), true)) {
+  if (auto fault = fault_of(*claims, options_.rules, question->named, unix_seconds(), true)) {
     question->refuse(*std::move(fault));
     return;
   }
@@ -242,7 +237,7 @@ void OauthSource::on_introspected(const std::shared_ptr<Question>& question, Ans
     question->accept(*question->claims);
     return;
   }
-  if (auto fault = fault_of(*claims, options_.rules, question->named, unix_time(), false)) {
+  if (auto fault = fault_of(*claims, options_.rules, question->named, unix_seconds(), false)) {
     question->refuse(*std::move(fault));
     return;
   }

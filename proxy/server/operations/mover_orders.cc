@@ -4,17 +4,12 @@
 #include <unordered_set>
 #include <utility>
 
+#include "base/unix_time.h"
 #include "server/operations/mover.h"
 
 // What others ask of the mover, on any thread.
 namespace headgate::server {
 namespace {
-
-std::int64_t unix_now() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 bool settled(const MoveOrder& order) {
   return order.count(MoveState::kWaiting) == 0 && order.count(MoveState::kEnding) == 0;
@@ -122,7 +117,7 @@ std::string Mover::tell_one(MoveLog::Ref ref, What what) {
         return move.user + " is on the way back already";
       }
       if (!move.pinned) {
-        log_.change(ref, MoveState::kUndone, unix_now());
+        log_.change(ref, MoveState::kUndone, unix_seconds());
         return {};
       }
       [[fallthrough]];  // of before a restart: it had got as far as the pin
@@ -130,7 +125,7 @@ std::string Mover::tell_one(MoveLog::Ref ref, What what) {
       if (!still_as_moved(ref)) {
         return move.user + " has another pin now than the move has set";
       }
-      log_.change(ref, MoveState::kWaiting, unix_now(), [](Move& back) { back.back = true; });
+      log_.change(ref, MoveState::kWaiting, unix_seconds(), [](Move& back) { back.back = true; });
       go_back_soon(ref.order);
       return {};
     case MoveState::kEnding:

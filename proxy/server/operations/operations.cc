@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/unix_time.h"
 #include "server/operations/session_survey.h"
 #include "server/state_file.h"
 
@@ -27,12 +28,6 @@ constexpr auto kKickMayTake = 60'000ms;
 
 std::uint64_t now_ms() {
   return uv_hrtime() / 1'000'000;
-}
-
-std::int64_t unix_time() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
 }
 
 const balance::BackendSet* find_pool(const Pools& pools, const std::string& pool) {
@@ -236,10 +231,10 @@ BackendOrder Operations::ordered(const BackendOrder* before, const balance::Back
   order.by = by;
   if (change.what == BackendChange::What::kWeight) {
     order.weight = change.weight;
-    order.since = order.since != 0 ? order.since : unix_time();
+    order.since = order.since != 0 ? order.since : unix_seconds();
     return order;
   }
-  order.since = unix_time();
+  order.since = unix_seconds();
   order.since_ms = now_ms();
   order.sessions = balance::sessions_of(backend);
   order.rate = 0;
@@ -351,7 +346,7 @@ std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
     return std::unexpected(
         Problem{404, fmt::format("there is no backend {} in a pool {}", name, pool)});
   }
-  const UserPin pin{.backend = name, .since = unix_time(), .by = by};
+  const UserPin pin{.backend = name, .since = unix_seconds(), .by = by};
   Orders orders;
   {
     const std::lock_guard lock(mutex_);

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/unix_time.h"
 #include "server/operations/operations.h"
 #include "server/operations/session_survey.h"
 
@@ -19,12 +20,6 @@ constexpr std::chrono::seconds kUsersMayTake{10};  // to be found
 // A thread of the admin server waits so long; the move goes on behind it.
 constexpr std::chrono::seconds kOneMayTake{5};
 constexpr std::chrono::seconds kWordMayTake{5};
-
-std::int64_t since_epoch() {
-  return std::chrono::duration_cast<std::chrono::seconds>(
-             std::chrono::system_clock::now().time_since_epoch())
-      .count();
-}
 
 std::optional<std::size_t> pool_index(const Pools& pools, const std::string& name) {
   const auto found =
@@ -44,7 +39,7 @@ std::optional<std::int64_t> seconds_left(const MoveOrder& order) {
   if (waiting == 0 || order.stopped) {
     return order.stopped ? std::nullopt : std::optional<std::int64_t>(0);
   }
-  const std::int64_t passed = since_epoch() - order.since;
+  const std::int64_t passed = unix_seconds() - order.since;
   if (begun > 0 && passed > 0) {
     return waiting * passed / begun;
   }
@@ -225,7 +220,7 @@ std::expected<admin::MoveStarted, Problem> Operations::move(const MoveRequest& r
   MoveOrder order{.pool = request.pool,
                   .to = to,
                   .by = by,
-                  .since = since_epoch(),
+                  .since = unix_seconds(),
                   .hold_s = !request.hold_s        ? 0
                             : *request.hold_s == 0 ? config.hold.count()
                                                    : *request.hold_s,
