@@ -64,6 +64,11 @@ struct Sql {
 enum class LdapScope : std::uint8_t { kSubtree, kOne, kBase };
 enum class LdapPasswords : std::uint8_t { kBind, kFetch, kBackend };
 
+struct LdapForward {
+  std::string key;  // 1 to 20 letters, digits, '-' and '_'
+  std::string attribute;
+};
+
 struct Ldap {
   std::vector<std::string> servers;  // "ldap://HOST:PORT", "ldaps://HOST:PORT"
   bool starttls = false;
@@ -81,6 +86,8 @@ struct Ldap {
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
+  std::string max_sessions_attribute;
+  std::vector<LdapForward> forward_attributes;  // at most 8
   unsigned backend_port = 143;
   unsigned connections = 4;
 };

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "base/ascii.h"
 #include "config/scalars.h"
 #include "config/user_sources.h"
 
@@ -24,6 +27,52 @@ bool is_url(const std::string& url) {
   return false;
 }
 
+// Behind "x-forward-", within the 30 bytes that RFC 2971 allows a field's name.
+constexpr std::size_t kLongestForwardedKey = 20;
+constexpr std::size_t kMostForwarded = 8;
+
+bool is_forwarded_key(std::string_view key) {
+  return !key.empty() && key.size() <= kLongestForwardedKey && std::ranges::all_of(key, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
+void check_forward(Reader& reader, const std::string& path,
+                   const std::vector<LdapForward>& forward) {
+  if (forward.size() > kMostForwarded) {
+    reader.refuse(path,
+                  fmt::format("at most {} attributes, found {}", kMostForwarded, forward.size()));
+    return;
+  }
+  for (std::size_t i = 0; i < forward.size(); ++i) {
+    const std::string place = fmt::format("{}[{}].key", path, i);
+    const std::string& key = forward[i].key;
+    if (key.empty()) {
+      continue;  // refused already
+    }
+    const auto same = [&key](const LdapForward& other) {
+      return equals_ignoring_case(other.key, key);
+    };
+    if (!is_forwarded_key(key)) {
+      reader.refuse(place, fmt::format("1 to {} letters, digits, '-' and '_', found '{}'",
+                                       kLongestForwardedKey, key));
+    } else if (std::any_of(forward.begin(), forward.begin() + static_cast<std::ptrdiff_t>(i),
+                           same)) {
+      reader.refuse(place, fmt::format("each key once, found '{}' again", key));
+    }
+  }
+}
+
+Type<LdapForward> forward_type() {
+  return section<LdapForward>({
+      key("key", &LdapForward::key, text("1 to 20 letters, digits, '-' and '_'"),
+          "What backends know it by, behind x-forward-.", {.required = true, .example = "tier"}),
+      key("attribute", &LdapForward::attribute, text("the name of an attribute"),
+          "Attribute with its value.", {.required = true, .example = "mailTier"}),
+  });
+}
+
 void check_ldap(Reader& reader, const std::string& path, const Ldap& ldap) {
   for (std::size_t i = 0; i < ldap.servers.size(); ++i) {
     const std::string& url = ldap.servers[i];
@@ -43,6 +92,7 @@ void check_ldap(Reader& reader, const std::string& path, const Ldap& ldap) {
   if (has_password != reader.has(path + ".bind_dn")) {
     reader.refuse(path + ".bind_dn", "bind_dn and its password, or neither");
   }
+  check_forward(reader, path + ".forward_attributes", ldap.forward_attributes);
   for (const char* attribute : {".password_attribute", ".app_password_attribute"}) {
     if (ldap.passwords != LdapPasswords::kFetch && reader.has(path + attribute)) {
       reader.refuse(path + attribute, "nothing unless passwords is fetch");
@@ -106,6 +156,14 @@ std::vector<Key<Ldap>> search_keys() {
           "Attribute with the backend, as HOST:PORT or HOST.", {.example = "mailHost"}),
       key("backend_port", &Ldap::backend_port, number(1U, 65535U),
           "Port of a backend that is named without one."),
+      key("max_sessions_attribute", &Ldap::max_sessions_attribute, text("the name of an attribute"),
+          "Attribute with the number of sessions that the user may have at a time, instead of what "
+          "limits says for every user; 0: any number. Not set: none.",
+          {.example = "mailMaxSessions"}),
+      key("forward_attributes", &Ldap::forward_attributes,
+          list_of(forward_type(), "a list of keys and attributes"),
+          "What backends are told by the ID command as x-forward-KEY, where the pool has "
+          "forward_client id."),
   };
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "auth/forwarded_fields.h"
 #include "base/ascii.h"
 #include "config/difference.h"
 #include "config/mechanisms.h"
@@ -95,6 +96,11 @@ std::shared_ptr<sources::LdapOptions> ldap_options(const config::Ldap& ldap) {
   options->user_attribute = ldap.user_attribute;
   options->pool_attribute = ldap.pool_attribute;
   options->backend_attribute = ldap.backend_attribute;
+  options->max_sessions_attribute = ldap.max_sessions_attribute;
+  for (const config::LdapForward& forward : ldap.forward_attributes) {
+    options->forward_attributes.push_back(
+        {std::string(auth::kForwardPrefix) + forward.key, forward.attribute});
+  }
   options->backend_port = static_cast<std::uint16_t>(ldap.backend_port);
   options->connections = ldap.connections;
   return options;

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <utility>
 
+#include "auth/forwarded_fields.h"
+#include "auth/max_sessions.h"
 #include "base/ascii.h"
 #include "base/base64.h"
 #include "base/printable.h"
@@ -17,6 +19,7 @@ namespace {
 using dialogue::LoginFailure;
 
 constexpr std::size_t kLongestText = 512;
+constexpr std::string_view kForwardHeader = "Headgate-Forward-";
 
 void append_escaped(std::string_view text, Secret& out) {
   constexpr std::string_view kDigits = "0123456789ABCDEF";
@@ -119,17 +122,19 @@ std::optional<unsigned> whole_number(std::string_view text, unsigned largest) {
 
 // The headers that count, the last of each name; a null pointer means that it was not there.
 struct Headers {
-  std::optional<std::string_view> status, server, port, user, password, wait, challenge;
+  std::optional<std::string_view> status, server, port, user, password, wait, challenge,
+      max_sessions;
 
   std::optional<std::string_view>* find(std::string_view name) {
-    const std::array<std::pair<std::string_view, std::optional<std::string_view>*>, 7> known = {
+    const std::array<std::pair<std::string_view, std::optional<std::string_view>*>, 8> known = {
         {{"Auth-Status", &status},
          {"Auth-Server", &server},
          {"Auth-Port", &port},
          {"Auth-User", &user},
          {"Auth-Pass", &password},
          {"Auth-Wait", &wait},
-         {"Auth-Error-SASL", &challenge}}};
+         {"Auth-Error-SASL", &challenge},
+         {"Headgate-Max-Sessions", &max_sessions}}};
     for (const auto& [word, place] : known) {
       if (equals_ignoring_case(word, name)) {
         return place;
@@ -242,18 +247,24 @@ std::vector<Secret> auth_http_headers(const auth::LoginRequest& request, const C
 
 Reply parse_auth_http_reply(std::string_view head) {
   Headers headers;
+  AuthHttpReply reply;
   while (!head.empty()) {
     const std::string_view text = take_line(head);
     const std::size_t colon = text.find(':');
-    if (auto* place = headers.find(text.substr(0, colon))) {
-      const std::string_view value =
-          colon == text.npos ? std::string_view() : trimmed(text.substr(colon + 1));
+    const std::string_view name = text.substr(0, colon);
+    const std::string_view value =
+        colon == text.npos ? std::string_view() : trimmed(text.substr(colon + 1));
+    if (equals_ignoring_case(name.substr(0, kForwardHeader.size()), kForwardHeader)) {
+      // Names of headers have no case, and what passes them on may have changed it.
+      reply.forward.emplace_back(
+          std::string(auth::kForwardPrefix) + lower_case(name.substr(kForwardHeader.size())),
+          value);
+    } else if (auto* place = headers.find(name)) {
       if (place != &headers.status || !*place || weight_of(value) >= weight_of(**place)) {
         *place = value;
       }
     }
   }
-  AuthHttpReply reply;
   if (headers.wait) {
     const auto longest = static_cast<unsigned>(AuthHttpReply::kLongestWait.count());
     reply.wait = std::chrono::seconds(whole_number(*headers.wait, longest).value_or(0));
@@ -280,8 +291,22 @@ Reply parse_auth_http_reply(std::string_view head) {
     }
     reply.password = std::make_shared<const Secret>(*headers.password);
   }
+  reply.max_sessions = headers.max_sessions.value_or("");
   return with_backend(std::move(reply), headers);
 }
+
+namespace {
+
+// What the headers of Headgate's own say.
+std::expected<void, std::string> set_own(const AuthHttpReply& reply, auth::Route& route) {
+  auto set = auth::set_max_sessions("Headgate-Max-Sessions", reply.max_sessions, route);
+  for (auto field = reply.forward.begin(); set && field != reply.forward.end(); ++field) {
+    set = auth::add_forwarded(field->first, field->second, route);
+  }
+  return set;
+}
+
+}  // namespace
 
 auth::LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) {
   switch (reply.status) {
@@ -308,6 +333,10 @@ auth::LookupResult auth_http_result(AuthHttpReply reply, std::string_view user) 
         .detail = "expected Auth-User, since the client gave no name; found none"};
   }
   auth::Route route;
+  if (auto set = set_own(reply, route); !set) {
+    return auth::Rejected{.failure = LoginFailure::kLookupUnavailable,
+                          .detail = std::move(set.error())};
+  }
   route.user = std::move(reply.user).value_or(std::string(user));
   route.backend = std::move(reply.backend);
   route.use_master = reply.password == nullptr;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "auth/user_source.h"
@@ -44,6 +45,9 @@ struct AuthHttpReply {
   std::optional<std::string> user;
   std::shared_ptr<const Secret> password;
   std::chrono::seconds wait{0};
+  // Headers of Headgate's own, not yet looked at: one user's say nothing about the server.
+  std::string max_sessions;                                  // empty: none
+  std::vector<std::pair<std::string, std::string>> forward;  // "forward_KEY" and value
 };
 
 // Takes the header lines of a reply. As with nginx, an answer with a backend and without

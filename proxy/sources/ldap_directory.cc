@@ -11,11 +11,15 @@ namespace {
 
 std::vector<std::string> attributes_of(const LdapOptions& options) {
   std::vector<std::string> attributes;
-  for (const std::string* attribute : {&options.user_attribute, &options.pool_attribute,
-                                       &options.backend_attribute, &options.totp_attribute}) {
+  for (const std::string* attribute :
+       {&options.user_attribute, &options.pool_attribute, &options.backend_attribute,
+        &options.totp_attribute, &options.max_sessions_attribute}) {
     if (!attribute->empty()) {
       attributes.push_back(*attribute);
     }
+  }
+  for (const LdapOptions::Forward& forward : options.forward_attributes) {
+    attributes.push_back(forward.attribute);
   }
   if (options.passwords == LdapPasswords::kFetch) {
     attributes.push_back(options.password_attribute);
@@ -113,13 +117,17 @@ std::expected<std::vector<UserRecord>, std::string> LdapDirectory::records_of(
     const LdapConnection::Entry& entry) const {
   const LdapOptions& options = shared_->options;
   UserRecord first;
-  const std::pair<std::string_view, const std::string&> fields[] = {
+  std::vector<std::pair<std::string_view, std::string_view>> fields = {
       {"user", options.user_attribute},
       {"pool", options.pool_attribute},
       {"backend", options.backend_attribute},
-      {"totp", options.totp_attribute}};
+      {"totp", options.totp_attribute},
+      {"max_sessions", options.max_sessions_attribute}};
+  for (const LdapOptions::Forward& forward : options.forward_attributes) {
+    fields.emplace_back(forward.field, forward.attribute);
+  }
   for (const auto& [field, attribute] : fields) {
-    const auto values = entry.values.find(attribute);
+    const auto values = entry.values.find(std::string(attribute));
     if (attribute.empty() || values == entry.values.end()) {
       continue;
     }

@@ -40,6 +40,12 @@ struct LdapOptions {
   std::string user_attribute;
   std::string pool_attribute;
   std::string backend_attribute;
+  std::string max_sessions_attribute;
+  struct Forward {
+    std::string field;  // "forward_KEY"
+    std::string attribute;
+  };
+  std::vector<Forward> forward_attributes;
   std::uint16_t backend_port = 143;  // where the attribute holds a host alone
   unsigned connections = 4;
 };

@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "auth/forwarded_fields.h"
+#include "auth/max_sessions.h"
 #include "base/ascii.h"
 #include "base/printable.h"
 #include "base/utf8.h"
@@ -49,13 +51,21 @@ Problem take_field(std::string_view word, PasswdEntry& entry) {
   if (key.starts_with("userdb_")) {
     return std::nullopt;
   }
-  if (key != "pool" && key != "backend" && key != "backend_user" && key != "app" && key != "totp") {
+  const bool forward = key.starts_with(auth::kForwardPrefix);
+  if (key != "pool" && key != "backend" && key != "backend_user" && key != "app" && key != "totp" &&
+      key != "max_sessions" && !forward) {
     return fmt::format(
-        "expected pool=, backend=, backend_user=, app=, totp= or userdb_…; found '{}'",
+        "expected pool=, backend=, backend_user=, app=, totp=, max_sessions=, forward_…= or "
+        "userdb_…; found '{}'",
         printable(key, 64));
   }
   if (value.empty()) {
     return fmt::format("expected a value behind {}=; found nothing", key);
+  }
+  if (forward || key == "max_sessions") {
+    const auto set = forward ? auth::add_forwarded(key, value, route)
+                             : auth::set_max_sessions(key, value, route);
+    return set ? std::nullopt : Problem(set.error());
   }
   if (key == "app" && value.size() > kLongestLabel) {
     return fmt::format("app: expected a label of at most {} bytes; found {}", kLongestLabel,
@@ -119,7 +129,8 @@ std::expected<std::pair<std::string_view, PasswdEntry>, std::string> parse_line(
     entry.route.user = user;
   }
   if (entry.route.app_password &&
-      (entry.route.pool || entry.route.backend || entry.totp || renamed)) {
+      (entry.route.pool || entry.route.backend || entry.totp || entry.route.max_sessions ||
+       !entry.route.forward.empty() || renamed)) {
     return std::unexpected(
         "expected app= alone, since the user's own line has the rest; found more");
   }

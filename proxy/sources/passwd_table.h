@@ -42,8 +42,8 @@ struct PasswdError {
 //   user:hash:extra                               (the third field holds a '=')
 //
 // `extra` are words separated by spaces: pool=NAME, backend=HOST:PORT, backend_user=NAME (login
-// name at the backend), totp=BASE32 (the secret of the user's authenticator), and userdb_…, which
-// are for Dovecot alone. Lines that are empty or begin with
+// name at the backend), totp=BASE32 (the secret of the user's authenticator), max_sessions=NUMBER,
+// forward_KEY=VALUE, and userdb_…, which are for Dovecot alone. Lines that are empty or begin with
 // '#' are skipped. User names are unique without regard to the case of ASCII letters, but for lines
 // with app=LABEL alone as `extra`: these are application passwords of a user who has a line of his
 // own, each with a label of its own, at most kMostPasswords with the user's. They open what that

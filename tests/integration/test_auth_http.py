@@ -30,6 +30,15 @@ def letting_in(backend, **headers):
     return answer
 
 
+def limited(backend, allowed):
+    """Lets in everybody in `allowed`, who maps users to headers of Headgate's own."""
+
+    def answer(request):
+        return to_backend(backend.address, **allowed[request["Auth-User"]])
+
+    return answer
+
+
 def script(proxied, answer, **options):
     return proxied.keep(AuthScript(answer, **options))
 
@@ -721,3 +730,45 @@ def test_a_user_that_one_source_does_not_know_is_asked_of_the_script(proxied, tm
     proxied.start_config(config)
     proxied.logged_in("alice")
     assert len(auth.requests) == 1
+
+
+def test_the_script_may_give_a_user_another_limit_than_everybody_has(proxied):
+    backend = proxied.backend()
+    allowed = {
+        "alice": {},
+        "more": {"headgate_max_sessions": "2"},
+        "any": {"headgate_max_sessions": "0"},
+        "none": {"headgate_max_sessions": "10000001"},
+    }
+    limits = {"sessions_per_user": 1, "sessions_per_user_and_network": 1}
+    start(proxied, script(proxied, limited(backend, allowed)), limits=limits)
+    for user, most in [("alice", 1), ("more", 2), ("any", 3)]:
+        for _ in range(most):
+            proxied.logged_in(user)
+    full = b"NO [LIMIT] Too many sessions of this user."
+    assert proxied.enter().login("alice") == full
+    assert proxied.enter().login("more") == full
+    line = proxied.gate.log.wait_for("login failed", user="more", failure="user_limit")
+    assert line[0]["detail"] == "the user source allows 2 sessions"
+    assert proxied.enter().login("none").startswith(b"NO [UNAVAILABLE]")
+    line = proxied.gate.log.wait_for("login failed", user="none", failure="lookup_unavailable")
+    assert "Headgate-Max-Sessions: expected a whole number from 0 to 10000000" in line[0]["detail"]
+    assert proxied.gate.metrics().value("headgate_logins_total", result="user_limit") == 2
+    assert proxied.enter().login("any").startswith(b"OK"), "the server has not failed"
+
+
+def test_the_script_may_give_a_user_a_lower_limit_than_everybody_has(proxied):
+    backend = proxied.backend()
+    allowed = {"alice": {}, "less": {"headgate_max_sessions": "1"}}
+    start(proxied, script(proxied, limited(backend, allowed)), limits={"sessions_per_user": 2})
+    for user, most in [("alice", 2), ("less", 1)]:
+        for _ in range(most):
+            proxied.logged_in(user)
+        assert proxied.enter().login(user).startswith(b"NO [LIMIT]"), user
+
+
+def test_what_the_script_forwards_reaches_the_backend(proxied):
+    backend = proxied.backend()
+    start(proxied, script(proxied, letting_in(backend, headgate_forward_tier="gold")))
+    proxied.logged_in("alice")
+    assert backend.connections[0].id["x-forward-tier"] == b"gold"

@@ -174,7 +174,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
     users = {
         "alice": f"sesame::::::{where} destuser=a.lice pass=backendsecret forward_tier=gold",
         "carol": f"sesame::::::{where} master=boss pass=bosses proxy_timeout=5",
-        "dave": "sesame::::::proxy_maybe=y",
+        "dave": "sesame::::::proxy_maybe=y headgate_max_sessions=1",
         "tls": f"sesame::::::{where} ssl=yes",
     }
     proxied.secrets.extend(["backendsecret", "bosses"])
@@ -194,6 +194,7 @@ def test_the_proxy_fields_of_the_passdb_are_obeyed(gate, proxied):
         assert not here.connections
         assert proxied.enter().login("dave", "sesame").startswith(b"OK")
         assert here.connections[0].authorization == b"dave"
+        assert proxied.enter().login("dave", "sesame").startswith(b"NO [LIMIT]")
         assert proxied.enter().login("tls", "sesame").startswith(b"NO [SERVERBUG]")
         assert proxied.gate.log.wait_for("login failed", user="tls", failure="backend_misconfigured")
 

@@ -16,7 +16,7 @@ SSHA = "{SSHA}PDgrz64T6deS6Cewf2jv7eLSQkxJAuaN"  # of "sesame"
 MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
 BACKEND_PORT = 14143
 PEOPLE = [
-    person("alice", SSHA, mail="alice@example.org", employeeNumber="a1"),
+    person("alice", SSHA, mail="alice@example.org", employeeNumber="a1", employeeType="gold", roomNumber="1"),
     person("bob", SSHA, mail="bob@example.org", mailHost="127.0.3.7"),
     person("carol", SSHA, mail="carol@example.org", mailHost="127.0.3.8:14144"),
     person("star*", SSHA, mail="star*@example.org"),
@@ -188,6 +188,18 @@ def test_a_server_that_was_restarted_is_connected_to_again(proxied, slapd):
         ({"servers": ["ldaps://x"], "starttls": True}, "found one with TLS from the start"),
         ({"servers": []}, "users[0].ldap.servers: expected a list of at least one server"),
         ({"password_attribute": "x"}, "expected nothing unless passwords is fetch"),
+        (
+            {"forward_attributes": [{"key": "k" * 21, "attribute": "x"}]},
+            "users[0].ldap.forward_attributes[0].key: expected 1 to 20 letters, digits, '-' and '_'",
+        ),
+        (
+            {"forward_attributes": [{"key": k, "attribute": "x"} for k in ("tier", "Tier")]},
+            "users[0].ldap.forward_attributes[1].key: expected each key once, found 'Tier' again",
+        ),
+        (
+            {"forward_attributes": [{"key": f"k{i}", "attribute": "x"} for i in range(9)]},
+            "users[0].ldap.forward_attributes: expected at most 8 attributes, found 9",
+        ),
         ({"passwords": "backend"}, "a pool with a master user needs a source that checks"),
     ],
 )
@@ -198,3 +210,23 @@ def test_a_setting_that_is_wrong_is_refused_with_its_place(proxied, slapd, chang
     done = gate.check()
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("passwords", ["bind", "fetch"])
+def test_an_entry_may_hold_a_limit_of_the_user_and_what_backends_are_told(
+    proxied, slapd, passwords
+):
+    backend = proxied.backend(MASTER)
+    ldap = {
+        "passwords": passwords,
+        "max_sessions_attribute": "roomNumber",
+        "forward_attributes": [
+            {"key": "tier", "attribute": "employeeType"},
+            {"key": "none", "attribute": "carLicense"},
+        ],
+    }
+    start(proxied, [slapd.url], backend, ldap=ldap)
+    assert proxied.enter().login("alice@example.org", "sesame").startswith(b"OK")
+    assert backend.connections[0].id["x-forward-tier"] == b"gold"
+    assert "x-forward-none" not in backend.connections[0].id
+    assert proxied.enter().login("alice@example.org", "sesame").startswith(b"NO [LIMIT]")

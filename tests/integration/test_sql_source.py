@@ -101,6 +101,18 @@ def test_the_password_is_checked_here_and_the_row_says_where_the_mailbox_is(prox
     assert proxied.gate.explain("bob")["backend_user"] == "b0b@internal"
 
 
+def test_a_column_is_the_number_of_sessions_that_the_user_may_have(proxied, database):
+    database.set_users(("alice", SSHA, None), ("bob", SSHA, None))
+    columns = "hash AS password, CASE name WHEN 'alice' THEN 1 ELSE -1 END AS max_sessions"
+    query = f"SELECT {columns} FROM mailboxes WHERE name = :user"
+    start(proxied, database, proxied.backend(MASTER), query=query, limits={"sessions_per_user": 2})
+    assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+    assert proxied.enter().login("alice", "sesame").startswith(b"NO [LIMIT]")
+    assert proxied.enter().login("bob", "sesame").startswith(b"NO [UNAVAILABLE]")
+    line = proxied.gate.log.wait_for("user record not understood", user="bob")[0]
+    assert "max_sessions: expected a whole number from 0 to 10000000" in line["error"]
+
+
 def test_every_placeholder_has_its_value(proxied, database):
     backend = proxied.backend()
     database.set_users(("al:ice@b|example.org|127.0.0.1|plain", None))

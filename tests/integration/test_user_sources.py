@@ -434,3 +434,14 @@ def test_an_authorization_identity_that_is_not_the_user_is_refused_with_a_master
     assert client.command(b"AUTHENTICATE PLAIN " + response)[1].startswith(
         b"NO [AUTHORIZATIONFAILED]"
     )
+
+
+def test_a_line_may_hold_a_limit_of_the_user_and_what_backends_are_told(proxied, tmp_path, crypt):
+    path = tmp_path / "users.passwd"
+    proxied.secrets.append("sesame")
+    write(path, f"alice:{crypt('sesame')}:max_sessions=1 forward_tier=gold")
+    backend = proxied.backend(MASTER)
+    start(proxied, path, backend)
+    assert proxied.enter().login("alice", "sesame").startswith(b"OK")
+    assert backend.connections[0].id["x-forward-tier"] == b"gold"
+    assert proxied.enter().login("alice", "sesame").startswith(b"NO [LIMIT]")

@@ -197,6 +197,39 @@ TEST(AuthHttpResult, WhoGaveNoNameNeedsOneInTheAnswer) {
   EXPECT_EQ(std::get<auth::Accepted>(with).route.user, "alice");
 }
 
+TEST(AuthHttpResult, HeadersOfHeadgatesOwnAreLimitsAndWhatIsForwarded) {
+  const auto result = auth_http_result(
+      *parse_auth_http_reply("Auth-Server: 192.0.2.1\r\nAuth-Port: 143\r\n"
+                             "headgate-max-sessions: 3\r\nHEADGATE-FORWARD-TIER: gold\r\n"
+                             "Headgate-Forward-Cell:  b 2 \r\nHeadgate-Forward-tier: silver\r\n"
+                             "Headgate-Forward-None:\r\n"),
+      "alice");
+  const auto* accepted = std::get_if<auth::Accepted>(&result);
+  ASSERT_NE(accepted, nullptr);
+  EXPECT_EQ(accepted->route.max_sessions, 3U);
+  ASSERT_EQ(accepted->route.forward.size(), 2U);
+  EXPECT_EQ(accepted->route.forward[0].key, "tier");
+  EXPECT_EQ(accepted->route.forward[0].value, "silver") << "the last of each name";
+  EXPECT_EQ(accepted->route.forward[1].key, "cell");
+  EXPECT_EQ(accepted->route.forward[1].value, "b 2");
+}
+
+TEST(AuthHttpResult, OneUsersBadHeadersRefuseThisUserAlone) {
+  for (const auto& [header, expected] :
+       {std::pair("Headgate-Max-Sessions: -1", "expected a whole number from 0 to 10000000"),
+        std::pair("Headgate-Forward-: x", "letters, digits"),
+        std::pair("Headgate-Forward-a.b: x", "letters, digits")}) {
+    const auto result =
+        auth_http_result(*parse_auth_http_reply("Auth-Server: 192.0.2.1\r\nAuth-Port: 143\r\n" +
+                                                std::string(header) + "\r\n"),
+                         "alice");
+    const auto* rejected = std::get_if<auth::Rejected>(&result);
+    ASSERT_NE(rejected, nullptr) << header;
+    EXPECT_EQ(rejected->failure, LoginFailure::kLookupUnavailable) << header;
+    EXPECT_THAT(rejected->detail, testing::HasSubstr(expected)) << header;
+  }
+}
+
 TEST(AuthHttpResult, TextForAClientIsBoundedAndHasNoControlBytes) {
   const auto reply =
       parse_auth_http_reply("Auth-Status: a\tb\x1b" + std::string(2000, 'x') + "\r\n");

@@ -90,6 +90,27 @@ INSTANTIATE_TEST_SUITE_P(
                     Broken{"a\x01:{PLAIN}x\n", 1, "UTF-8"},
                     Broken{"a\xFF:{PLAIN}x\n", 1, "UTF-8"}));
 
+TEST(PasswdTable, ALineMayHoldALimitAndWhatIsForwarded) {
+  const PasswdTable table =
+      parsed("alice:{PLAIN}x:max_sessions=2 forward_tier=gold forward_cell=b2\nbob:{PLAIN}x");
+  const auth::Route& route = table.find("alice")->route;
+  EXPECT_EQ(route.max_sessions, 2U);
+  ASSERT_EQ(route.forward.size(), 2U);
+  EXPECT_EQ(route.forward[0].key, "tier");
+  EXPECT_EQ(route.forward[0].value, "gold");
+  EXPECT_EQ(route.forward[1].key, "cell");
+  EXPECT_EQ(table.find("bob")->route.max_sessions, std::nullopt);
+  for (const auto& [extra, expected] :
+       {std::pair("max_sessions=-1", "expected a whole number from 0 to 10000000"),
+        std::pair("max_sessions=", "expected a value behind max_sessions="),
+        std::pair("forward_=x", "letters, digits"), std::pair("app=x max_sessions=1", "app= alone"),
+        std::pair("app=x forward_tier=gold", "app= alone")}) {
+    const auto broken = PasswdTable::parse("alice:{PLAIN}x\nalice:{PLAIN}y:" + std::string(extra));
+    ASSERT_FALSE(broken) << extra;
+    EXPECT_THAT(broken.error().front().what, HasSubstr(expected)) << extra;
+  }
+}
+
 TEST(PasswdTable, ALineHasALimit) {
   const std::string name(PasswdTable::kLongestLine, 'a');
   const auto table = PasswdTable::parse(name + ":{PLAIN}x\n");
