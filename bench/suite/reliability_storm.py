@@ -1,5 +1,5 @@
-"""Thousands of clients of a killed backend come back at once: how long it takes until all are in, and what it does to
-the sessions on other backends.
+"""Thousands of clients of a killed backend come back, all at once or as their sessions end one after the other: how long
+it takes until all are in, and what it does to the sessions on other backends.
 
 The backends are bench/backend's: the same number of Dovecot sessions would need the memory and the processor time
 of a machine of their own. Headgate has one core, with one worker, the others share the other one; of these the meter
@@ -20,6 +20,7 @@ SESSIONS = 5000
 CALM_SESSIONS, CALM_RATE = 200, 1000
 QUIET_SECONDS, WARM_UP = 4, 1
 ROUNDS = 4  # the first one says how long the storm takes
+ENDS = {"all at once (`lost_sessions_rate: 0`)": 0, "200 a second (the default)": 200}
 PATIENCE = 60
 FIRST = -10  # the meter's niceness
 STORM, CALM = "storm.example.org", "calm.example.org"
@@ -30,9 +31,10 @@ class ThreeBackends(Headgate):
 
     name = "Headgate before three backends"
 
-    def __init__(self, bench, ports):
+    def __init__(self, bench, ports, ends):
         super().__init__(bench)
         self.ports = ports
+        self.ends = ends
 
     def backends(self):
         return [f"127.0.0.1:{port}" for port in self.ports]
@@ -40,6 +42,7 @@ class ThreeBackends(Headgate):
     def pool(self):
         first, second, _ = self.backends()
         return ("    health: {level: greeting}\n"
+                f"    lost_sessions_rate: {self.ends}\n"
                 "    pins:\n"
                 f'      - {{domain: {STORM}, backend: "{first}", fallback: true}}\n'
                 f'      - {{domain: {CALM}, backend: "{second}"}}\n')
@@ -101,11 +104,11 @@ def calm(seconds):
             "--warm-up", str(WARM_UP), "--seconds", f"{seconds:.1f}"]
 
 
-def one_storm(bench, sessions, seconds):
-    """NOOPs are measured for `seconds` from the kill on; figures in milliseconds."""
+def one_storm(bench, ends, sessions, seconds):
+    """`ends` a second, 0: all at once. NOOPs are measured for `seconds` from the kill on; figures in milliseconds."""
     with contextlib.ExitStack() as stack:
         backends = [stack.enter_context(backend(bench)) for _ in range(3)]
-        peer = stack.enter_context(ThreeBackends(bench, [port for port, _ in backends]).running())
+        peer = stack.enter_context(ThreeBackends(bench, [port for port, _ in backends], ends).running())
         storm = stack.enter_context(load(
             bench, peer.port, "storm", "--await-end", "--domain", STORM, "--sessions", str(sessions),
             "--timeout", str(PATIENCE)))
@@ -131,22 +134,29 @@ def one_storm(bench, sessions, seconds):
 
 def run(bench, quick):
     """(text for the document, raw figures)"""
-    sessions, rounds, seconds = (SESSIONS // 5, 2, 1) if quick else (SESSIONS, ROUNDS, 4)
-    found = []
-    for _ in range(rounds):
-        found.append(one_storm(bench, sessions, seconds))
-        say(f"storm: {found[-1]}")
-        seconds = max(1.0, found[-1]["all_back_ms"] / 1000)
-    middle = {key: statistics.median(one[key] for one in found[1:]) for key in found[0]}
-    return table(middle, len(found) - 1), found
+    sessions, rounds, first = (SESSIONS // 5, 2, 1) if quick else (SESSIONS, ROUNDS, 4)
+    found, rows = {}, []
+    for name, ends in ENDS.items():
+        seconds = first
+        found[name] = []
+        for _ in range(rounds):
+            found[name].append(one_storm(bench, ends, sessions, seconds))
+            say(f"storm, {name}: {found[name][-1]}")
+            seconds = max(1.0, found[name][-1]["all_back_ms"] / 1000)
+        rows.append(row(name, found[name][1:]))
+    return table(rows, rounds - 1), found
 
 
-def table(middle, rounds):
-    lines = ["| clients | half of them back after, s | all back after, s | NOOP p50 on another backend, ms, quiet | "
-             "during the storm | p99, quiet | during the storm | ratio of p99 |",
-             "| ---: |" + " ---: |" * 7,
-             f"| {middle['sessions']:,} | {middle['median_back_ms'] / 1000:.1f} | "
-             f"{middle['all_back_ms'] / 1000:.1f} | {middle['quiet_p50_ms']:.2f} | "
-             f"{middle['beside_p50_ms']:.2f} | {middle['quiet_p99_ms']:.1f} | "
-             f"{middle['beside_p99_ms']:.1f} | {middle['beside_p99_ms'] / middle['quiet_p99_ms']:.1f} |"]
+def row(name, storms):
+    middle = {key: statistics.median(one[key] for one in storms) for key in storms[0]}
+    return (f"| {middle['sessions']:,} | {name} | {middle['median_back_ms'] / 1000:.1f} | "
+            f"{middle['all_back_ms'] / 1000:.1f} | {middle['quiet_p50_ms']:.2f} | "
+            f"{middle['beside_p50_ms']:.2f} | {middle['quiet_p99_ms']:.1f} | "
+            f"{middle['beside_p99_ms']:.1f} | {middle['beside_p99_ms'] / middle['quiet_p99_ms']:.1f} |")
+
+
+def table(rows, rounds):
+    lines = ["| clients | their sessions end | half of them back after, s | all back after, s | NOOP p50 on another backend, "
+             "ms, quiet | during the storm | p99, quiet | during the storm | ratio of p99 |",
+             "| ---: | --- |" + " ---: |" * 7, *rows]
     return "\n".join(lines) + f"\n\nMedians of {rounds}; each on a fresh Headgate.\n"
