@@ -1,10 +1,13 @@
-"""What more backends cost a login and a scrape, and what a scrape costs the sessions."""
+"""What more backends cost a login and a scrape, and what scrapes and lists cost the sessions."""
 
 import contextlib
+import json
 import re
 import statistics
 import subprocess
 import threading
+import time
+import urllib.parse
 import urllib.request
 
 from peers.process import wait_for_port
@@ -15,7 +18,7 @@ from .rotation import say
 BACKENDS = (3, 30, 300)
 ROUNDS = 3
 SESSIONS = 9000
-SCRAPES_A_SECOND = 5
+TIMES_A_SECOND = 5
 
 
 class BigPool(Headgate):
@@ -87,33 +90,58 @@ def run_sizes(bench, seconds):
     return "\n".join(lines) + "\n", raw
 
 
-def run_scraped(bench, seconds):
-    """NOOPs at a fixed rate over many sessions, quiet and while somebody scrapes all the time."""
+def list_sessions(peer):
+    """All of them, page by page; how many."""
+    listed, cursor = 0, None
+    while listed == 0 or cursor:
+        query = urllib.parse.urlencode({"limit": 1000, **({"cursor": cursor} if cursor else {})})
+        with urllib.request.urlopen(f"http://127.0.0.1:{peer.admin_port}/api/v1/sessions?{query}", timeout=10) as reply:
+            page = json.load(reply)
+        listed += len(page["sessions"])
+        cursor = page["next"]
+    return listed
+
+
+class Watcher(threading.Thread):
+    """Counts slow turns for some time from when all sessions are logged in, and does something meanwhile."""
+
+    def __init__(self, peer, seconds, action):
+        super().__init__()
+        self.peer, self.seconds, self.action = peer, seconds, action
+        self.slow = self.times = 0
+
+    def run(self):
+        while value(scrape(self.peer), "headgate_sessions") < SESSIONS:
+            time.sleep(0.1)
+        end = time.monotonic() + self.seconds
+        before = slow_turns(scrape(self.peer))
+        while time.monotonic() < end:
+            if self.action:
+                self.action(self.peer)
+            self.times += 1
+            time.sleep(1 / TIMES_A_SECOND)
+        self.slow = slow_turns(scrape(self.peer)) - before
+
+
+def run_watched(bench, seconds):
+    """NOOPs at a fixed rate over many sessions: quiet, while somebody scrapes, while somebody lists all sessions."""
     raw = {}
-    lines = [f"| NOOPs of {SESSIONS:,} sessions, 2,000 a second | p50, µs | p99 | turns above 1 ms |",
-             "| --- |" + " ---: |" * 3]
+    lines = [f"| NOOPs of {SESSIONS:,} sessions, 2,000 a second | p50, µs | p99 | turns above 1 ms | in s |",
+             "| --- |" + " ---: |" * 4]
+    actions = {"quiet": None, "scraped again and again": scrape, "all sessions listed again and again": list_sessions}
     with Headgate(bench).running() as peer:
-        for title in ("quiet", f"scraped {SCRAPES_A_SECOND} times a second"):
-            done = threading.Event()
-
-            def scrape_on():
-                while not done.wait(1 / SCRAPES_A_SECOND):
-                    scrape(peer)
-
-            scraper = threading.Thread(target=scrape_on) if title != "quiet" else None
-            before = slow_turns(scrape(peer))
-            if scraper:
-                scraper.start()
+        for title, action in actions.items():
+            watcher = Watcher(peer, float(seconds), action)
+            watcher.start()
             result = bench.load(peer.port, ["rate", "--sessions", str(SESSIONS), "--rate", "2000",
                                             "--seconds", seconds, "--warm-up", "2"])
-            done.set()
-            if scraper:
-                scraper.join()
+            watcher.join()
             if not result["ok"]:
                 raise RuntimeError("; ".join(result["failures"]))
-            raw[title] = {**result, "slow_turns": slow_turns(scrape(peer)) - before}
-            lines.append(f"| {title} | {result['noop_p50_us']:.0f} | {result['noop_p99_us']:.0f} | "
-                         f"{raw[title]['slow_turns']:.0f} |")
+            raw[title] = {**result, "slow_turns": watcher.slow, "times": watcher.times}
+            times = f", {watcher.times} times" if action else ""
+            lines.append(f"| {title}{times} | {result['noop_p50_us']:.0f} | {result['noop_p99_us']:.0f} | "
+                         f"{watcher.slow:.0f} | {seconds} |")
             say("growth: " + lines[-1])
     return "\n".join(lines) + "\n", raw
 
@@ -121,5 +149,5 @@ def run_scraped(bench, seconds):
 def run(bench, quick):
     seconds = "1" if quick else "4"
     sizes, raw_sizes = run_sizes(bench, seconds)
-    scraped, raw_scraped = run_scraped(bench, seconds)
-    return "\n" + sizes + "\n" + scraped, {"backends": raw_sizes, "scraped": raw_scraped}
+    watched, raw_watched = run_watched(bench, seconds)
+    return "\n" + sizes + "\n" + watched, {"backends": raw_sizes, "watched": raw_watched}
