@@ -140,8 +140,10 @@ class Worker {
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
   void run_again(Session& session);
-  // Whether so many are on their way in that one more can wait for those who are in already. A few
-  // do not hurt them, and every wait costs system calls.
+  // Whether so many are on their way in that one more can wait for those who are in already. One or
+  // two do not hurt them, and every wait costs system calls. With sixteen that did not wait, and 200
+  // logins a second, the NOOPs of others had a p99 of 2.3 ms, with two 1.4 (quiet: 0.7;
+  // scripts/bench reliability --only storm).
   [[nodiscard]] bool crowded() const { return waiting_count_ >= kFewWaiting; }
   // Logged in: it no longer counts as waiting.
   void promote(Session& session);
@@ -185,7 +187,7 @@ class Worker {
   ReadyConnections ready_{*this};
   std::optional<LoginQueue> login_queue_;
   std::optional<HeldLogins> held_logins_;
-  static constexpr std::size_t kFewWaiting = 16;
+  static constexpr std::size_t kFewWaiting = 2;
   IntrusiveList<Session> waiting_;  // not logged in, oldest first
   std::size_t waiting_count_ = 0;
   IntrusiveList<Session> relaying_;
