@@ -65,7 +65,8 @@ def backend(bench):
     """(port, process) of a backend that may be killed meanwhile."""
     port = free_port()
     process = subprocess.Popen(  # pylint: disable=consider-using-with
-        ["taskset", "-c", str(bench.other_core), str(bench.backend_program), "--port", str(port)],
+        ["nice", "-n", str(FIRST), "taskset", "-c", str(bench.other_core), str(bench.backend_program), "--port",
+         str(port)],
         stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port, process)
