@@ -141,9 +141,8 @@ class Worker {
   // Stopped at its byte budget: resume() at the end of the turn.
   void run_again(Session& session);
   // Whether so many are on their way in that one more can wait for those who are in already. One or
-  // two do not hurt them, and every wait costs system calls. With sixteen that did not wait, and 200
-  // logins a second, the NOOPs of others had a p99 of 2.3 ms, with two 1.4 (quiet: 0.7;
-  // scripts/bench reliability --only storm).
+  // two do not hurt them (a handshake takes a third of a millisecond out of a turn), and every wait
+  // costs system calls.
   [[nodiscard]] bool crowded() const { return waiting_count_ >= kFewWaiting; }
   // Logged in: it no longer counts as waiting.
   void promote(Session& session);
