@@ -169,7 +169,7 @@ class OpenSsl {
 
 // What provider-keymgmt(7) asks of the generation of keys, in its order.
 struct Generation {
-  OSSL_LIB_CTX* library;
+  OSSL_LIB_CTX* context;
   int selection;
 
   static void* begin(void* library, int selection, const OSSL_PARAM params[]) {
@@ -205,7 +205,7 @@ struct Generation {
     Bytes private_key;
     Bytes public_key;
     void* key = nullptr;
-    if (RAND_priv_bytes_ex(what.library, private_key.data(), kKeySize, 0) == 1) {
+    if (RAND_priv_bytes_ex(what.context, private_key.data(), kKeySize, 0) == 1) {
       // RFC 7748, section 5: so that the stored scalar is what is multiplied with.
       private_key[0] &= 248;
       private_key[31] = static_cast<unsigned char>((private_key[31] & 127) | 64);
