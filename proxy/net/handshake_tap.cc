@@ -86,8 +86,4 @@ std::unique_ptr<HandshakeTap> HandshakeTap::attach(ssl_st* ssl) {
   return tap;
 }
 
-void HandshakeTap::release(ssl_st* ssl) {
-  SSL_set_msg_callback(ssl, nullptr);
-}
-
 }  // namespace headgate::net

@@ -34,10 +34,8 @@ class HandshakeTap {
   // Once for each context whose connections may be tapped. The context must be one of
   // crypto_library(); nothing is tapped where its key schedule is not ours.
   static void prepare(ssl_ctx_st* context);
-  // null: not to be tapped, or no memory. The tap must live as long as `ssl` does, or until
-  // release().
+  // null: not to be tapped, or no memory. The tap must live as long as `ssl` does.
   static std::unique_ptr<HandshakeTap> attach(ssl_st* ssl);
-  static void release(ssl_st* ssl);
 
   // While it lives, what the key schedule makes on this thread is of `tap`'s connection (null: of
   // nobody's). Lives for the time of a call into OpenSSL.
