@@ -16,9 +16,9 @@ namespace headgate::admin {
 inline constexpr std::size_t kLargestPage = 1000;
 
 // Unknown parameters are errors: a misspelt filter must not list, or end, all sessions.
-// `cursor` is "POOL/USER".
-std::expected<PinQuery, std::string> read_pin_query(const Parameters& parameters);
 std::expected<SessionQuery, std::string> read_session_query(const Parameters& parameters);
+// Likewise; `cursor` is "POOL/USER".
+std::expected<PinQuery, std::string> read_pin_query(const Parameters& parameters);
 
 // Whom to explain; `client` is 0.0.0.0 where it is not given.
 struct ExplainQuery {
