@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from certificates import Authority, Certificate
+from dns_server import DnsServer
 from headgate_process import Headgate
 from proxied import proxied
 
@@ -26,6 +27,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def certificate(authority: Authority) -> Certificate:
     """A server certificate for localhost, imap.example.org and 127.0.0.x."""
     return authority.issue("server")
+
+
+@pytest.fixture
+def dns() -> Iterator[DnsServer]:
+    """A name server of the test's own."""
+    server = DnsServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from admin_api import Api, admin_section
-from dns_server import A, DnsServer, srv
+from dns_server import A, srv
 from fake_backend import FakeBackend
 from headgate_process import configuration
 from test_health import QUICK
@@ -15,13 +15,6 @@ from unreachable import Refusing, Unanswering
 NAME = "_imap._tcp.cluster.example"
 HOST = "mail1.cluster.example"
 READY = "headgate_ready_connections"
-
-
-@pytest.fixture
-def dns():
-    server = DnsServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

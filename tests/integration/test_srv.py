@@ -8,19 +8,12 @@ import urllib.error
 import pytest
 
 from admin_api import Api, admin_section
-from dns_server import SERVFAIL, DnsServer, srv
+from dns_server import SERVFAIL, srv
 from headgate_process import binary, configuration
 
 NAME = "_imap._tcp.cluster.example"
 CHANGED = "backends changed by SRV"
 NO_ANSWER = "SRV name has no answer that can be used"
-
-
-@pytest.fixture
-def dns():
-    server = DnsServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture
