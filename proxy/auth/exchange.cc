@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include <utility>
-
 #include "auth/passed_rounds.h"
 #include "auth/stored_rounds.h"
 
