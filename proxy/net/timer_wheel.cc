@@ -8,7 +8,7 @@
 namespace headgate::net {
 namespace {
 
-constexpr std::uint64_t kSlots = 4096;  // 205 seconds a revolution
+constexpr std::uint64_t kSlots = 4096;  // 205 seconds a revolution with ticks of 50 ms
 constexpr std::uint64_t kWordBits = 64;
 constexpr std::uint64_t kNoTick = std::numeric_limits<std::uint64_t>::max();
 
@@ -31,7 +31,7 @@ void Timer::unlink() {
 // comes up. `used` has a bit for each slot that may have timers; it is cleared when the slot is
 // next looked at, so cancelling touches no more than the timer's neighbours.
 struct TimerWheel::Impl {
-  explicit Impl(Loop& owner) : loop(owner), tick(owner.now_ms() / kTickMs) {
+  Impl(Loop& owner, std::uint64_t ms) : loop(owner), tick_ms(ms), tick(owner.now_ms() / ms) {
     for (Timer& head : heads) {
       make_empty(head);
     }
@@ -64,7 +64,7 @@ struct TimerWheel::Impl {
 
   void insert(Timer& timer) {
     // Rounded up, so never early; after `tick`, so that a run does not meet what it armed itself.
-    const std::uint64_t due = std::max((timer.deadline_ms_ + kTickMs - 1) / kTickMs, tick + 1);
+    const std::uint64_t due = std::max((timer.deadline_ms_ + tick_ms - 1) / tick_ms, tick + 1);
     const std::uint64_t slot = due % kSlots;
     append(heads[slot], timer);
     used[slot / kWordBits] |= std::uint64_t{1} << (slot % kWordBits);
@@ -77,7 +77,7 @@ struct TimerWheel::Impl {
       return;
     }
     scheduled = wanted_tick;
-    const std::uint64_t at = wanted_tick * kTickMs;
+    const std::uint64_t at = wanted_tick * tick_ms;
     const std::uint64_t now = loop.now_ms();
     uv_timer_start(
         &alarm, [](uv_timer_t* timer) noexcept { static_cast<Impl*>(timer->data)->run(); },
@@ -106,7 +106,7 @@ struct TimerWheel::Impl {
 
   void run() {
     running = true;
-    const std::uint64_t now_tick = loop.now_ms() / kTickMs;
+    const std::uint64_t now_tick = loop.now_ms() / tick_ms;
     for (std::uint64_t next = next_used(); next <= now_tick; next = next_used()) {
       tick = next;
       run_slot(next % kSlots);
@@ -128,7 +128,7 @@ struct TimerWheel::Impl {
     while (!is_empty(due)) {
       Timer& timer = *due.next_;
       timer.unlink();
-      if (timer.deadline_ms_ > tick * kTickMs) {
+      if (timer.deadline_ms_ > tick * tick_ms) {
         insert(timer);
       } else {
         timer.on_expiry_(timer.owner_);
@@ -151,6 +151,7 @@ struct TimerWheel::Impl {
   };
 
   Loop& loop;
+  const std::uint64_t tick_ms;
   uv_timer_t alarm{};
   std::uint64_t tick;                 // all slots up to this one are run
   std::uint64_t scheduled = kNoTick;  // tick that `alarm` is set to
@@ -159,7 +160,7 @@ struct TimerWheel::Impl {
   std::array<Head, kSlots> heads;
 };
 
-TimerWheel::TimerWheel(Loop& loop) : impl_(new Impl(loop)) {}
+TimerWheel::TimerWheel(Loop& loop, std::uint64_t tick_ms) : impl_(new Impl(loop, tick_ms)) {}
 
 void TimerWheel::let_loop_end() {
   uv_unref(reinterpret_cast<uv_handle_t*>(&impl_->alarm));

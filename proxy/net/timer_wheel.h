@@ -35,13 +35,14 @@ class Timer {
   Callback on_expiry_;
 };
 
-// All timers of a worker: arm and cancel in constant time, resolution kTickMs, never early by the
+// Timers of a worker: arm and cancel in constant time, resolution of one tick, never early by the
 // loop's clock (Loop::now_ms). One libuv timer that wakes the loop only for slots in use. Callbacks
 // may arm, cancel and destroy any timer, their own included.
 class TimerWheel {
  public:
-  static constexpr std::uint64_t kTickMs = 50;
-  explicit TimerWheel(Loop& loop);
+  static constexpr std::uint64_t kTickMs = 50;  // fine enough for deadlines, and wakes up seldom
+  // A tick of at least one millisecond.
+  explicit TimerWheel(Loop& loop, std::uint64_t tick_ms = kTickMs);
   ~TimerWheel();
 
   // Replaces an earlier deadline of the same timer.

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <time.h>
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <random>
@@ -62,6 +63,19 @@ TEST_F(TimerWheelTest, TimersAreLateByATickAtMostWhenTheLoopIsIdle) {
   run();
   // 50 ms of tick; the rest is the machine's.
   EXPECT_LT(late, TimerWheel::kTickMs + 200);
+}
+
+TEST_F(TimerWheelTest, AFinerWheelExpiresEachMillisecondOnItsOwn) {
+  wheel = std::make_unique<TimerWheel>(loop, 1);
+  std::vector<std::uint64_t> expired;
+  std::vector<std::unique_ptr<Alarm>> alarms;
+  for (std::uint64_t ms = 20; ms > 0; --ms) {
+    alarms.push_back(std::make_unique<Alarm>([&expired, ms] { expired.push_back(ms); }));
+    wheel->arm(alarms.back()->timer, ms);
+  }
+  run();
+  ASSERT_EQ(expired.size(), 20U);
+  EXPECT_TRUE(std::ranges::is_sorted(expired));
 }
 
 TEST_F(TimerWheelTest, ACancelledTimerDoesNotExpire) {
