@@ -27,6 +27,7 @@ Worker::Worker(Options options)
       buffers_(options.first.snapshot->config.relay.buffer_size, kFreeBuffersKept),
       random_(std::random_device{}()) {
   timers_.emplace(loop_);
+  turns_.emplace(loop_, 1);
   login_queue_.emplace(*timers_, *metrics_, options.count);
   const std::size_t most_held = options.first.snapshot->config.admin.moves.max_waiting;
   held_logins_.emplace(*timers_, *metrics_, (most_held + options.count - 1) / options.count);
@@ -43,6 +44,7 @@ Worker::~Worker() {
   closing_listeners_.clear();
   login_queue_.reset();
   held_logins_.reset();
+  turns_.reset();
   timers_.reset();
   loop_.drain();
 }
@@ -138,6 +140,7 @@ void Worker::close_loop() {
   retired_.clear();
   generation_.reset();
   timers_->let_loop_end();
+  turns_->let_loop_end();
   loop_.drain();
 }
 

@@ -111,6 +111,8 @@ class Worker {
   // For sessions.
   net::Loop& loop() { return loop_; }
   net::TimerWheel& timers() { return *timers_; }
+  // For ends in turn: what ends in one tick comes back in one moment, and all others wait for it.
+  net::TimerWheel& turns() { return *turns_; }
   net::IoScratch& scratch() { return scratch_; }
   net::BufferPool& buffers() { return buffers_; }
   net::SplicePipes& pipes() { return pipes_; }
@@ -174,6 +176,7 @@ class Worker {
 
   net::Loop loop_;
   std::optional<net::TimerWheel> timers_;
+  std::optional<net::TimerWheel> turns_;
   net::IoScratch scratch_;
   net::BufferPool buffers_;
   net::SplicePipes pipes_;

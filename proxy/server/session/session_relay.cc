@@ -170,7 +170,7 @@ bool Session::outlive_backend() {
     end_without_backend();
     return true;
   }
-  worker_.timers().arm(deadline_, static_cast<std::uint64_t>(wait));
+  worker_.turns().arm(deadline_, static_cast<std::uint64_t>(wait));
   client_->want(net::kReadable);
   return true;
 }
@@ -203,7 +203,7 @@ void Session::leave_within(std::chrono::milliseconds time) {
     return;  // it has its turn
   }
   limit_ = Limit::kLeave;
-  worker_.timers().arm(deadline_, worker_.random() % (net::to_ms(time) + 1));
+  worker_.turns().arm(deadline_, worker_.random() % (net::to_ms(time) + 1));
 }
 
 void Session::relay_deadline() {
