@@ -1,8 +1,10 @@
 #include "server/listener.h"
 
 #include <sys/socket.h>
+#include <uv.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <utility>
@@ -15,6 +17,10 @@ namespace headgate::server {
 namespace {
 
 constexpr int kAcceptsPerTurn = 8;
+// A session that begins may find its client's first words there already and answer them: eight
+// handshakes in a row keep everybody else waiting for 3 ms (5,000 clients at once: p99 of a NOOP
+// beside them 6 ms). One that takes longer is the last of its turn.
+constexpr std::uint64_t kAcceptingMayTakeNs = 250'000;
 constexpr std::uint64_t kRestMs = 250;
 
 }  // namespace
@@ -36,11 +42,11 @@ void Listener::change(std::size_t index, int backlog, std::chrono::seconds keepa
 }
 
 void Listener::on_ready(void* self, unsigned /*ready*/) noexcept {
-  static_cast<Listener*>(self)->accept_some(kAcceptsPerTurn);
+  static_cast<Listener*>(self)->accept_some(kAcceptsPerTurn, uv_hrtime() + kAcceptingMayTakeNs);
 }
 
-void Listener::accept_some(int budget) {
-  for (int i = 0; i < budget; ++i) {
+void Listener::accept_some(int budget, std::uint64_t until_ns) {
+  for (int i = 0; i < budget && (i == 0 || uv_hrtime() < until_ns); ++i) {
     net::AcceptResult result = net::accept_tcp(fd_.get());
     if (!result.accepted.fd) {
       if (result.errno_code == EAGAIN) {
@@ -64,7 +70,7 @@ void Listener::on_rested(void* self) noexcept {
 }
 
 void Listener::stop() {
-  accept_some(std::numeric_limits<int>::max());
+  accept_some(std::numeric_limits<int>::max(), std::numeric_limits<std::uint64_t>::max());
   rest_.cancel();
   watcher_.close([](void* self) noexcept { static_cast<Listener*>(self)->closed_ = true; });
   fd_.reset();

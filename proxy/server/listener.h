@@ -29,7 +29,8 @@ class Listener {
  private:
   static void on_ready(void* self, unsigned ready) noexcept;
   static void on_rested(void* self) noexcept;
-  void accept_some(int budget);
+  // Until there is no connection left, or one of the two is used up.
+  void accept_some(int budget, std::uint64_t until_ns);
 
   Worker& worker_;
   std::size_t index_;
