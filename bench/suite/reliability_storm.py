@@ -15,14 +15,16 @@ import urllib.request
 from peers.process import free_port, wait_for_port
 from peers.proxies import Headgate
 
+from .priority import MEASURING, SERVING
 from .rotation import say
+
 SESSIONS = 5000
 CALM_SESSIONS, CALM_RATE = 200, 1000
 QUIET_SECONDS, WARM_UP = 4, 1
 ROUNDS = 4  # the first one says how long the storm takes
 ENDS = {"all at once (`lost_sessions_rate: 0`)": 0, "200 a second (the default)": 200}
 PATIENCE = 60
-FIRST = -10  # the meter's niceness
+METER = ("chrt", "--fifo", MEASURING)
 STORM, CALM = "storm.example.org", "calm.example.org"
 
 
@@ -65,8 +67,8 @@ def backend(bench):
     """(port, process) of a backend that may be killed meanwhile."""
     port = free_port()
     process = subprocess.Popen(  # pylint: disable=consider-using-with
-        ["nice", "-n", str(FIRST), "taskset", "-c", str(bench.other_core), str(bench.backend_program), "--port",
-         str(port)],
+        ["chrt", "--fifo", SERVING, "taskset", "-c", str(bench.other_core), str(bench.backend_program),
+         "--port", str(port)],
         stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port, process)
@@ -76,12 +78,17 @@ def backend(bench):
         process.wait()
 
 
+def behind_all(process):
+    """Its end closes thousands of sockets, which is not to keep the meter waiting."""
+    subprocess.run(["chrt", "--other", "--pid", "0", str(process.pid)], check=True)
+
+
 @contextlib.contextmanager
-def load(bench, port, *arguments, nice=0):
-    """A load generator that runs beside others; killed if it still runs at the end."""
+def load(bench, port, *arguments, first=()):
+    """A load generator that runs beside others; killed if it still runs at the end. `first`: what it is run by."""
     process = subprocess.Popen(  # pylint: disable=consider-using-with
-        ["nice", "-n", str(nice), "taskset", "-c", str(bench.other_core), str(bench.load_program),
-         *arguments, "--port", str(port), "--json"],
+        [*first, "taskset", "-c", str(bench.other_core), str(bench.load_program), *arguments,
+         "--port", str(port), "--json"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
@@ -114,11 +121,12 @@ def one_storm(bench, ends, sessions, seconds):
             bench, peer.port, "storm", "--await-end", "--domain", STORM, "--sessions", str(sessions),
             "--timeout", str(PATIENCE)))
         peer.wait_for_sessions(0, sessions)
-        with load(bench, peer.port, *calm(QUIET_SECONDS), nice=FIRST) as meter:
+        with load(bench, peer.port, *calm(QUIET_SECONDS), first=METER) as meter:
             quiet = result_of(meter)
-        with load(bench, peer.port, *calm(seconds), nice=FIRST) as meter:
+        with load(bench, peer.port, *calm(seconds), first=METER) as meter:
             peer.wait_for_sessions(1, CALM_SESSIONS)
             time.sleep(WARM_UP)
+            behind_all(backends[0][1])
             backends[0][1].kill()
             beside = result_of(meter)
         back = result_of(storm)
