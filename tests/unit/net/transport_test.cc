@@ -102,7 +102,7 @@ TEST_P(TransportTls, BytesOfRandomSizesArriveInBothDirectionsAtOnce) {
 
 TEST_P(TransportTls, ASlowReaderIsOwedNoMoreThanOneWriteTook) {
   Connected pair(GetParam(), 5000);
-  const std::string bytes = random_bytes(50000);
+  const std::string bytes = random_bytes(40000);
   const IoResult first = pair.transport->write(bytes);
   EXPECT_EQ(first.bytes, bytes.size());
   EXPECT_EQ(first.want, Want::kWrite);
@@ -202,7 +202,7 @@ TEST_P(TransportTls, AnEndWithoutCloseNotifyReadsAsTruncated) {
 
 TEST_P(TransportTls, ShutdownSaysCloseNotifyAndFinBehindEverythingUnsent) {
   Connected pair(GetParam(), 5000);
-  const std::string bytes = random_bytes(100000);
+  const std::string bytes = random_bytes(40000);
   ASSERT_EQ(pair.transport->write(bytes).want, Want::kWrite);
   std::string got;
   IoResult result;
