@@ -138,7 +138,7 @@ Response post_backend(Control& control, What what, const Request& request, const
     return json_error(400, change.error());
   }
   const std::string pool(request.segments[0]);
-  const auto changed = control.change(pool, *backend, *change, caller.token);
+  const auto changed = control.change(pool, *backend, *change, caller.name());
   const std::string name = backend->to_string();
   if (!changed) {
     log_refused(word(*change), fmt::format("{}/{}", pool, name), changed.error(), caller);
@@ -161,7 +161,7 @@ Response post_kick(Control& control, const Request& request, const Caller& calle
   if (!filter) {
     return json_error(400, filter.error());
   }
-  const auto kicked = control.kick(*filter, caller.token);
+  const auto kicked = control.kick(*filter, caller.name());
   const std::string done = kicked ? "done" : kicked.error().what;
   log::info("operator", {{"action", "kick"},
                          {"token", caller.token},
@@ -195,7 +195,7 @@ Response post_pin(Control& control, const Request& request, const Caller& caller
   if (!wanted) {
     return json_error(400, wanted.error());
   }
-  const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, caller.token);
+  const auto pinned = control.pin(wanted->pool, wanted->user, *wanted->backend, caller.name());
   if (!pinned) {
     log_refused("pin", wanted->user, pinned.error(), caller);
     return answer(pinned.error());

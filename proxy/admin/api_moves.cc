@@ -93,7 +93,7 @@ Response post_move(Control& control, const Request& request, const Caller& calle
   if (!wanted) {
     return json_error(400, wanted.error());
   }
-  const auto started = control.move(*wanted, caller.token);
+  const auto started = control.move(*wanted, caller.name());
   if (!started) {
     log_refused("move", wanted->users.empty() ? wanted->pool : wanted->users.front(),
                 started.error(), caller);
@@ -118,7 +118,7 @@ Response post_moves(Control& control, const Request& request, const Caller& call
   if (!wanted) {
     return json_error(400, wanted.error());
   }
-  const auto started = control.move(*wanted, caller.token);
+  const auto started = control.move(*wanted, caller.name());
   if (!started) {
     log_refused("move", wanted->users.empty() ? wanted->pool : wanted->users.front(),
                 started.error(), caller);

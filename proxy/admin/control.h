@@ -63,7 +63,7 @@ struct StatusView {
 
 // What an operator has ordered, and how far it has come.
 struct OrderView {
-  std::string by;                      // name of the token
+  std::string by;                      // Caller::name()
   std::int64_t since = 0;              // Unix time
   unsigned rate = 0;                   // sessions a second that are ended; 0: none is
   std::optional<std::int64_t> left_s;  // until the last session is gone, by what was seen so far
@@ -150,7 +150,7 @@ struct PinView {
   std::string user;        // the name for the backend, in lower case
   std::string backend;     // "mail1.example.org:993"
   std::int64_t since = 0;  // Unix time
-  std::string by;          // name of the token
+  std::string by;          // Caller::name()
 };
 
 struct PinQuery {
@@ -197,7 +197,7 @@ class Control {
   [[nodiscard]] virtual std::vector<PoolView> pools() = 0;
   [[nodiscard]] virtual std::vector<BackendView> backends() = 0;
   [[nodiscard]] virtual std::expected<SessionPage, Problem> sessions(const SessionQuery& query) = 0;
-  // `by` is the name of the operator's token.
+  // `by` is Caller::name() of the operator.
   virtual std::expected<Changed, Problem> change(const std::string& pool, const HostPort& backend,
                                                  const BackendChange& change,
                                                  const std::string& by) = 0;

@@ -31,7 +31,7 @@ struct MoveView {
   std::uint64_t move = 0;
   std::string pool;
   std::string to;  // "mail1.example.org:993"
-  std::string by;  // name of the token
+  std::string by;  // Caller::name()
   std::int64_t since = 0;
   std::int64_t hold_s = 0;  // 0: logins do not wait, but for the hook
   unsigned rate = 0;        // users a second; 0: all at once

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/printable.h"
 
 namespace headgate::admin {
@@ -23,11 +25,13 @@ std::optional<unsigned> digit(char c) {
   return lower >= 'a' && lower <= 'f' ? std::optional<unsigned>(lower - 'a' + 10) : std::nullopt;
 }
 
-// As a form is encoded. nullopt: a '%' without its two digits, or a control character.
-std::optional<std::string> decode(std::string_view text) {
+enum class Plus : std::uint8_t { kIsSpace, kIsPlus };  // the former in forms alone
+
+// nullopt: a '%' without its two digits, or a control character.
+std::optional<std::string> decode(std::string_view text, Plus plus) {
   std::string decoded;
   for (std::size_t at = 0; at < text.size(); ++at) {
-    char c = text[at] == '+' ? ' ' : text[at];
+    char c = text[at] == '+' && plus == Plus::kIsSpace ? ' ' : text[at];
     if (c == '%') {
       const auto high = text.size() - at > 2 ? digit(text[at + 1]) : std::nullopt;
       const auto low = high ? digit(text[at + 2]) : std::nullopt;
@@ -70,12 +74,24 @@ std::optional<std::vector<std::string_view>> match_path(std::string_view pattern
   }
 }
 
+std::expected<TargetParts, std::string> split_target(std::string_view target) {
+  constexpr std::string_view kScheme = "http://";
+  if (target.starts_with(kScheme)) {
+    target.remove_prefix(std::min(target.find('/', kScheme.size()), target.size()));
+  }
+  auto path = decode(take_until(target, '?'), Plus::kIsPlus);
+  if (!path) {
+    return std::unexpected(std::string("expected a path, URL-encoded, without control characters"));
+  }
+  return TargetParts{.path = *std::move(path), .query = target};
+}
+
 std::expected<Parameters, std::string> parse_query(std::string_view query) {
   Parameters parameters;
   while (!query.empty()) {
     std::string_view value = take_until(query, '&');
-    const auto name = decode(take_until(value, '='));
-    auto text = decode(value);
+    const auto name = decode(take_until(value, '='), Plus::kIsSpace);
+    auto text = decode(value, Plus::kIsSpace);
     if (!name || !text) {
       return std::unexpected(
           std::string("expected a query of NAME=VALUE, URL-encoded, without "

@@ -16,6 +16,14 @@ namespace headgate::admin {
 std::optional<std::vector<std::string_view>> match_path(std::string_view pattern,
                                                         std::string_view path);
 
+// The target of a request (RFC 9112 section 3.2).
+struct TargetParts {
+  std::string path;        // decoded
+  std::string_view query;  // as sent, without '?'; borrows from the target
+};
+// Takes the forms "/path?query" and "http://host/path?query". The error says what is wrong.
+std::expected<TargetParts, std::string> split_target(std::string_view target);
+
 using Parameters = std::map<std::string, std::string>;
 
 // The names and values of a query ("user=a%40b&limit=10"), decoded. The error says which parameter

@@ -11,17 +11,20 @@
 #include <string_view>
 #include <vector>
 
+#include "admin/listening.h"
 #include "base/address.h"
 
 namespace headgate::admin {
 
 struct Request {
-  std::string_view method;                 // "GET"; HEAD comes as GET
-  std::string_view path;                   // decoded, without query
-  std::string_view query;                  // as sent, without '?'
-  std::string_view body;                   // at most Options::max_body bytes
-  std::string_view authorization;          // the header of that name; empty: none
-  std::string_view peer;                   // address of the caller
+  std::string_view method;         // "GET"; HEAD comes as GET
+  std::string_view path;           // decoded, without query
+  std::string_view query;          // as sent, without '?'
+  std::string_view body;           // at most Options::max_body bytes
+  std::string_view authorization;  // the header of that name; empty: none
+  // Address of the caller; at a Unix socket, user and process: "uid=1000,pid=4242".
+  std::string_view peer;
+  Via via = Via::kNetwork;                 // by what kind of address it came
   std::vector<std::string_view> segments;  // what stands for the segments in braces of Route::path
 };
 
@@ -49,32 +52,31 @@ struct Readiness {
 };
 
 struct Options {
-  Endpoint address;                                  // port 0: any free one, see Server::endpoint()
+  std::vector<LocalAddress> addresses;               // port 0: any free one, see addresses()
+  SocketFile socket_file;                            // of those that are Unix sockets
   std::shared_ptr<prometheus::Collectable> metrics;  // /metrics
   std::function<Readiness()> readiness;              // /readyz; none: always ready
   std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
   std::size_t max_body = 1024UL * 1024;              // a list of users
-  unsigned threads = 10;                             // requests at a time; more wait
+  unsigned threads = 10;                             // requests that are answered at a time
   // Of these are for /metrics, /healthz and /readyz alone: `routes` may take long, and one that
   // finds no other thread is answered 503.
   unsigned kept_free = 2;
+  // For a request to be whole, and for its answer to be taken.
   std::chrono::milliseconds request_timeout{10000};
 };
-
-// The error says why the system's CivetWeb cannot listen there, whoever else does.
-std::expected<void, std::string> can_listen(const Endpoint& address);
 
 // The admin HTTP interface on threads of its own. Handlers must be safe there.
 class Server {
  public:
-  // IPv6 only where CivetWeb has it (Debian's 12 has not).
-  // The error names the address and what is wrong ("admin 127.0.0.1:9143: Address already in use").
+  // The error names the address and what is wrong ("admin 127.0.0.1:9143: bind: Address already in
+  // use").
   static std::expected<std::unique_ptr<Server>, std::string> start(Options options);
-  ~Server();  // waits for the requests under way
+  ~Server();  // waits for the requests under way; socket files go first
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  [[nodiscard]] Endpoint endpoint() const;  // as bound
+  [[nodiscard]] const std::vector<LocalAddress>& addresses() const;  // as bound
 
  private:
   struct Impl;

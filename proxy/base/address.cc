@@ -85,6 +85,11 @@ std::string join(std::string_view host, bool bracketed, std::uint16_t port) {
   return text.append(":").append(std::to_string(port));
 }
 
+bool is_socket_path(std::string_view text) {
+  return text.starts_with('/') && text.size() < sizeof(sockaddr_un::sun_path) &&
+         !text.contains('\0');
+}
+
 }  // namespace
 
 bool is_host_name(std::string_view host) {
@@ -145,6 +150,11 @@ std::expected<IpAddress, std::string> IpAddress::parse(std::string_view text) {
 
 std::string_view IpAddress::bytes() const {
   return {reinterpret_cast<const char*>(bytes_.data()), v6_ ? kV6Size : kV4Size};
+}
+
+bool IpAddress::is_loopback() const {
+  return v6_ ? bytes_ == decltype(bytes_){0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}
+             : bytes_.front() == 127;
 }
 
 std::string IpAddress::to_string() const {
@@ -224,12 +234,29 @@ std::string HostPort::to_string() const {
   return join(host, host.contains(':'), port);
 }
 
+std::expected<LocalAddress, std::string> LocalAddress::parse(std::string_view text) {
+  constexpr std::string_view kUnix = "unix:";
+  if (text.starts_with('/') || text.starts_with(kUnix)) {
+    if (text.starts_with(kUnix)) {
+      text.remove_prefix(kUnix.size());
+    }
+    if (is_socket_path(text)) {
+      return LocalAddress{.path = std::string(text), .endpoint = {}};
+    }
+  } else if (const auto endpoint = Endpoint::parse(text)) {
+    return LocalAddress{.path = {}, .endpoint = *endpoint};
+  }
+  return std::unexpected(
+      "expected ADDRESS:PORT or the absolute path of a Unix socket, at most 107 bytes, for example "
+      "127.0.0.1:9143, [::1]:9143 or /run/headgate/admin.sock");
+}
+
 std::expected<SocketAddress, std::string> SocketAddress::parse(std::string_view text) {
   const auto wrong = std::unexpected<std::string>(
       "expected the absolute path of a Unix socket, at most 107 bytes, or HOST:PORT, for example "
       "/run/dovecot/auth-headgate or 192.0.2.1:4143");
   if (text.starts_with('/')) {
-    if (text.size() >= sizeof(sockaddr_un::sun_path) || text.contains('\0')) {
+    if (!is_socket_path(text)) {
       return wrong;
     }
     return SocketAddress{.path = std::string(text), .host = {}};

@@ -21,6 +21,7 @@ class IpAddress {
 
   [[nodiscard]] bool is_v6() const { return v6_; }
   [[nodiscard]] bool is_any() const { return bytes_ == decltype(bytes_){}; }  // 0.0.0.0 or ::
+  [[nodiscard]] bool is_loopback() const;                                     // 127.0.0.0/8 or ::1
   // 4 or 16 bytes in network order.
   [[nodiscard]] std::string_view bytes() const;
   [[nodiscard]] std::string to_string() const;
@@ -69,6 +70,17 @@ struct SocketAddress {
   static std::expected<SocketAddress, std::string> parse(std::string_view text);
   [[nodiscard]] std::string to_string() const { return path.empty() ? host.to_string() : path; }
   friend bool operator==(const SocketAddress&, const SocketAddress&) = default;
+};
+
+// Where Headgate itself listens: the absolute path of a Unix socket, or an address and a port.
+struct LocalAddress {
+  std::string path;  // empty: by endpoint
+  Endpoint endpoint;
+
+  // Accepts what Endpoint does, and "/run/headgate/admin.sock", also with "unix:" before it.
+  static std::expected<LocalAddress, std::string> parse(std::string_view text);
+  [[nodiscard]] std::string to_string() const { return path.empty() ? endpoint.to_string() : path; }
+  friend bool operator==(const LocalAddress&, const LocalAddress&) = default;
 };
 
 // A network in CIDR form; a bare address is a network of one.

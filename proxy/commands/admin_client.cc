@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -81,10 +82,54 @@ Secret token_of(const config::Admin& admin) {
   return token == admin.tokens.end() ? Secret() : token->token.clone();
 }
 
+// The path in one of the forms of a Unix socket; empty: it is something else.
+std::string socket_in(std::string_view url) {
+  for (const std::string_view prefix : {"unix:/", "/"}) {
+    if (url.starts_with(prefix)) {
+      return std::string(url.substr(prefix.size() - 1));
+    }
+  }
+  const auto parsed = Url::parse(url);
+  return parsed ? parsed->socket : std::string();
+}
+
+// The one to ask at; nullptr: none.
+const LocalAddress* best_of(const std::vector<LocalAddress>& addresses) {
+  const LocalAddress* best = nullptr;
+  for (const LocalAddress& address : addresses) {
+    if (!address.path.empty() && ::access(address.path.c_str(), W_OK) == 0) {
+      return &address;
+    }
+    const bool reachable = !address.path.empty() || address.endpoint.port != 0;
+    if (reachable && (best == nullptr || (!best->path.empty() && address.path.empty()))) {
+      best = &address;
+    }
+  }
+  return best;
+}
+
+std::string url_of(Endpoint endpoint) {
+  if (endpoint.ip.is_any()) {
+    endpoint.ip = IpAddress::parse(endpoint.ip.is_v6() ? "::1" : "127.0.0.1").value();
+  }
+  return "http://" + endpoint.to_string();
+}
+
+// What went wrong, with the system's reason where curl's words only say that nobody answers.
+std::string reason(CURL* curl, CURLcode done) {
+  long error = 0;
+  curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &error);
+  return done == CURLE_COULDNT_CONNECT && error != 0
+             ? fmt::format("{}: {}", curl_easy_strerror(done),
+                           std::strerror(static_cast<int>(error)))
+             : curl_easy_strerror(done);
+}
+
 }  // namespace
 
 std::expected<AdminClient, std::string> AdminClient::open(const AdminPlace& place) {
   std::string url = place.url;
+  std::string socket = socket_in(url);
   Secret token;
   if (!place.token_file.empty()) {
     auto read = read_token(place.token_file);
@@ -98,23 +143,24 @@ std::expected<AdminClient, std::string> AdminClient::open(const AdminPlace& plac
     if (!config) {
       return std::unexpected(std::string("without its configuration the address is not known"));
     }
-    if (!config->admin.address || config->admin.address->port == 0) {
+    const LocalAddress* address = best_of(config->admin.addresses);
+    if (address == nullptr) {
       return std::unexpected(place.config_file +
                              ": admin.address is not set, or has no fixed port");
     }
-    Endpoint address = *config->admin.address;
-    if (address.ip.is_any()) {
-      address.ip = IpAddress::parse(address.ip.is_v6() ? "::1" : "127.0.0.1").value();
-    }
-    url = "http://" + address.to_string();
-    if (token.empty()) {
+    socket = address->path;
+    url = socket.empty() ? url_of(address->endpoint) : "";
+    if (token.empty() && socket.empty()) {
       token = token_of(config->admin);
     }
+  }
+  if (!socket.empty()) {
+    url = "http://localhost";
   }
   while (url.ends_with('/')) {
     url.pop_back();
   }
-  return AdminClient(std::move(url), std::move(token));
+  return AdminClient(std::move(socket), std::move(url), std::move(token));
 }
 
 std::expected<json, std::string> AdminClient::get(const std::string& path) const {
@@ -139,6 +185,9 @@ std::expected<json, std::string> AdminClient::ask(const std::string& path,
   curl_easy_setopt(curl.get(), CURLOPT_URL, url.c_str());
   curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(curl.get(), CURLOPT_PROXY, "");
+  if (!socket_.empty()) {
+    curl_easy_setopt(curl.get(), CURLOPT_UNIX_SOCKET_PATH, socket_.c_str());
+  }
   curl_easy_setopt(curl.get(), CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(curl.get(), CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
   curl_easy_setopt(curl.get(), CURLOPT_TIMEOUT, kAnswerSeconds);
@@ -150,20 +199,20 @@ std::expected<json, std::string> AdminClient::ask(const std::string& path,
     curl_easy_setopt(curl.get(), CURLOPT_POSTFIELDS, body->c_str());
   }
   if (const CURLcode done = curl_easy_perform(curl.get()); done != CURLE_OK) {
-    return std::unexpected(fmt::format("{}: {}", url_, curl_easy_strerror(done)));
+    return std::unexpected(fmt::format("{}: {}", place(), reason(curl.get(), done)));
   }
   long status = 0;
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   json parsed = json::parse(answer, nullptr, false);
   if (!parsed.is_object()) {
-    return std::unexpected(fmt::format("{}: no Headgate answers there (HTTP {})", url_, status));
+    return std::unexpected(fmt::format("{}: no Headgate answers there (HTTP {})", place(), status));
   }
   if (status != 200) {
     const auto what = parsed.find("error");
     return std::unexpected(fmt::format("{} (HTTP {})",
                                        what != parsed.end() && what->is_string()
                                            ? printable(what->get_ref<const std::string&>())
-                                           : url_,
+                                           : place(),
                                        status));
   }
   return parsed;

@@ -4,7 +4,6 @@
 #include <cstdio>
 #include <string>
 
-#include "admin/server.h"
 #include "commands/commands.h"
 #include "commands/loading.h"
 #include "net/tls.h"
@@ -25,15 +24,6 @@ bool check_tls(const config::Config& config) {
     }
   }
   return contexts.has_value();
-}
-
-bool check_admin(const config::Config& config) {
-  const auto able = config.admin.address ? admin::can_listen(*config.admin.address)
-                                         : std::expected<void, std::string>();
-  if (!able) {
-    fmt::print(stderr, "{}: {}\n", config.file, able.error());
-  }
-  return able.has_value();
 }
 
 // What is no error today and will be one.
@@ -59,8 +49,7 @@ int check(const std::string& config_file) {
   }
   const bool tls = check_tls(*config);
   const bool sources = load_sources(*config).has_value();
-  const bool admin = check_admin(*config);
-  if (!tls || !sources || !admin) {
+  if (!tls || !sources) {
     return kFailure;
   }
   warn_of_expiry(*config);

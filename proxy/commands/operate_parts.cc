@@ -56,7 +56,8 @@ CLI::App* add_command(CLI::App& app, std::string name, std::string help,
   auto* config = command->add_option("-c,--config", options->place.config_file,
                                      "The configuration file of the running Headgate");
   auto* admin = command->add_option("--admin", options->place.url,
-                                    "Where it is asked instead, as http://HOST:PORT");
+                                    "Where it is asked instead: http://HOST:PORT or the path of a "
+                                    "Unix socket");
   config->type_name("FILE");
   admin->type_name("URL")->excludes(config);
   command

@@ -1,8 +1,10 @@
 #include "config/admin.h"
 
 #include <fmt/format.h>
+#include <grp.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "config/moves.h"
 #include "config/scalars.h"
@@ -47,7 +49,34 @@ void check_tokens(Reader& reader, const std::string& path, const Admin& admin) {
   }
 }
 
+void check_admin(Reader& reader, const std::string& path, const Admin& admin) {
+  check_tokens(reader, path, admin);
+  const std::string group = path + ".socket_group";
+  if (admin.socket_group && reader.good(group) && reader.checks_files() &&
+      !group_id(*admin.socket_group)) {
+    reader.refuse(group, fmt::format("a group of this machine, by name or number, found '{}'",
+                                     *admin.socket_group));
+  }
+  const bool by_unix = std::ranges::any_of(
+      admin.addresses, [](const LocalAddress& address) { return !address.path.empty(); });
+  for (const char* key : {".socket_mode", ".socket_group"}) {
+    if (!by_unix && reader.has(path + key) && reader.good(path + ".address")) {
+      reader.refuse(path + key, "the path of a Unix socket in admin.address, found none");
+    }
+  }
+}
+
 }  // namespace
+
+std::optional<::gid_t> group_id(const std::string& name) {
+  ::gid_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (error == std::errc() && end == name.data() + name.size()) {
+    return number;
+  }
+  const ::group* found = ::getgrnam(name.c_str());
+  return found != nullptr ? std::optional(found->gr_gid) : std::nullopt;
+}
 
 Type<Admin> admin_type() {
   const auto token = section<AdminToken>(
@@ -64,14 +93,21 @@ Type<Admin> admin_type() {
       check_token);
   return section<Admin>(
       {
-          key("address", &Admin::address, endpoint(),
+          key("address", &Admin::addresses, one_or_more(local_address()),
               "Where /metrics, /healthz, /readyz and the JSON API are served. Not set: nowhere. "
-              "The first three ask for no password; keep it off public networks. IPv4: Debian 12's "
-              "HTTP library has no IPv6.",
+              "The first three ask for no password; keep it off public networks. Whoever may open "
+              "a Unix socket may use all of the API.",
               {.shown = true, .example = R"("127.0.0.1:9143")"}),
+          key("socket_mode", &Admin::socket_mode, file_mode(),
+              "Who may open the Unix sockets of address, as the bits of their files. By default "
+              "root and the user that Headgate runs as, since they may do everything."),
+          key("socket_group", &Admin::socket_group, name_text(),
+              "The group of these files, by name or number; the process must be in it unless it "
+              "runs as root. Not set: the group of the process.",
+              {.example = "headgate-operators"}),
           key("tokens", &Admin::tokens, list_of(token, "a list of tokens"),
-              "Who may use the JSON API. Without any it can be read on a loopback address and "
-              "nothing can be changed; with some, every call needs one."),
+              "Who may use the JSON API at an address with a port. Without any it can be read on a "
+              "loopback address and nothing can be changed; with some, every call needs one."),
           key("state_file", &Admin::state_file,
               file_to_write("a file in a folder that can be written to"),
               "Where drains, weights and pins that operators set are kept over a restart; beside "
@@ -85,7 +121,7 @@ Type<Admin> admin_type() {
               "command says otherwise."),
           key("moves", &Admin::moves, moves_type(), "How users are moved to other backends."),
       },
-      check_tokens);
+      check_admin);
 }
 
 }  // namespace headgate::config

@@ -52,8 +52,10 @@ void check_listeners(Reader& reader, const Config& config) {
       reader.refuse(path + ".client_certificates", "nothing with tls none");
     }
   }
-  if (config.admin.address && config.admin.address->port != 0) {
-    addresses.add(config.admin.address->to_string(), "admin.address");
+  for (const LocalAddress& address : config.admin.addresses) {
+    if (!address.path.empty() || address.endpoint.port != 0) {
+      addresses.add(address.to_string(), "admin.address");
+    }
   }
 }
 

@@ -306,7 +306,9 @@ struct Moves {
 };
 
 struct Admin {
-  std::optional<Endpoint> address;
+  std::vector<LocalAddress> addresses;
+  unsigned socket_mode = 0600;              // bits of the files of Unix sockets
+  std::optional<std::string> socket_group;  // not set: that of the process
   std::vector<AdminToken> tokens;
   std::string state_file;   // empty: what operators have set ends with the process
   unsigned move_rate = 50;  // sessions a second

@@ -397,6 +397,30 @@ Type<SocketAddress> socket_address() {
       "/run/dovecot/auth-headgate or 192.0.2.1:4143");
 }
 
+Type<LocalAddress> local_address() {
+  return from_base<LocalAddress>(
+      "ADDRESS:PORT or the absolute path of a Unix socket, at most 107 bytes, for example "
+      "127.0.0.1:9143, [::1]:9143 or /run/headgate/admin.sock");
+}
+
+Type<unsigned> file_mode() {
+  return scalar<unsigned>(
+      "three octal digits, with or without a 0 before them, for example 0660",
+      R"("type": ["string", "integer"], "pattern": "^0?[0-7]{3}$")",
+      [](std::string_view text) -> std::expected<unsigned, std::string> {
+        if (text.size() == 4 && text.front() == '0') {
+          text.remove_prefix(1);
+        }
+        unsigned mode = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+        if (text.size() != 3 || error != std::errc() || end != text.data() + text.size()) {
+          return std::unexpected(std::string());
+        }
+        return mode;
+      },
+      [](const unsigned& mode) { return fmt::format("\"{:04o}\"", mode); });
+}
+
 Type<Url> url() {
   return from_base<Url>(
       "http://HOST:PORT/PATH, the same with https, or http://unix:SOCKET:/PATH, for example "

@@ -55,6 +55,9 @@ Type<std::chrono::seconds> duration(std::chrono::seconds minimum, std::chrono::s
 Type<Endpoint> endpoint();   // port 0: any free one
 Type<HostPort> host_port();  // no port 0
 Type<SocketAddress> socket_address();
+Type<LocalAddress> local_address();
+// The bits of a file as chmod(1) takes them, of owner, group and others.
+Type<unsigned> file_mode();
 Type<Network> network();
 Type<Url> url();
 // The name of a header that may go with a request: a token that HTTP itself does not use.

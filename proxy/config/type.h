@@ -214,6 +214,29 @@ Type<std::vector<T>> list_of(Type<T> item, std::string_view what, std::size_t mi
   return {std::move(info), std::move(read), std::move(print), std::move(tree)};
 }
 
+// One scalar, or a list of at least one.
+template <typename T>
+Type<std::vector<T>> one_or_more(const Type<T>& item) {
+  const Type<std::vector<T>> list = list_of(item, item.info.expected + ", or a list of these", 1);
+  TypeInfo info{Shape::kScalar,
+                list.info.expected,
+                "\"anyOf\": [{" + item.info.json + "}, {" + list.info.json + ", \"items\": {" +
+                    item.info.json + "}}]",
+                nullptr,
+                {}};
+  auto read = [item, list](Reader& reader, const Value& value, std::vector<T>& out) {
+    if (!value.node.IsScalar()) {
+      return list.read(reader, value, out);
+    }
+    out.resize(1);
+    return item.read(reader, value, out.front());
+  };
+  auto print = [item, list](const std::vector<T>& all) {
+    return all.empty() ? "" : all.size() == 1 ? item.print(all.front()) : list.print(all);
+  };
+  return {std::move(info), std::move(read), std::move(print)};
+}
+
 // A section whose keys are names that the file chooses; kept in order, each item knowing its name.
 template <typename T>
 Type<std::vector<T>> map_of(std::string T::* name_member, Type<T> item, std::string_view what,

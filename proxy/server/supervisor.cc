@@ -14,6 +14,7 @@
 #include "admin/api.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "config/admin.h"
 #include "server/operations/explanation.h"
 
 namespace headgate::server {
@@ -147,7 +148,7 @@ std::expected<admin::ExplanationView, std::string> Supervisor::explain_login(
 
 std::expected<void, std::string> Supervisor::start_admin() {
   const config::Admin& wanted = first_->config.admin;
-  if (!wanted.address) {
+  if (wanted.addresses.empty()) {
     return {};
   }
   metrics::Sources sources;
@@ -168,23 +169,22 @@ std::expected<void, std::string> Supervisor::start_admin() {
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};
   auto server = admin::Server::start(
-      {.address = *wanted.address,
+      {.addresses = wanted.addresses,
+       .socket_file = {.mode = wanted.socket_mode,
+                       .group = wanted.socket_group.and_then(config::group_id)},
        .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
        .readiness = [this] { return readiness(); },
-       .routes = admin::api_routes(*operations_,
-                                   admin::Access(
-                                       [this] {
-                                         const auto now = in_force().snapshot;
-                                         return std::shared_ptr<const admin::Access::Tokens>(
-                                             now, &now->config.admin.tokens);
-                                       },
-                                       *wanted.address))});
+       .routes = admin::api_routes(*operations_, admin::Access([this] {
+         const auto now = in_force().snapshot;
+         return std::shared_ptr<const admin::Access::Tokens>(now, &now->config.admin.tokens);
+       }))});
   if (!server) {
     return std::unexpected(server.error());
   }
   admin_ = std::move(*server);
-  const std::string address = admin_->endpoint().to_string();
-  log::info("admin listening", {{"address", address}});
+  for (const LocalAddress& address : admin_->addresses()) {
+    log::info("admin listening", {{"address", address.to_string()}});
+  }
   return {};
 }
 

@@ -9,7 +9,7 @@ import urllib.request
 import jsonschema
 import yaml
 
-from headgate_process import PATIENCE, REPOSITORY
+from headgate_process import REPOSITORY
 
 OPERATOR = "operator-token-0123456789"
 READER = "reader-token-0123456789"
@@ -35,15 +35,15 @@ class Api:
 
     document = description()
 
-    def __init__(self, gate, token=OPERATOR):
+    def __init__(self, gate, token=OPERATOR, url=None):
         self.gate = gate
+        self.url = url  # None: that of the gate
         self.token = token
         self.asked = set()
 
     def raw(self, method, path, body=None, token=None):
         """(status, decoded body)"""
-        host, port = self.gate.admin
-        request = urllib.request.Request(f"http://{host}:{port}/api/v1/{path}", method=method)
+        request = urllib.request.Request(f"{self.url or self.gate.admin_url()}/api/v1/{path}", method=method)
         token = self.token if token is None else token
         if token:
             request.add_header("Authorization", f"Bearer {token}")
@@ -52,7 +52,7 @@ class Api:
         elif method == "POST":
             request.data = b""
         try:
-            with urllib.request.urlopen(request, timeout=PATIENCE) as reply:
+            with self.gate.ask_admin(request) as reply:
                 status, answer = reply.status, json.load(reply)
         except urllib.error.HTTPError as error:
             with error:

@@ -5,10 +5,12 @@ that the process ended well and that no sanitizer had anything to say."""
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -164,6 +166,26 @@ class Log:
                 self._news.wait(remaining)
 
 
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, **options: Any):
+        super().__init__("unix", **options)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class _ByUnixSocket(urllib.request.HTTPHandler):
+    def __init__(self, path: str):
+        super().__init__()
+        self._path = path
+
+    def http_open(self, request: urllib.request.Request) -> Any:
+        return self.do_open(lambda _, **options: _UnixConnection(self._path, **options), request)
+
+
 class Metrics:
     """One reading of /metrics."""
 
@@ -197,6 +219,7 @@ class Headgate:
         self.process: subprocess.Popen[bytes] | None = None
         self.log: Log | None = None
         self.admin: tuple[str, int] | None = None
+        self.admin_socket: str | None = None
         self._addresses: dict[str, tuple[str, int]] = {}
 
     def __enter__(self) -> Headgate:
@@ -240,7 +263,10 @@ class Headgate:
             for entry in self.log.find("listening"):
                 self._addresses[entry["listener"]] = _host_port(entry["address"])
             for entry in self.log.find("admin listening"):
-                self.admin = _host_port(entry["address"])
+                if entry["address"].startswith("/"):
+                    self.admin_socket = entry["address"]
+                else:
+                    self.admin = _host_port(entry["address"])
         except BaseException:
             self.kill()
             raise
@@ -270,10 +296,23 @@ class Headgate:
 
     def get(self, path: str) -> str:
         """GET from the admin address; raises urllib.error.HTTPError for 4xx and 5xx."""
-        assert self.admin is not None, "no admin address is configured"
-        host, port = self.admin
-        with urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=PATIENCE) as reply:
+        with self.ask_admin(urllib.request.Request(self.admin_url() + path)) as reply:
             return reply.read().decode()
+
+    def admin_url(self) -> str:
+        """Of the admin address; without one that has a port, of its Unix socket, as ask_admin() takes it."""
+        if self.admin is None:
+            assert self.admin_socket is not None, "no admin address is configured"
+            return "http://unix"
+        host, port = self.admin
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def ask_admin(self, request: urllib.request.Request) -> Any:
+        """urlopen(), at the admin address; at its Unix socket where the URL's host is `unix`."""
+        if request.host != "unix":
+            return urllib.request.urlopen(request, timeout=PATIENCE)
+        assert self.admin_socket is not None
+        return urllib.request.build_opener(_ByUnixSocket(self.admin_socket)).open(request, timeout=PATIENCE)
 
     def metrics(self) -> Metrics:
         return Metrics(self.get("/metrics"))

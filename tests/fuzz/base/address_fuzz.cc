@@ -31,6 +31,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check_round_trip<headgate::IpAddress>(text);
   check_round_trip<headgate::Endpoint>(text);
   check_round_trip<headgate::HostPort>(text);
+  check_round_trip<headgate::LocalAddress>(text);
   check_round_trip<headgate::Network>(text);
   const auto network = headgate::Network::parse(text);
   const auto slash = text.find('/');

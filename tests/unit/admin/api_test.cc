@@ -165,7 +165,7 @@ class ApiTest : public testing::Test {
   Response ask(std::string_view method, std::string_view path, std::string_view query = {},
                std::string_view body = {},
                std::string_view authorization = "Bearer change-change-change") {
-    const Access access(tokens_, Endpoint::parse("127.0.0.1:1").value());
+    const Access access(tokens_);
     for (const Route& route : api_routes(control_, access)) {
       const auto segments = match_path(route.path, path);
       if (segments && route.method == method) {

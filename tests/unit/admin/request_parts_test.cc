@@ -12,6 +12,26 @@ using testing::IsEmpty;
 using testing::Optional;
 using testing::Pair;
 
+TEST(SplitTarget, DecodesThePathAndLeavesTheQueryAsItIs) {
+  const auto parts = split_target("/who/J%c3%bcrgen+a%2F?user=a%40b?c");
+  ASSERT_TRUE(parts);
+  EXPECT_EQ(parts->path, "/who/J\xC3\xBCrgen+a/");
+  EXPECT_EQ(parts->query, "user=a%40b?c");
+  EXPECT_EQ(split_target("/metrics")->query, "");
+}
+
+TEST(SplitTarget, TakesTheFormWithAHost) {
+  EXPECT_EQ(split_target("http://127.0.0.1:9143/metrics?x")->path, "/metrics");
+  EXPECT_EQ(split_target("http://127.0.0.1:9143/metrics?x")->query, "x");
+  EXPECT_EQ(split_target("http://host")->path, "");
+}
+
+TEST(SplitTarget, WhatIsNotEncodedWellOrHidesAControlCharacterIsRefused) {
+  for (const char* target : {"/%", "/%4", "/%zz", "/metrics%00", "/a%0d%0ab", "/a\tb"}) {
+    EXPECT_FALSE(split_target(target)) << target;
+  }
+}
+
 TEST(MatchPath, WithoutBracesThePathMustBeThePattern) {
   EXPECT_THAT(match_path("/api/v1/status", "/api/v1/status"), Optional(IsEmpty()));
   for (const char* other :

@@ -57,6 +57,34 @@ TEST(Endpoint, what_is_no_endpoint_is_refused_with_an_example) {
   }
 }
 
+TEST(LocalAddress, is_an_endpoint_or_the_path_of_a_unix_socket) {
+  EXPECT_EQ(LocalAddress::parse("127.0.0.1:9143")->endpoint.port, 9143);
+  EXPECT_EQ(LocalAddress::parse("[::1]:0")->to_string(), "[::1]:0");
+  EXPECT_EQ(LocalAddress::parse("/run/headgate/admin.sock")->path, "/run/headgate/admin.sock");
+  EXPECT_EQ(LocalAddress::parse("unix:/run/a")->to_string(), "/run/a");
+  EXPECT_EQ(LocalAddress::parse("/" + std::string(106, 'a'))->path.size(), 107U);
+}
+
+TEST(LocalAddress, anything_else_is_refused_with_examples_of_both) {
+  const std::string too_long = "/" + std::string(107, 'a');
+  for (const std::string_view text : {""sv, "unix:"sv, "unix:run/a"sv, "run/a"sv, "unix:[::1]:1"sv,
+                                      "/run/a\0b"sv, "localhost:1"sv, std::string_view(too_long)}) {
+    const auto address = LocalAddress::parse(text);
+    ASSERT_FALSE(address) << text;
+    EXPECT_NE(address.error().find("127.0.0.1:9143"), std::string::npos);
+    EXPECT_NE(address.error().find("/run/headgate/admin.sock"), std::string::npos);
+  }
+}
+
+TEST(IpAddress, loopback_is_127_and_one) {
+  for (const auto* text : {"127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"}) {
+    EXPECT_TRUE(IpAddress::parse(text)->is_loopback()) << text;
+  }
+  for (const auto* text : {"0.0.0.0", "128.0.0.1", "::", "::2", "7f00::1", "192.0.2.127"}) {
+    EXPECT_FALSE(IpAddress::parse(text)->is_loopback()) << text;
+  }
+}
+
 TEST(Endpoint, survives_the_way_through_a_sockaddr) {
   for (const auto text : {"192.0.2.1:993"sv, "[2001:db8::1]:143"sv}) {
     const auto endpoint = Endpoint::parse(text);

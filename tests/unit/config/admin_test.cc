@@ -1,3 +1,5 @@
+#include "config/admin.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -53,6 +55,49 @@ TEST_F(Admin, tokens_come_from_the_first_line_of_their_files) {
   EXPECT_EQ(config->admin.tokens[1].role, TokenRole::kRead);
   EXPECT_EQ(config->admin.state_file, (folder_ / "state.json").string());
   EXPECT_EQ(config->admin.move_rate, 7U);
+}
+
+TEST_F(Admin, one_address_or_a_list_of_them) {
+  const auto one = load_with("address: \"unix:/run/headgate/admin.sock\"");
+  ASSERT_TRUE(one) << one.error().front().to_string();
+  ASSERT_EQ(one->admin.addresses.size(), 1U);
+  EXPECT_EQ(one->admin.addresses[0].path, "/run/headgate/admin.sock");
+  EXPECT_EQ(one->admin.socket_mode, 0600U);
+  const auto list =
+      load_with("address: [/run/a, \"[::1]:9143\"], socket_mode: 0660, socket_group: root");
+  ASSERT_TRUE(list) << list.error().front().to_string();
+  ASSERT_EQ(list->admin.addresses.size(), 2U);
+  EXPECT_EQ(list->admin.addresses[1].to_string(), "[::1]:9143");
+  EXPECT_EQ(list->admin.socket_mode, 0660U);
+  EXPECT_EQ(group_id(list->admin.socket_group.value()), 0U);
+}
+
+TEST_F(Admin, what_is_no_address_is_refused_where_it_stands) {
+  EXPECT_THAT(error_of("address: admin.sock"),
+              HasSubstr("admin.address: expected ADDRESS:PORT or the absolute path of a Unix "));
+  EXPECT_THAT(error_of("address: [/run/a, \"localhost:1\"]"),
+              HasSubstr("admin.address[1]: expected"));
+  EXPECT_THAT(error_of("address: []"), HasSubstr("admin.address: expected"));
+  EXPECT_THAT(error_of("address: {path: /run/a}"), HasSubstr("admin.address: expected"));
+  EXPECT_THAT(error_of("address: [/run/a, unix:/run/a]"),
+              HasSubstr("admin.address: expected another address, found '/run/a' again"));
+}
+
+TEST_F(Admin, bits_and_group_of_a_socket_are_checked) {
+  for (const char* mode : {"660", "\"0600\"", "0666"}) {
+    EXPECT_EQ(error_of(std::string("address: /run/a, socket_mode: ") + mode), "") << mode;
+  }
+  for (const char* mode : {"0888", "rw-rw----", "1660", "06600", "60", "\"\""}) {
+    EXPECT_THAT(error_of(std::string("address: /run/a, socket_mode: ") + mode),
+                HasSubstr("admin.socket_mode: expected three octal digits"))
+        << mode;
+  }
+  EXPECT_THAT(error_of("address: /run/a, socket_group: no-such-group-here"),
+              HasSubstr("admin.socket_group: expected a group of this machine, by name or number, "
+                        "found 'no-such-group-here'"));
+  EXPECT_EQ(error_of("address: /run/a, socket_group: 12345"), "");
+  EXPECT_THAT(error_of("address: \"127.0.0.1:0\", socket_mode: 0660"),
+              HasSubstr("admin.socket_mode: expected the path of a Unix socket in admin.address"));
 }
 
 TEST_F(Admin, a_token_that_could_be_guessed_or_not_be_sent_is_refused_and_not_shown) {

@@ -76,7 +76,8 @@ TEST_F(Folder, minimal_file_loads_as_it_stands) {
   EXPECT_EQ(config->pools[0].backends[1].weight, 200U);
   EXPECT_TRUE(config->pools[0].verify);
   EXPECT_EQ(config->users[0].kind, SourceKind::kBackend);
-  EXPECT_EQ(config->admin.address->to_string(), "127.0.0.1:9143");
+  ASSERT_EQ(config->admin.addresses.size(), 1U);
+  EXPECT_EQ(config->admin.addresses[0].to_string(), "127.0.0.1:9143");
   EXPECT_EQ(config->relay.idle_timeout, 31min);
 }
 

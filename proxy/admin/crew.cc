@@ -1,0 +1,47 @@
+#include "admin/crew.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace headgate::admin {
+
+Crew::Crew(unsigned threads) {
+  for (unsigned i = 0; i < std::max(threads, 1U); ++i) {
+    threads_.emplace_back([this] { serve(); });
+  }
+}
+
+Crew::~Crew() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  news_.notify_all();
+  threads_.clear();  // joins
+}
+
+void Crew::give(std::function<void()> work) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(work));
+  }
+  news_.notify_one();
+}
+
+void Crew::serve() {
+  for (;;) {
+    std::function<void()> work;
+    {
+      std::unique_lock lock(mutex_);
+      news_.wait(lock, [this] { return ending_ || !waiting_.empty(); });
+      if (waiting_.empty()) {
+        return;
+      }
+      work = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    work();
+  }
+}
+
+}  // namespace headgate::admin
