@@ -55,6 +55,9 @@ Type<std::chrono::seconds> duration(std::chrono::seconds minimum, std::chrono::s
 Type<Endpoint> endpoint();   // port 0: any free one
 Type<HostPort> host_port();  // no port 0
 Type<SocketAddress> socket_address();
+// One of several servers; see user_source.h.
+Type<SqlHost> sql_host();
+std::string to_string(const SqlHost& host);
 Type<Network> network();
 Type<Url> url();
 // The name of a header that may go with a request: a token that HTTP itself does not use.

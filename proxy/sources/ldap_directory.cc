@@ -35,13 +35,13 @@ std::vector<std::string> attributes_of(const LdapOptions& options) {
 
 }  // namespace
 
-LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
+LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared, std::size_t server)
     : shared_(std::move(shared)),
       attributes_(attributes_of(shared_->options)),
-      searching_(shared_->options.servers, shared_->timeout, shared_->server),
-      binding_(shared_->options.servers, shared_->timeout, shared_->server) {}
+      searching_(shared_->options.servers[server], shared_->timeout),
+      binding_(shared_->options.servers[server], shared_->timeout) {}
 
-auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
+auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request, Asker& asker) {
   interrupted_ = false;
   const dialogue::Credentials& credentials = request.credentials;
   const LdapPasswords passwords = shared_->options.passwords;
@@ -52,6 +52,10 @@ auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
   Search found = find(credentials.user);
   if (!found) {
     return std::move(found.error());
+  }
+  asker.on_server_answer(passwords != LdapPasswords::kBind);
+  if (!asker.waits()) {
+    return auth::UnknownHere{};  // and no bind, whose failure the server may count
   }
   if (passwords == LdapPasswords::kBind) {
     return check_by_bind(*std::move(found), request);
@@ -67,7 +71,7 @@ auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
                                 request.login());
 }
 
-auth::LookupResult LdapDirectory::explain(std::string_view user) {
+auth::LookupResult LdapDirectory::explain(std::string_view user, Asker& /*asker*/) {
   Search found = find(user);
   if (!found) {
     return std::move(found.error());
@@ -90,8 +94,7 @@ LdapDirectory::Search LdapDirectory::find(std::string_view user) {
   return found_of(*std::move(entries), user);
 }
 
-// A connection that was there before may have gone meanwhile, or its server hang: then once more
-// with a new one, to another server where there is one.
+// A connection that was there before may have gone meanwhile: then once more with a new one.
 std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::search(
     const std::string& filter) {
   const LdapOptions& options = shared_->options;
@@ -106,7 +109,7 @@ std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::sear
     if (entries || entries.error().refused) {
       return entries;
     }
-    searching_.give_up();
+    searching_.close();
     if (!was_open || interrupted_) {
       return entries;
     }
@@ -220,7 +223,7 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
   for (;;) {
     const bool was_open = binding_.is_open();
     if (!was_open) {
-      // With a bind that is known to work, which finds a server that answers.
+      // With a bind that is known to work: what fails then is not the user's.
       if (auto opened = binding_.open(options.bind_dn, options.bind_password); !opened) {
         return opened;
       }
@@ -229,7 +232,7 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
     if (bound || bound.error().refused) {
       return bound;
     }
-    binding_.give_up();
+    binding_.close();
     if (!was_open || interrupted_) {
       return bound;
     }

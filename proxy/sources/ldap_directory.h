@@ -26,7 +26,10 @@ enum class LdapPasswords : std::uint8_t {
 };
 
 struct LdapOptions {
-  LdapServers servers;
+  std::vector<LdapServer> servers;  // at least one; asked in this order
+  // Until the next server is asked as well where one is late with an answer; 0: when it has had its
+  // share of the deadline.
+  std::chrono::milliseconds hedge_after{500};
   std::string bind_dn;  // whom to search as; empty: anonymous
   Secret bind_password;
   std::string base;
@@ -47,7 +50,7 @@ struct LdapOptions {
   };
   std::vector<Forward> forward_attributes;
   std::uint16_t backend_port = 143;  // where the attribute holds a host alone
-  unsigned connections = 4;
+  unsigned connections = 4;          // to each server
 };
 
 // One connection to search by, and where users bind one more for that, since a bind changes whom a
@@ -59,14 +62,14 @@ class LdapDirectory : public Directory {
     LdapOptions options;
     LdapFilter filter;
     RecordChecker checker;
-    std::chrono::milliseconds timeout;   // of each step with one server
-    std::atomic<std::size_t> server{0};  // that is asked first
+    std::chrono::milliseconds timeout;  // of each step with a server
   };
 
-  explicit LdapDirectory(std::shared_ptr<Shared> shared);
+  // `server`: index of the one that this is a connection to.
+  LdapDirectory(std::shared_ptr<Shared> shared, std::size_t server);
 
-  auth::LookupResult look_up(const auth::LoginRequest& request) override;
-  auth::LookupResult explain(std::string_view user) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request, Asker& asker) override;
+  auth::LookupResult explain(std::string_view user, Asker& asker) override;
   void interrupt() noexcept override;
 
  private:

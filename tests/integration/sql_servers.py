@@ -102,6 +102,9 @@ class Server(ServerProcess, Database):
 
     def freeze(self) -> None:
         """From here on the server accepts connections (the kernel does) and says nothing."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        wait_until_frozen(self.process.pid)  # it has no more children than it has now
         for pid in self._signal_all(signal.SIGSTOP):
             wait_until_frozen(pid)
 
