@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
@@ -58,7 +59,7 @@ auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request, Ask
     return auth::UnknownHere{};  // and no bind, whose failure the server may count
   }
   if (passwords == LdapPasswords::kBind) {
-    return check_by_bind(*std::move(found), request);
+    return check_by_bind(*std::move(found), request, asker);
   }
   std::vector<UserRecord> records;
   if (*found) {
@@ -183,9 +184,10 @@ LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry>
   return Found{.dn = std::move(entries.front().dn), .records = *std::move(records)};
 }
 
-// An unknown user costs a bind as well, as somebody who cannot be there.
+// An unknown user costs a bind as well, as somebody who cannot be there; and since a server has
+// nothing to hash for that one, the time of a bind.
 auth::LookupResult LdapDirectory::check_by_bind(std::optional<Found> found,
-                                                const auth::LoginRequest& request) {
+                                                const auth::LoginRequest& request, Asker& asker) {
   const dialogue::Credentials& credentials = request.credentials;
   std::optional<proof::TotpSecret> totp;
   if (found) {
@@ -203,9 +205,14 @@ auth::LookupResult LdapDirectory::check_by_bind(std::optional<Found> found,
   if (!bound && !bound.error().refused) {
     return auth::Unavailable{bound.error().why};
   }
+  asker.on_server_answer(true);
   if (!found) {
+    if (shared_->checker.options().hash_unknown && asker.waits()) {
+      wait_like_a_bind();
+    }
     return auth::UnknownHere{};
   }
+  shared_->bind_time = bound_for_;
   if (!bound) {
     return code.answer(std::nullopt);
   }
@@ -228,8 +235,11 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
         return opened;
       }
     }
+    const auto began = std::chrono::steady_clock::now();
     auto bound = binding_.bind(dn, password);
     if (bound || bound.error().refused) {
+      bound_for_ = std::chrono::duration_cast<std::chrono::microseconds>(
+          std::chrono::steady_clock::now() - began);
       return bound;
     }
     binding_.close();
@@ -239,8 +249,19 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
   }
 }
 
+// As long as the last bind as an entry took longer than the one as nobody.
+void LdapDirectory::wait_like_a_bind() {
+  std::unique_lock lock(mutex_);
+  interruption_.wait_for(lock, shared_->bind_time.load() - bound_for_,
+                         [this] { return interrupted_.load(); });
+}
+
 void LdapDirectory::interrupt() noexcept {
-  interrupted_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    interrupted_ = true;
+    interruption_.notify_one();
+  }
   searching_.interrupt();
   binding_.interrupt();
 }

@@ -2,9 +2,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -63,6 +66,8 @@ class LdapDirectory : public Directory {
     LdapFilter filter;
     RecordChecker checker;
     std::chrono::milliseconds timeout;  // of each step with a server
+    // How long the last bind as an entry took: what an unknown user costs as well.
+    std::atomic<std::chrono::microseconds> bind_time{};
   };
 
   // `server`: index of the one that this is a connection to.
@@ -85,12 +90,18 @@ class LdapDirectory : public Directory {
   std::expected<std::vector<UserRecord>, std::string> records_of(
       const LdapConnection::Entry& entry) const;
   Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
-  auth::LookupResult check_by_bind(std::optional<Found> found, const auth::LoginRequest& request);
+  auth::LookupResult check_by_bind(std::optional<Found> found, const auth::LoginRequest& request,
+                                   Asker& asker);
+  // Sets bound_for_ where the server has judged the password.
   std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
+  void wait_like_a_bind();
 
   const std::shared_ptr<Shared> shared_;
   const std::vector<std::string> attributes_;
   std::atomic<bool> interrupted_{false};
+  std::mutex mutex_;
+  std::condition_variable interruption_;  // of a wait, with mutex_
+  std::chrono::microseconds bound_for_{};
   LdapConnection searching_;
   LdapConnection binding_;
 };
