@@ -192,6 +192,8 @@ def test_a_server_that_was_restarted_is_connected_to_again(proxied, slapd):
         ({"filter": "(mail={user}"}, "expected a filter in parentheses"),
         ({"servers": ["http://x"]}, "users[0].ldap.servers[0]: expected ldap://HOST[:PORT] or"),
         ({"servers": ["ldaps://x"], "starttls": True}, "found one with TLS from the start"),
+        ({"servers": ["ldap://x", "ldap://x"]}, "expected another server, found 'ldap://x' again"),
+        ({"hedge_after": "11s"}, "hedge_after: expected at most the source's deadline (10000ms)"),
         ({"servers": []}, "users[0].ldap.servers: expected a list of at least one server"),
         ({"password_attribute": "x"}, "expected nothing unless passwords is fetch"),
         (
