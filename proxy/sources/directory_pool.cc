@@ -153,7 +153,8 @@ void DirectoryPool::work(Seat& seat) {
 
 auth::LookupResult DirectoryPool::ask(Directory& directory, Question& question) {
   // Its asker has given up: one question less for a database that is slow already.
-  if (Clock::now() >= question.end_) {
+  const bool for_nothing = !question.probe_ && !question.wanted_;
+  if (for_nothing || Clock::now() >= question.end_) {
     settle(question, RequestResult::kTimeout);
     return auth::Unavailable{"no connection was free in time"};
   }

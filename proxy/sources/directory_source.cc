@@ -230,6 +230,7 @@ bool DirectorySource::LookUp::is_running(bool in_time) const {
 void DirectorySource::LookUp::conclude(auth::LookupResult result) {
   blame_the_late();
   abandon(true);
+  timer_.cancel();
   const auto self = source_.look_ups_.extract(id_);
   const Callback done = std::move(done_);
   done(std::move(result));
@@ -281,13 +282,18 @@ void DirectorySource::Inbox::put(Answer answer) {
   }
 }
 
+// A callback may destroy this source.
 void DirectorySource::deliver() {
+  const std::shared_ptr<Inbox> inbox = inbox_;
   std::vector<Answer> answers;
   {
-    const std::lock_guard lock(inbox_->mutex);
-    answers.swap(inbox_->answers);
+    const std::lock_guard lock(inbox->mutex);
+    answers.swap(inbox->answers);
   }
   for (Answer& answer : answers) {
+    if (!inbox->wakeup) {
+      return;
+    }
     if (const auto found = look_ups_.find(answer.look_up); found != look_ups_.end()) {
       found->second->on_answer(answer.attempt, std::move(answer.result));
     }

@@ -83,7 +83,8 @@ Opened open_ldap(const SourceOptions& options, bool last, const auth::CodeRules&
       new LdapDirectory::Shared{.options = std::move(*options.ldap),
                                 .filter = *std::move(filter),
                                 .checker = RecordChecker(std::move(checks)),
-                                .timeout = options.guard.deadline});
+                                // A host's next address must have time as well.
+                                .timeout = options.guard.deadline / 2});
   const LdapOptions& ldap = shared->options;
   auto all = std::make_shared<Directories>();
   all->deadline = options.guard.deadline;

@@ -293,6 +293,24 @@ TEST_F(DirectorySourceTest, ItGoesWhileAnswersAreUnderWay) {
   EXPECT_THAT(servers_[0].asked_for(), ElementsAre("alice"));
 }
 
+TEST_F(DirectorySourceTest, ACallbackMayDestroyIt) {
+  make(1, 60s);
+  for (const char* user : {"alice", "bob"}) {
+    const dialogue::Credentials credentials{"PLAIN", user, Secret("sesame")};
+    source_->look_up({credentials, {}, {}, "imaps", "session", true},
+                     [this](const auth::LookupResult& /*result*/) {
+                       ++answers_;
+                       source_.reset();
+                       loop_.stop();
+                     });
+  }
+  while (state(0).results(RequestResult::kAccepted) < 2) {
+    std::this_thread::sleep_for(1ms);
+  }
+  run_until(1);
+  EXPECT_EQ(answers_, 1);
+}
+
 TEST_F(DirectorySourceTest, ExplainAsksTheNextServerWhenOneFailsOrHangs) {
   make(2, 60s, 1s);
   servers_[0].say(Says::kFailed);
