@@ -57,6 +57,18 @@ struct LdapConnection::Callbacks {
   ldap_conncb table{.lc_add = added, .lc_del = removed, .lc_arg = nullptr};
 };
 
+void LdapConnection::prepare_library() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    ldap* handle = nullptr;
+    if (::ldap_initialize(&handle, "ldap://localhost") == LDAP_SUCCESS) {
+      const int client_side = 0;
+      ::ldap_set_option(handle, LDAP_OPT_X_TLS_NEWCTX, &client_side);
+      ::ldap_unbind_ext(handle, nullptr, nullptr);
+    }
+  });
+}
+
 LdapConnection::LdapConnection(const LdapServer& server, std::chrono::milliseconds timeout)
     : server_(server), timeout_(timeout), callbacks_(std::make_unique<Callbacks>(*this)) {}
 

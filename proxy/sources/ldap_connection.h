@@ -35,6 +35,10 @@ struct LdapError {
 // One connection to a server, for one thread that may block; interrupt() alone is for any.
 class LdapConnection {
  public:
+  // Before the first connection, on one thread: libldap does not look after itself when its first
+  // two uses are at the same time.
+  static void prepare_library();
+
   // `timeout`: of each step. `server` must outlive it.
   LdapConnection(const LdapServer& server, std::chrono::milliseconds timeout);
   ~LdapConnection();

@@ -85,6 +85,7 @@ Opened open_ldap(const SourceOptions& options, bool last, const auth::CodeRules&
                                 .checker = RecordChecker(std::move(checks)),
                                 // A host's next address must have time as well.
                                 .timeout = options.guard.deadline / 2});
+  LdapConnection::prepare_library();
   const LdapOptions& ldap = shared->options;
   auto all = std::make_shared<Directories>();
   all->deadline = options.guard.deadline;
