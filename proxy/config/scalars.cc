@@ -421,6 +421,30 @@ Type<unsigned> file_mode() {
       [](const unsigned& mode) { return fmt::format("\"{:04o}\"", mode); });
 }
 
+std::string to_string(const SqlHost& host) {
+  return host.port == 0 ? host.host
+                        : HostPort{host.host, static_cast<std::uint16_t>(host.port)}.to_string();
+}
+
+Type<SqlHost> sql_host() {
+  return scalar<SqlHost>(
+      "HOST, HOST:PORT or the absolute path of a Unix socket, for example db1.example.org, "
+      "192.0.2.1:5433 or [2001:db8::1]:5433",
+      R"("type": "string", "minLength": 1)",
+      [](std::string_view text) -> std::expected<SqlHost, std::string> {
+        if (const auto both = HostPort::parse(text); both && both->port != 0) {
+          return SqlHost{both->host, both->port};
+        }
+        const bool is_path = SocketAddress::parse(text) && text.starts_with('/') &&
+                             std::ranges::none_of(text, is_control);
+        if (is_path || is_host_name(text) || IpAddress::parse(text)) {
+          return SqlHost{std::string(text)};
+        }
+        return std::unexpected(std::string());
+      },
+      [](const SqlHost& host) { return yaml_text(to_string(host)); });
+}
+
 Type<Url> url() {
   return from_base<Url>(
       "http://HOST:PORT/PATH, the same with https, or http://unix:SOCKET:/PATH, for example "

@@ -58,6 +58,9 @@ Type<SocketAddress> socket_address();
 Type<LocalAddress> local_address();
 // The bits of a file as chmod(1) takes them, of owner, group and others.
 Type<unsigned> file_mode();
+// One of several servers; see user_source.h.
+Type<SqlHost> sql_host();
+std::string to_string(const SqlHost& host);
 Type<Network> network();
 Type<Url> url();
 // The name of a header that may go with a request: a token that HTTP itself does not use.

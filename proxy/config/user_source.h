@@ -47,11 +47,20 @@ struct Cache {
 
 enum class SqlDriver : std::uint8_t { kPostgresql, kMysql, kSqlite };
 
+// One database server of several.
+struct SqlHost {
+  std::string host;   // name, address, or absolute path of a Unix socket or its folder
+  unsigned port = 0;  // 0: that of all
+  friend bool operator==(const SqlHost&, const SqlHost&) = default;
+};
+
 struct Sql {
   SqlDriver driver = SqlDriver::kSqlite;
   std::string path;  // sqlite; what follows until `options` is for the others
-  std::string host;
-  unsigned port = 0;  // 0: the driver's own
+  std::string host;  // empty: there are several
+  std::vector<SqlHost> hosts;
+  unsigned port = 0;              // 0: the driver's own
+  milliseconds hedge_after{500};  // until the next server is asked as well; 0: as late as can be
   std::string database;
   std::string user;
   Secret password;  // from `password` or the file `password_file`
@@ -71,6 +80,7 @@ struct LdapForward {
 
 struct Ldap {
   std::vector<std::string> servers;  // "ldap://HOST:PORT", "ldaps://HOST:PORT"
+  milliseconds hedge_after{500};     // until the next server is asked as well; 0: as late as can be
   bool starttls = false;
   bool verify = true;
   std::string ca;       // empty: the system's

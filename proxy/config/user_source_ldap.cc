@@ -83,6 +83,10 @@ void check_ldap(Reader& reader, const std::string& path, const Ldap& ldap) {
     } else if (ldap.starttls && url.starts_with("ldaps://")) {
       reader.refuse(place, "an ldap:// server with starttls, found one with TLS from the start");
     }
+    const auto end = ldap.servers.begin() + static_cast<std::ptrdiff_t>(i);
+    if (!url.empty() && std::find(ldap.servers.begin(), end, url) != end) {
+      reader.refuse(place, fmt::format("another server, found '{}' again", url));
+    }
   }
   const bool has_password =
       reader.has(path + ".bind_password") || reader.has(path + ".bind_password_file");
@@ -105,8 +109,11 @@ std::vector<Key<Ldap>> server_keys() {
       key("servers", &Ldap::servers,
           list_of(text("ldap://HOST[:PORT] or ldaps://HOST[:PORT]"),
                   "a list of at least one server", 1),
-          "Tried in this order, beginning with the one that answered last.",
+          "Servers with the same users. Asked in this order when those before do not answer.",
           {.required = true, .example = R"(["ldaps://ldap1.example.org"])"}),
+      key("hedge_after", &Ldap::hedge_after, duration(0ms, 1min),
+          "How long a server may be silent until the next one is asked as well; the first answer "
+          "counts. 0ms: until it has had its share of the deadline."),
       key("starttls", &Ldap::starttls, boolean(), "TLS by StartTLS on ldap:// servers."),
       key("verify", &Ldap::verify, boolean(),
           "Whether a server must show a valid certificate for its host name."),
@@ -120,8 +127,8 @@ std::vector<Key<Ldap>> server_keys() {
       key("bind_password_file", &Ldap::bind_password, secret_file(),
           "File whose first line is the password.", {.secret = true, .example = "ldap.password"}),
       key("connections", &Ldap::connections, number(1U, 256U),
-          "Connections, each with a thread of its own, for all workers together; with passwords "
-          "bind each is two."),
+          "Connections to each server, each with a thread of its own, for all workers together; "
+          "with passwords bind each is two. Made when the server is first asked."),
   };
 }
 

@@ -38,45 +38,6 @@ void check_breaker(Reader& reader, const std::string& path, const Breaker& break
   }
 }
 
-const Choices<SqlDriver> kDrivers = {{"postgresql", SqlDriver::kPostgresql},
-                                     {"mysql", SqlDriver::kMysql},
-                                     {"sqlite", SqlDriver::kSqlite}};
-
-void check_sql(Reader& reader, const std::string& path, const Sql& sql) {
-  if (!reader.good(path + ".driver")) {
-    return;
-  }
-  const bool sqlite = sql.driver == SqlDriver::kSqlite;
-  const auto wants = [&](const char* key, bool here) {
-    if (here && !reader.has(path + key)) {
-      reader.refuse(path + key,
-                    fmt::format("a value with driver {}, found nothing", name(sql.driver)));
-    }
-    if (!here && reader.has(path + key)) {
-      reader.refuse(path + key, fmt::format("nothing with driver {}", name(sql.driver)));
-    }
-  };
-  wants(".path", sqlite);
-  wants(".host", !sqlite);
-  wants(".database", !sqlite);
-  if (sqlite) {
-    for (const char* key : {".port", ".user", ".password", ".password_file", ".options"}) {
-      wants(key, false);
-    }
-    if (sql.path.contains('"')) {
-      reader.refuse(path + ".path", "a path without '\"'");
-    }
-  }
-  if (sql.driver == SqlDriver::kPostgresql && sql.password.view().contains('"') &&
-      sql.password.view().contains(' ')) {
-    reader.refuse(reader.has(path + ".password") ? path + ".password" : path + ".password_file",
-                  "a password without '\"' or without spaces");
-  }
-  if (reader.has(path + ".password") && reader.has(path + ".password_file")) {
-    reader.refuse(path + ".password_file", "either password or password_file");
-  }
-}
-
 void check_map_rule(Reader& reader, const std::string& path, const MapRule&) {
   const int kinds = (reader.has(path + ".user") ? 1 : 0) + (reader.has(path + ".domain") ? 1 : 0) +
                     (reader.has(path + ".pattern") ? 1 : 0);
@@ -90,53 +51,8 @@ void check_map_rule(Reader& reader, const std::string& path, const MapRule&) {
 std::string_view name(SourceKind kind) {
   return word(kKinds, kind);
 }
-std::string_view name(SqlDriver driver) {
-  return word(kDrivers, driver);
-}
 
 namespace {
-
-Type<Sql> sql_type() {
-  return section<Sql>(
-      {
-          key("driver", &Sql::driver, choice(kDrivers), "mysql is for MySQL and MariaDB.",
-              {.required = true, .example = "postgresql"}),
-          key("path", &Sql::path, file("a file that can be read"),
-              "sqlite: the database, opened for reading.", {.example = "users.sqlite"}),
-          key("host", &Sql::host, text("a host name, address or path"),
-              "Where the server is. postgresql: or the folder of its Unix socket; several hosts "
-              "with commas between them are tried in turn. mysql: or the path of its Unix socket.",
-              {.example = "db.example.org"}),
-          key("port", &Sql::port, number(1U, 65535U), "Not set: the driver's own.",
-              {.example = "5432"}),
-          key("database", &Sql::database, text("the name of a database"), "Which database.",
-              {.example = "mail"}),
-          key("user", &Sql::user, text("a user name"), "Whom to log in as.",
-              {.example = "headgate"}),
-          key("password", &Sql::password, secret(), "Password of this user.",
-              {.secret = true, .example = "secret"}),
-          key("password_file", &Sql::password, secret_file(),
-              "File whose first line is the password.",
-              {.secret = true, .example = "sql.password"}),
-          key("options", &Sql::options, text("KEY='VALUE' KEY='VALUE'", 4096),
-              "More of the driver's own: of libpq for postgresql (sslmode='verify-full'), of SOCI "
-              "for mysql (sslca='FILE').",
-              {.example = R"("sslmode='verify-full'")"}),
-          key("query", &Sql::query, text("an SQL query", 65536),
-              "Asked for each login; gives at most one row, with columns password, user, pool and "
-              "backend or some of them, and one more for each application password, with a label "
-              "in a column app; totp is the secret of the user's authenticator. Placeholders: "
-              ":user, :local_part, :domain, :ip, :listener.",
-              {.required = true,
-               .example = R"("SELECT password, backend FROM users WHERE name = :user")"}),
-          key("connections", &Sql::connections, number(1U, 256U),
-              "Connections, each with a thread of its own, for all workers together."),
-          key("check_password", &Sql::check_password, boolean(),
-              "false: the database says only where the mailbox is and the backend checks the "
-              "password."),
-      },
-      check_sql);
-}
 
 Type<Pam> pam_type() {
   return section<Pam>({
@@ -324,6 +240,12 @@ void check_source(Reader& reader, const std::string& path, const UserSource& sou
   check_http(reader, path, source);
   if (source.oauth) {
     check_timeout(reader, path + ".oauth.timeout", source.oauth->timeout, source.deadline);
+  }
+  if (source.sql) {
+    check_timeout(reader, path + ".sql.hedge_after", source.sql->hedge_after, source.deadline);
+  }
+  if (source.ldap) {
+    check_timeout(reader, path + ".ldap.hedge_after", source.ldap->hedge_after, source.deadline);
   }
   if (source.dovecot_auth) {
     check_timeout(reader, path + ".dovecot_auth.timeout", source.dovecot_auth->timeout,

@@ -7,6 +7,7 @@
 namespace headgate::config {
 
 Type<UserSource> source_type();
+Type<Sql> sql_type();
 Type<Ldap> ldap_type();
 Type<Oauth> oauth_type();
 Type<DovecotAuth> dovecot_auth_type();

@@ -76,7 +76,7 @@ std::vector<LabelInfo> label_infos() {
        values_of(kSourceResultNames)},
       {"headgate_source_cache_results_total", "result", "what the cache knew",
        values_of(kCacheResultNames)},
-      {"", "server", "URL or address of the lookup server, without query", {}},
+      {"", "server", "URL, address or path of the lookup server, without query", {}},
       {"headgate_lookup_requests_total", "result", "how the request ended",
        values_of(kLookupResultNames)},
       {"", "factor", "what it was", values_of(kFactorNames)},

@@ -136,11 +136,11 @@ void take_connect(PassdbSettings& file, const DovecotImportState& state, Importe
     source.values["sql.path"] = json_text(state.path(file.value("connect")));
     return;
   }
-  source.values["sql.host"] = "\"db.example.org\"";
+  std::vector<std::string> hosts;
   source.values["sql.database"] = "\"mail\"";
   for (const auto& [key, value] : file.connection(driver == "mysql" ? "mysql" : "pgsql")) {
     if (key == "host") {
-      source.values["sql.host"] = json_text(value);
+      hosts.push_back(json_text(value));
     } else if (key == "dbname") {
       source.values["sql.database"] = json_text(value);
     } else if (key == "user" || key == "password" || key == "port") {
@@ -148,6 +148,11 @@ void take_connect(PassdbSettings& file, const DovecotImportState& state, Importe
     } else {
       file.note(fmt::format("{} of the connection is left out; see users[].sql.options", key));
     }
+  }
+  if (hosts.size() > 1) {
+    source.values["sql.hosts"] = fmt::format("[{}]", fmt::join(hosts, ", "));
+  } else {
+    source.values["sql.host"] = hosts.empty() ? "\"db.example.org\"" : hosts.front();
   }
 }
 

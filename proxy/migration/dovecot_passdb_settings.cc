@@ -151,38 +151,14 @@ std::string PassdbSettings::value(std::string_view key) {
   return setting != nullptr ? classic_dovecot_variables(setting->value) : "";
 }
 
-// "mysql HOST { … }", "pgsql HOST { parameters { … } }"
-const DovecotSetting* PassdbSettings::server_block(std::string_view driver) {
-  asked_.emplace(driver);
-  std::vector<const DovecotSetting*> blocks;
-  for (const DovecotSetting& setting : passdb_.block) {
-    if (setting.is_block && setting.key == driver) {
-      blocks.push_back(&setting);
-    }
-  }
-  for (const DovecotSetting* setting : state_.view.blocks(driver)) {
-    blocks.push_back(setting);
-  }
-  if (blocks.size() > 1) {
-    note(fmt::format("of several servers only the first {} is taken over; see users[].sql.host",
-                     driver));
-  }
-  return blocks.empty() ? nullptr : blocks.front();
-}
+namespace {
 
-std::vector<std::pair<std::string, std::string>> PassdbSettings::connection(
-    std::string_view driver) {
-  if (!in_place_) {
-    return dovecot_fields(value("connect"));
-  }
-  std::vector<std::pair<std::string, std::string>> fields;
-  const DovecotSetting* server = server_block(driver);
-  if (server == nullptr) {
-    note(fmt::format("{}: no such block; put your server in the place of db.example.org", driver));
-    return fields;
-  }
-  fields.emplace_back("host", server->value);
-  for (const DovecotSetting& setting : server->block) {
+using Fields = std::vector<std::pair<std::string, std::string>>;
+
+// Of one server's block, as they stand there.
+Fields parameters_of(const DovecotSetting& server) {
+  Fields fields;
+  for (const DovecotSetting& setting : server.block) {
     if (!setting.is_block) {
       fields.emplace_back(setting.key, setting.value);
       continue;
@@ -191,6 +167,51 @@ std::vector<std::pair<std::string, std::string>> PassdbSettings::connection(
       fields.emplace_back(inner.key, inner.value);
     }
   }
+  return fields;
+}
+
+}  // namespace
+
+// "mysql HOST { … }", "pgsql HOST { parameters { … } }"
+std::vector<const DovecotSetting*> PassdbSettings::server_blocks(std::string_view driver) {
+  asked_.emplace(driver);
+  std::vector<const DovecotSetting*> blocks;
+  const auto add = [&](const DovecotSetting& block) {
+    if (std::ranges::find(blocks, block.value, &DovecotSetting::value) == blocks.end()) {
+      blocks.push_back(&block);
+    }
+  };
+  for (const DovecotSetting& setting : passdb_.block) {
+    if (setting.is_block && setting.key == driver) {
+      add(setting);
+    }
+  }
+  for (const DovecotSetting* setting : state_.view.blocks(driver)) {
+    add(*setting);
+  }
+  return blocks;
+}
+
+std::vector<std::pair<std::string, std::string>> PassdbSettings::connection(
+    std::string_view driver) {
+  if (!in_place_) {
+    return dovecot_fields(value("connect"));
+  }
+  Fields fields;
+  const std::vector<const DovecotSetting*> servers = server_blocks(driver);
+  if (servers.empty()) {
+    note(fmt::format("{}: no such block; put your server in the place of db.example.org", driver));
+    return fields;
+  }
+  const Fields first = parameters_of(*servers.front());
+  for (const DovecotSetting* server : servers) {
+    fields.emplace_back("host", server->value);
+    if (parameters_of(*server) != first) {
+      note(fmt::format("{} {}: its settings are left out, those of the first server hold for all",
+                       driver, server->value));
+    }
+  }
+  fields.insert(fields.end(), first.begin(), first.end());
   return fields;
 }
 

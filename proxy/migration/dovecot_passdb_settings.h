@@ -33,7 +33,7 @@ class PassdbSettings {
   std::string value(std::string_view key);
   // What it is called where it stands.
   [[nodiscard]] std::string_view name(std::string_view key) const;
-  // Of connections: "host", "dbname" and so on. Of several servers the first.
+  // Of connections: "host" for each server, and of the first one "dbname" and so on.
   std::vector<std::pair<std::string, std::string>> connection(std::string_view driver);
   // The LDAP attribute that gives this field; empty: none does.
   std::string attribute_for(std::string_view field);
@@ -44,7 +44,7 @@ class PassdbSettings {
 
  private:
   const DovecotSetting* find(std::string_view key);
-  const DovecotSetting* server_block(std::string_view driver);
+  std::vector<const DovecotSetting*> server_blocks(std::string_view driver);
 
   DovecotImportState& state_;
   const DovecotSetting& passdb_;

@@ -52,12 +52,29 @@ sources::SqlDriver driver_of(config::SqlDriver driver) {
   return sources::SqlDriver::kSqlite;
 }
 
+// A port of all holds for those without one; MySQL's sockets have none.
+std::vector<sources::SqlServer> sql_servers(const config::Sql& sql) {
+  std::vector<config::SqlHost> hosts = sql.hosts;
+  if (!sql.host.empty()) {
+    hosts.push_back({.host = sql.host});
+  }
+  std::vector<sources::SqlServer> servers;
+  for (const config::SqlHost& each : hosts) {
+    const bool has_port = sql.driver != config::SqlDriver::kMysql || !each.host.starts_with('/');
+    servers.push_back({.host = each.host,
+                       .port = each.port != 0 ? each.port
+                               : has_port     ? sql.port
+                                              : 0});
+  }
+  return servers;
+}
+
 std::shared_ptr<sources::SqlOptions> sql_options(const config::Sql& sql) {
   auto options = std::make_shared<sources::SqlOptions>();
   options->driver = driver_of(sql.driver);
   options->path = sql.path;
-  options->host = sql.host;
-  options->port = sql.port;
+  options->servers = sql_servers(sql);
+  options->hedge_after = sql.hedge_after;
   options->database = sql.database;
   options->user = sql.user;
   options->password = sql.password.clone();
@@ -82,8 +99,11 @@ sources::LdapPasswords passwords_of(config::LdapPasswords passwords) {
 
 std::shared_ptr<sources::LdapOptions> ldap_options(const config::Ldap& ldap) {
   auto options = std::make_shared<sources::LdapOptions>();
-  options->servers = {
-      .urls = ldap.servers, .starttls = ldap.starttls, .verify = ldap.verify, .ca = ldap.ca};
+  for (const std::string& url : ldap.servers) {
+    options->servers.push_back(
+        {.url = url, .starttls = ldap.starttls, .verify = ldap.verify, .ca = ldap.ca});
+  }
+  options->hedge_after = ldap.hedge_after;
   options->bind_dn = ldap.bind_dn;
   options->bind_password = ldap.bind_password.clone();
   options->base = ldap.base;

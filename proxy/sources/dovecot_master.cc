@@ -112,7 +112,7 @@ auth::LookupResult ask_dovecot_master(const SocketAddress& server, std::string_v
   return unavailable != nullptr ? failure(unavailable->why) : std::move(answer);
 }
 
-auth::LookupResult DovecotMasterDirectory::explain(std::string_view user) {
+auth::LookupResult DovecotMasterDirectory::explain(std::string_view user, Asker& /*asker*/) {
   auth::LookupResult answer =
       ask_dovecot_master(shared_->server, shared_->service, user, shared_->timeout);
   if (auto* accepted = std::get_if<auth::Accepted>(&answer)) {

@@ -31,10 +31,10 @@ class DovecotMasterDirectory : public Directory {
   explicit DovecotMasterDirectory(std::shared_ptr<const Shared> shared)
       : shared_(std::move(shared)) {}
 
-  auth::LookupResult look_up(const auth::LoginRequest& request) override {
-    return explain(request.credentials.user);
+  auth::LookupResult look_up(const auth::LoginRequest& request, Asker& asker) override {
+    return explain(request.credentials.user, asker);
   }
-  auth::LookupResult explain(std::string_view user) override;
+  auth::LookupResult explain(std::string_view user, Asker& asker) override;
   void interrupt() noexcept override {}  // a question has an end of its own
 
  private:

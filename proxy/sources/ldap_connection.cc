@@ -57,53 +57,46 @@ struct LdapConnection::Callbacks {
   ldap_conncb table{.lc_add = added, .lc_del = removed, .lc_arg = nullptr};
 };
 
-LdapConnection::LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout,
-                               std::atomic<std::size_t>& current)
-    : servers_(servers),
-      timeout_(timeout),
-      current_(current),
-      callbacks_(std::make_unique<Callbacks>(*this)) {}
+void LdapConnection::prepare_library() {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    ldap* handle = nullptr;
+    if (::ldap_initialize(&handle, "ldap://localhost") == LDAP_SUCCESS) {
+      const int client_side = 0;
+      ::ldap_set_option(handle, LDAP_OPT_X_TLS_NEWCTX, &client_side);
+      ::ldap_unbind_ext(handle, nullptr, nullptr);
+    }
+  });
+}
+
+LdapConnection::LdapConnection(const LdapServer& server, std::chrono::milliseconds timeout)
+    : server_(server), timeout_(timeout), callbacks_(std::make_unique<Callbacks>(*this)) {}
 
 LdapConnection::~LdapConnection() {
   close();
 }
 
 std::expected<void, LdapError> LdapConnection::open(const std::string& dn, const Secret& password) {
-  LdapError last;
-  for (std::size_t tried = 0; tried < servers_.urls.size(); ++tried) {
-    server_ = current_.load(std::memory_order_relaxed);
-    const std::string& url = servers_.urls[server_];
-    auto opened = open_one(url);
-    if (opened) {
-      opened = bind(dn, password);
-    }
-    if (opened) {
-      return {};
-    }
-    last = std::move(opened.error());
-    last.why = fmt::format("{}: {}", url, last.why);
-    give_up();
+  auto opened = connect();
+  if (opened) {
+    opened = bind(dn, password);
   }
-  last.refused = false;  // whatever it was, nobody was judged by it
-  return std::unexpected(std::move(last));
+  if (!opened) {
+    close();
+    opened.error().refused = false;  // whatever it was, nobody was judged by it
+  }
+  return opened;
 }
 
-// Unless another connection has found out before.
-void LdapConnection::give_up() {
+std::expected<void, LdapError> LdapConnection::connect() {
   close();
-  std::size_t mine = server_;
-  current_.compare_exchange_strong(mine, (server_ + 1) % servers_.urls.size());
-}
-
-std::expected<void, LdapError> LdapConnection::open_one(const std::string& url) {
-  close();
-  if (const int code = ::ldap_initialize(&handle_, url.c_str()); code != LDAP_SUCCESS) {
+  if (const int code = ::ldap_initialize(&handle_, server_.url.c_str()); code != LDAP_SUCCESS) {
     handle_ = nullptr;
     return result_of(code, "initialize");
   }
   const int version = LDAP_VERSION3;
   const timeval timeout = to_timeval(timeout_);
-  const int require = servers_.verify ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
+  const int require = server_.verify ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
   const int client_side = 0;
   ::ldap_set_option(handle_, LDAP_OPT_PROTOCOL_VERSION, &version);
   ::ldap_set_option(handle_, LDAP_OPT_NETWORK_TIMEOUT, &timeout);
@@ -112,13 +105,13 @@ std::expected<void, LdapError> LdapConnection::open_one(const std::string& url) 
   ::ldap_set_option(handle_, LDAP_OPT_RESTART, LDAP_OPT_ON);
   ::ldap_set_option(handle_, LDAP_OPT_CONNECT_CB, &callbacks_->table);
   ::ldap_set_option(handle_, LDAP_OPT_X_TLS_REQUIRE_CERT, &require);
-  if (!servers_.ca.empty()) {
-    ::ldap_set_option(handle_, LDAP_OPT_X_TLS_CACERTFILE, servers_.ca.c_str());
+  if (!server_.ca.empty()) {
+    ::ldap_set_option(handle_, LDAP_OPT_X_TLS_CACERTFILE, server_.ca.c_str());
   }
   // Last: it is made from the options above.
   ::ldap_set_option(handle_, LDAP_OPT_X_TLS_NEWCTX, &client_side);
-  return servers_.starttls ? result_of(::ldap_start_tls_s(handle_, nullptr, nullptr), "StartTLS")
-                           : std::expected<void, LdapError>();
+  return server_.starttls ? result_of(::ldap_start_tls_s(handle_, nullptr, nullptr), "StartTLS")
+                          : std::expected<void, LdapError>();
 }
 
 void LdapConnection::close() {

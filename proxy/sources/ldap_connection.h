@@ -1,13 +1,11 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <expected>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +19,8 @@ namespace headgate::sources {
 
 enum class LdapScope : std::uint8_t { kSubtree, kOne, kBase };
 
-struct LdapServers {
-  std::vector<std::string> urls;  // "ldap://HOST[:PORT]" or "ldaps://HOST[:PORT]"
+struct LdapServer {
+  std::string url;  // "ldap://HOST[:PORT]" or "ldaps://HOST[:PORT]"
   bool starttls = false;
   bool verify = true;
   std::string ca;  // empty: the system's
@@ -34,28 +32,24 @@ struct LdapError {
   std::string why;
 };
 
-// One connection to one of several servers, for one thread that may block; interrupt() alone is
-// for any.
+// One connection to a server, for one thread that may block; interrupt() alone is for any.
 class LdapConnection {
  public:
-  // `timeout`: of each step with one server. `current`: index of the server that is asked first,
-  // the same for all connections of a source; both must outlive it.
-  LdapConnection(const LdapServers& servers, std::chrono::milliseconds timeout,
-                 std::atomic<std::size_t>& current);
+  // Before the first connection, on one thread: libldap does not look after itself when its first
+  // two uses are at the same time.
+  static void prepare_library();
+
+  // `timeout`: of each step. `server` must outlive it.
+  LdapConnection(const LdapServer& server, std::chrono::milliseconds timeout);
   ~LdapConnection();
   LdapConnection(const LdapConnection&) = delete;
   LdapConnection& operator=(const LdapConnection&) = delete;
 
-  // Connects to the current server, or to the first of the others that answers and is the current
-  // one from then on, with TLS as wanted, and binds.
+  // Connects, with TLS as wanted, and binds. The error is never a refusal of anybody but `dn`, and
+  // not marked as one.
   std::expected<void, LdapError> open(const std::string& dn, const Secret& password);
   void close();
-  // The same, since the server did not answer: another one is to be the current one.
-  void give_up();
-  // To the server that is the current one.
-  [[nodiscard]] bool is_open() const {
-    return handle_ != nullptr && server_ == current_.load(std::memory_order_relaxed);
-  }
+  [[nodiscard]] bool is_open() const { return handle_ != nullptr; }
 
   // A simple bind. An empty password is refused here: to a server it would be no password at all
   // (RFC 4513 section 5.1.2). An empty DN with an empty password is anonymous.
@@ -74,14 +68,12 @@ class LdapConnection {
   void interrupt() noexcept;
 
  private:
-  std::expected<void, LdapError> open_one(const std::string& url);
+  std::expected<void, LdapError> connect();
   std::expected<void, LdapError> result_of(int code, std::string_view what);
   struct Callbacks;
 
-  const LdapServers& servers_;
+  const LdapServer& server_;
   const std::chrono::milliseconds timeout_;
-  std::atomic<std::size_t>& current_;
-  std::size_t server_ = 0;  // that it is connected to
   ldap* handle_ = nullptr;
   std::unique_ptr<Callbacks> callbacks_;  // outlives the handle
   std::mutex mutex_;

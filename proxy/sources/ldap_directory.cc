@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <utility>
 
 #include "base/log.h"
@@ -35,13 +36,13 @@ std::vector<std::string> attributes_of(const LdapOptions& options) {
 
 }  // namespace
 
-LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared)
+LdapDirectory::LdapDirectory(std::shared_ptr<Shared> shared, std::size_t server)
     : shared_(std::move(shared)),
       attributes_(attributes_of(shared_->options)),
-      searching_(shared_->options.servers, shared_->timeout, shared_->server),
-      binding_(shared_->options.servers, shared_->timeout, shared_->server) {}
+      searching_(shared_->options.servers[server], shared_->timeout),
+      binding_(shared_->options.servers[server], shared_->timeout) {}
 
-auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
+auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request, Asker& asker) {
   interrupted_ = false;
   const dialogue::Credentials& credentials = request.credentials;
   const LdapPasswords passwords = shared_->options.passwords;
@@ -53,8 +54,12 @@ auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
   if (!found) {
     return std::move(found.error());
   }
+  asker.on_server_answer(passwords != LdapPasswords::kBind);
+  if (!asker.waits()) {
+    return auth::UnknownHere{};  // and no bind, whose failure the server may count
+  }
   if (passwords == LdapPasswords::kBind) {
-    return check_by_bind(*std::move(found), request);
+    return check_by_bind(*std::move(found), request, asker);
   }
   std::vector<UserRecord> records;
   if (*found) {
@@ -67,7 +72,7 @@ auth::LookupResult LdapDirectory::look_up(const auth::LoginRequest& request) {
                                 request.login());
 }
 
-auth::LookupResult LdapDirectory::explain(std::string_view user) {
+auth::LookupResult LdapDirectory::explain(std::string_view user, Asker& /*asker*/) {
   Search found = find(user);
   if (!found) {
     return std::move(found.error());
@@ -90,8 +95,7 @@ LdapDirectory::Search LdapDirectory::find(std::string_view user) {
   return found_of(*std::move(entries), user);
 }
 
-// A connection that was there before may have gone meanwhile, or its server hang: then once more
-// with a new one, to another server where there is one.
+// A connection that was there before may have gone meanwhile: then once more with a new one.
 std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::search(
     const std::string& filter) {
   const LdapOptions& options = shared_->options;
@@ -106,7 +110,7 @@ std::expected<std::vector<LdapConnection::Entry>, LdapError> LdapDirectory::sear
     if (entries || entries.error().refused) {
       return entries;
     }
-    searching_.give_up();
+    searching_.close();
     if (!was_open || interrupted_) {
       return entries;
     }
@@ -180,9 +184,10 @@ LdapDirectory::Search LdapDirectory::found_of(std::vector<LdapConnection::Entry>
   return Found{.dn = std::move(entries.front().dn), .records = *std::move(records)};
 }
 
-// An unknown user costs a bind as well, as somebody who cannot be there.
+// An unknown user costs a bind as well, as somebody who cannot be there; and since a server has
+// nothing to hash for that one, the time of a bind.
 auth::LookupResult LdapDirectory::check_by_bind(std::optional<Found> found,
-                                                const auth::LoginRequest& request) {
+                                                const auth::LoginRequest& request, Asker& asker) {
   const dialogue::Credentials& credentials = request.credentials;
   std::optional<proof::TotpSecret> totp;
   if (found) {
@@ -200,9 +205,14 @@ auth::LookupResult LdapDirectory::check_by_bind(std::optional<Found> found,
   if (!bound && !bound.error().refused) {
     return auth::Unavailable{bound.error().why};
   }
+  asker.on_server_answer(true);
   if (!found) {
+    if (shared_->checker.options().hash_unknown && asker.waits()) {
+      wait_like_a_bind();
+    }
     return auth::UnknownHere{};
   }
+  shared_->bind_time = bound_for_;
   if (!bound) {
     return code.answer(std::nullopt);
   }
@@ -220,24 +230,38 @@ std::expected<void, LdapError> LdapDirectory::bind_as(const std::string& dn,
   for (;;) {
     const bool was_open = binding_.is_open();
     if (!was_open) {
-      // With a bind that is known to work, which finds a server that answers.
+      // With a bind that is known to work: what fails then is not the user's.
       if (auto opened = binding_.open(options.bind_dn, options.bind_password); !opened) {
         return opened;
       }
     }
+    const auto began = std::chrono::steady_clock::now();
     auto bound = binding_.bind(dn, password);
     if (bound || bound.error().refused) {
+      bound_for_ = std::chrono::duration_cast<std::chrono::microseconds>(
+          std::chrono::steady_clock::now() - began);
       return bound;
     }
-    binding_.give_up();
+    binding_.close();
     if (!was_open || interrupted_) {
       return bound;
     }
   }
 }
 
+// As long as the last bind as an entry took longer than the one as nobody.
+void LdapDirectory::wait_like_a_bind() {
+  std::unique_lock lock(mutex_);
+  interruption_.wait_for(lock, shared_->bind_time.load() - bound_for_,
+                         [this] { return interrupted_.load(); });
+}
+
 void LdapDirectory::interrupt() noexcept {
-  interrupted_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    interrupted_ = true;
+    interruption_.notify_one();
+  }
   searching_.interrupt();
   binding_.interrupt();
 }

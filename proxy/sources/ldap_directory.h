@@ -2,9 +2,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,7 +29,10 @@ enum class LdapPasswords : std::uint8_t {
 };
 
 struct LdapOptions {
-  LdapServers servers;
+  std::vector<LdapServer> servers;  // at least one; asked in this order
+  // Until the next server is asked as well where one is late with an answer; 0: when it has had its
+  // share of the deadline.
+  std::chrono::milliseconds hedge_after{500};
   std::string bind_dn;  // whom to search as; empty: anonymous
   Secret bind_password;
   std::string base;
@@ -47,7 +53,7 @@ struct LdapOptions {
   };
   std::vector<Forward> forward_attributes;
   std::uint16_t backend_port = 143;  // where the attribute holds a host alone
-  unsigned connections = 4;
+  unsigned connections = 4;          // to each server
 };
 
 // One connection to search by, and where users bind one more for that, since a bind changes whom a
@@ -59,14 +65,16 @@ class LdapDirectory : public Directory {
     LdapOptions options;
     LdapFilter filter;
     RecordChecker checker;
-    std::chrono::milliseconds timeout;   // of each step with one server
-    std::atomic<std::size_t> server{0};  // that is asked first
+    std::chrono::milliseconds timeout;  // of each step with a server
+    // How long the last bind as an entry took: what an unknown user costs as well.
+    std::atomic<std::chrono::microseconds> bind_time{};
   };
 
-  explicit LdapDirectory(std::shared_ptr<Shared> shared);
+  // `server`: index of the one that this is a connection to.
+  LdapDirectory(std::shared_ptr<Shared> shared, std::size_t server);
 
-  auth::LookupResult look_up(const auth::LoginRequest& request) override;
-  auth::LookupResult explain(std::string_view user) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request, Asker& asker) override;
+  auth::LookupResult explain(std::string_view user, Asker& asker) override;
   void interrupt() noexcept override;
 
  private:
@@ -82,12 +90,18 @@ class LdapDirectory : public Directory {
   std::expected<std::vector<UserRecord>, std::string> records_of(
       const LdapConnection::Entry& entry) const;
   Search found_of(std::vector<LdapConnection::Entry> entries, std::string_view user);
-  auth::LookupResult check_by_bind(std::optional<Found> found, const auth::LoginRequest& request);
+  auth::LookupResult check_by_bind(std::optional<Found> found, const auth::LoginRequest& request,
+                                   Asker& asker);
+  // Sets bound_for_ where the server has judged the password.
   std::expected<void, LdapError> bind_as(const std::string& dn, const Secret& password);
+  void wait_like_a_bind();
 
   const std::shared_ptr<Shared> shared_;
   const std::vector<std::string> attributes_;
   std::atomic<bool> interrupted_{false};
+  std::mutex mutex_;
+  std::condition_variable interruption_;  // of a wait, with mutex_
+  std::chrono::microseconds bound_for_{};
   LdapConnection searching_;
   LdapConnection binding_;
 };

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/address.h"
@@ -55,6 +56,8 @@ class LookupServer {
   explicit LookupServer(Url url);
   // One that is not asked over HTTP; url() means nothing.
   explicit LookupServer(SocketAddress address);
+  // One whose address others know: address() means nothing either, and resolve() is not for it.
+  explicit LookupServer(std::string name) : name_(std::move(name)) {}
 
   [[nodiscard]] const Url& url() const { return url_; }
   [[nodiscard]] const SocketAddress& address() const { return address_; }

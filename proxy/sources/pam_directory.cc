@@ -58,7 +58,7 @@ PamDirectory::~PamDirectory() {
   end();
 }
 
-auth::LookupResult PamDirectory::look_up(const auth::LoginRequest& request) {
+auth::LookupResult PamDirectory::look_up(const auth::LoginRequest& request, Asker& /*asker*/) {
   const dialogue::Credentials& credentials = request.credentials;
   if (credentials.secret.empty()) {
     return auth::Rejected{LoginFailure::kWrongCredentials};
@@ -94,7 +94,7 @@ auth::LookupResult PamDirectory::look_up(const auth::LoginRequest& request) {
   return auth::Accepted{std::move(route)};
 }
 
-auth::LookupResult PamDirectory::explain(std::string_view user) {
+auth::LookupResult PamDirectory::explain(std::string_view user, Asker& /*asker*/) {
   if (!shared_->last) {
     return auth::UnknownHere{};  // a source behind this one may know more
   }

@@ -31,9 +31,9 @@ class PamDirectory : public Directory {
   explicit PamDirectory(std::shared_ptr<const Shared> shared) : shared_(std::move(shared)) {}
   ~PamDirectory() override;
 
-  auth::LookupResult look_up(const auth::LoginRequest& request) override;
+  auth::LookupResult look_up(const auth::LoginRequest& request, Asker& asker) override;
   // PAM says nothing of a user without the password: the user is taken for one it knows.
-  auth::LookupResult explain(std::string_view user) override;
+  auth::LookupResult explain(std::string_view user, Asker& asker) override;
   void interrupt() noexcept override;
 
  private:

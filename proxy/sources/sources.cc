@@ -9,10 +9,9 @@
 
 #include "auth/cached_source.h"
 #include "base/name_template.h"
-#include "base/whole_file.h"
 #include "sources/backend_source.h"
 #include "sources/directory_source.h"
-#include "sources/dovecot_master.h"
+#include "sources/open_directories.h"
 #include "sources/passwd_file.h"
 #include "sources/passwd_file_source.h"
 
@@ -21,92 +20,6 @@ namespace headgate::sources {
 namespace {
 
 using Errors = std::vector<std::string>;
-
-using Pool = std::expected<std::shared_ptr<DirectoryPool>, Errors>;
-
-// One directory for each connection.
-template <typename Seat, typename Shared>
-Pool make_pool(const SourceOptions& options, const std::shared_ptr<Shared>& shared,
-               unsigned connections) {
-  std::vector<std::unique_ptr<Directory>> seats;
-  for (unsigned i = 0; i < connections; ++i) {
-    seats.push_back(std::make_unique<Seat>(shared));
-  }
-  return std::make_shared<DirectoryPool>(options.name, std::move(seats), options.guard.max_queue,
-                                         options.guard.deadline);
-}
-
-Pool open_sql(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
-  auto query = SqlQuery::parse(options.sql->query);
-  if (!query) {
-    return std::unexpected(Errors{options.name + ": query: " + query.error()});
-  }
-  RecordChecker::Options checks{.source = options.name,
-                                .checks_password = options.sql->checks_password,
-                                .hash_unknown = last,
-                                .codes = codes};
-  const std::shared_ptr<SqlDirectory::Shared> shared(new SqlDirectory::Shared{
-      .options = std::move(*options.sql),
-      .query = *std::move(query),
-      .checker = RecordChecker(std::move(checks)),
-      .timeout = std::chrono::ceil<std::chrono::seconds>(options.guard.deadline)});
-  return make_pool<SqlDirectory>(options, shared, shared->options.connections);
-}
-
-Pool open_ldap(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
-  auto filter = LdapFilter::parse(options.ldap->filter);
-  if (!filter) {
-    return std::unexpected(Errors{options.name + ": filter: " + filter.error()});
-  }
-  // A server that hangs must leave time for the next one.
-  const auto servers = static_cast<std::int64_t>(options.ldap->servers.urls.size());
-  RecordChecker::Options checks{
-      .source = options.name,
-      .checks_password = options.ldap->passwords != LdapPasswords::kBackend,
-      .hash_unknown = last,
-      .codes = codes};
-  const std::shared_ptr<LdapDirectory::Shared> shared(
-      new LdapDirectory::Shared{.options = std::move(*options.ldap),
-                                .filter = *std::move(filter),
-                                .checker = RecordChecker(std::move(checks)),
-                                .timeout = options.guard.deadline / (servers + 1)});
-  return make_pool<LdapDirectory>(options, shared, shared->options.connections);
-}
-
-Pool open_pam(const SourceOptions& options, bool last) {
-  const PamOptions& pam = *options.pam;
-  // PAM itself takes the service `other` for one that is not there.
-  std::vector<std::string> folders = {pam.directory};
-  if (pam.directory.empty()) {
-    folders = {"/etc/pam.d", "/usr/lib/pam.d"};
-  }
-  if (std::ranges::none_of(folders, [&](const std::string& folder) {
-        return open_regular(folder + "/" + pam.service).has_value();
-      })) {
-    return std::unexpected(
-        Errors{fmt::format("{}: pam.service: expected a file {}/{} that can be read", options.name,
-                           folders.front(), pam.service)});
-  }
-  const std::shared_ptr<const PamDirectory::Shared> shared(
-      new PamDirectory::Shared{.options = pam, .last = last});
-  return make_pool<PamDirectory>(options, shared, pam.processes);
-}
-
-Pool open_dovecot_master(const SourceOptions& options) {
-  const DovecotAuthOptions& dovecot = *options.dovecot_auth;
-  const std::shared_ptr<const DovecotMasterDirectory::Shared> shared(
-      new DovecotMasterDirectory::Shared{.server = dovecot.master.value(),
-                                         .service = dovecot.service,
-                                         .timeout = dovecot.timeout});
-  return make_pool<DovecotMasterDirectory>(options, shared, dovecot.connections);
-}
-
-Pool open_pool(const SourceOptions& options, bool last, const auth::CodeRules& codes) {
-  return options.kind == SourceKind::kDovecotAuth ? open_dovecot_master(options)
-         : options.kind == SourceKind::kSql       ? open_sql(options, last, codes)
-         : options.kind == SourceKind::kLdap      ? open_ldap(options, last, codes)
-                                                  : open_pam(options, last);
-}
 
 std::expected<void, Errors> check_map(const SourceOptions& options) {
   Errors errors;
@@ -234,7 +147,7 @@ void SharedSources::take_over(Source& source) const {
     }
     // Who comes last answers for users whom nobody knows; its connections have to know that.
     if (known.options.name == source.options.name && known.last == source.last) {
-      source.pool = known.pool;
+      source.directories = known.directories;
       source.pools = known.pools;
       source.breaker = known.breaker;
       source.cache = known.cache;
@@ -260,15 +173,15 @@ std::expected<void, Errors> SharedSources::open(Source& source) {
       return std::unexpected(std::move(file.error()));
     }
     source.file = *std::move(file);
-  } else if (source.pool) {
+  } else if (source.directories) {
     return {};  // open since before
   } else if (source.options.kind == SourceKind::kSql || source.options.kind == SourceKind::kLdap ||
              source.options.kind == SourceKind::kPam || source.options.routes_by_dovecot()) {
-    auto pool = open_pool(source.options, source.last, source.codes);
-    if (!pool) {
-      return std::unexpected(std::move(pool.error()));
+    auto directories = open_directories(source.options, source.last, source.codes);
+    if (!directories) {
+      return std::unexpected(Errors{std::move(directories.error())});
     }
-    source.pool = *std::move(pool);
+    source.directories = *std::move(directories);
   } else if (source.options.kind == SourceKind::kMap) {
     return check_map(source.options);
   } else if (source.options.kind == SourceKind::kAuthHttp && !source.auth_http) {
@@ -294,11 +207,13 @@ std::unique_ptr<auth::UserSource> SharedSources::make_source(const Source& sourc
     case SourceKind::kPasswdFile:
       return std::make_unique<PasswdFileSource>(loop, source.file, source.last, source.codes);
     case SourceKind::kSql:
-      return std::make_unique<DirectorySource>(loop, source.pool, "sql", source.options.hands_out);
+      return std::make_unique<DirectorySource>(loop, timers, source.directories, "sql",
+                                               source.options.hands_out);
     case SourceKind::kLdap:
-      return std::make_unique<DirectorySource>(loop, source.pool, "ldap", source.options.hands_out);
+      return std::make_unique<DirectorySource>(loop, timers, source.directories, "ldap",
+                                               source.options.hands_out);
     case SourceKind::kPam:
-      return std::make_unique<DirectorySource>(loop, source.pool, "pam", false);
+      return std::make_unique<DirectorySource>(loop, timers, source.directories, "pam", false);
     case SourceKind::kMap:
       return std::make_unique<MapSource>(source.options.map);
     case SourceKind::kAuthHttp:
@@ -308,8 +223,9 @@ std::unique_ptr<auth::UserSource> SharedSources::make_source(const Source& sourc
     case SourceKind::kCertificate:
       return std::make_unique<CertificateSource>(source.options.certificate, source.last);
     case SourceKind::kDovecotAuth:
-      if (source.pool) {
-        return std::make_unique<DirectorySource>(loop, source.pool, "dovecot_auth", false);
+      if (source.directories) {
+        return std::make_unique<DirectorySource>(loop, timers, source.directories, "dovecot_auth",
+                                                 false);
       }
       return std::make_unique<DovecotAuthSource>(loop, timers, source.dovecot_auth);
   }
@@ -374,7 +290,7 @@ auth::LookupResult SharedSources::Source::explain(std::string_view user) const {
     case SourceKind::kSql:
     case SourceKind::kLdap:
     case SourceKind::kPam:
-      return pool->explain(user);
+      return directories->explain(user);
     case SourceKind::kMap:
       return MapSource(options.map).explain(user);
     case SourceKind::kAuthHttp:
@@ -384,8 +300,8 @@ auth::LookupResult SharedSources::Source::explain(std::string_view user) const {
     case SourceKind::kCertificate:
       return CertificateSource(options.certificate, last).explain(user);
     case SourceKind::kDovecotAuth:
-      if (pool) {
-        return pool->explain(user);
+      if (directories) {
+        return directories->explain(user);
       }
       return explain_dovecot_auth(*dovecot_auth->options, user);
   }
@@ -436,6 +352,9 @@ std::vector<metrics::LookupServerFigures> SharedSources::lookup_server_figures()
       for (const auto& server : source.auth_http->servers) {
         all.push_back(server->figures(source.options.name));
       }
+    }
+    if (source.directories) {
+      source.directories->add_figures(source.options.name, all);
     }
     if (source.dovecot_auth) {
       for (const auto& server : source.dovecot_auth->servers) {

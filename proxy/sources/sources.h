@@ -69,7 +69,7 @@ struct SourceOptions {
   [[nodiscard]] bool routes_by_dovecot() const;
 };
 
-class DirectoryPool;
+struct Directories;
 class PasswdFile;
 
 // What the workers' sources share: the files' contents, the connections, the state of servers, the
@@ -119,7 +119,7 @@ class SharedSources {
     bool last = false;
     auth::CodeRules codes;
     std::shared_ptr<PasswdFile> file;
-    std::shared_ptr<DirectoryPool> pool;
+    std::shared_ptr<const Directories> directories;
     std::shared_ptr<AuthHttpServers> auth_http;
     std::shared_ptr<OauthServers> oauth;
     std::shared_ptr<DovecotAuthServers> dovecot_auth;

@@ -39,15 +39,16 @@ std::string parameter(const SqlOptions& options, std::string_view key, std::stri
   return fmt::format("{0}={1}{2}{1} ", key, wrap ? "\"" : "", quoted(value));
 }
 
-std::string connect_string(const SqlOptions& options, std::chrono::seconds timeout) {
+std::string connect_string(const SqlOptions& options, const SqlServer& server,
+                           std::chrono::seconds timeout) {
   const std::string seconds = std::to_string(timeout.count());
   if (options.driver == SqlDriver::kSqlite) {
     return fmt::format("dbname=\"{}\" readonly=true timeout={}", options.path, seconds);
   }
   const bool mysql = options.driver == SqlDriver::kMysql;
-  const bool by_path = mysql && options.host.starts_with('/');
-  std::string text = parameter(options, by_path ? "unix_socket" : "host", options.host);
-  text += parameter(options, "port", options.port == 0 ? "" : std::to_string(options.port));
+  const bool by_path = mysql && server.host.starts_with('/');
+  std::string text = parameter(options, by_path ? "unix_socket" : "host", server.host);
+  text += parameter(options, "port", server.port == 0 ? "" : std::to_string(server.port));
   text += parameter(options, "dbname", options.database);
   text += parameter(options, "user", options.user);
   text += parameter(options, "password", options.password.view());
@@ -125,17 +126,29 @@ std::expected<UserRecord, std::string> record_of(const soci::row& row) {
 
 }  // namespace
 
-SqlDirectory::SqlDirectory(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
+std::string SqlServer::to_string() const {
+  if (port == 0) {
+    return host;
+  }
+  return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+}
+
+SqlDirectory::SqlDirectory(std::shared_ptr<Shared> shared, SqlServer server)
+    : shared_(std::move(shared)), server_(std::move(server)) {}
 
 SqlDirectory::~SqlDirectory() {
   disconnect();
 }
 
-auth::LookupResult SqlDirectory::look_up(const auth::LoginRequest& request) {
+auth::LookupResult SqlDirectory::look_up(const auth::LoginRequest& request, Asker& asker) {
   const std::string& user = request.credentials.user;
   Found found = find(user, request.client.ip.to_string(), request.listener);
   if (!found) {
     return std::move(found.error());
+  }
+  asker.on_server_answer(true);
+  if (!asker.waits()) {
+    return auth::UnknownHere{};
   }
   if (request.credentials.by_exchange()) {
     return shared_->checker.hand_out(*std::move(found), user);
@@ -144,7 +157,7 @@ auth::LookupResult SqlDirectory::look_up(const auth::LoginRequest& request) {
                                 request.login());
 }
 
-auth::LookupResult SqlDirectory::explain(std::string_view user) {
+auth::LookupResult SqlDirectory::explain(std::string_view user, Asker& /*asker*/) {
   Found found = find(user, "127.0.0.1", "");
   if (!found) {
     return std::move(found.error());
@@ -225,8 +238,9 @@ SqlDirectory::Found SqlDirectory::ask(std::string_view user, const std::string& 
 }
 
 void SqlDirectory::connect() {
-  auto session = std::make_unique<soci::session>(
-      factory(shared_->options.driver), connect_string(shared_->options, shared_->timeout));
+  auto session =
+      std::make_unique<soci::session>(factory(shared_->options.driver),
+                                      connect_string(shared_->options, server_, shared_->timeout));
   const int socket = socket_of(*session, shared_->options.driver);
   const std::lock_guard lock(mutex_);
   session_ = std::move(session);

@@ -102,24 +102,34 @@ class Server(ServerProcess, Database):
 
     def freeze(self) -> None:
         """From here on the server accepts connections (the kernel does) and says nothing."""
-        for pid in self._signal_all(signal.SIGSTOP):
-            wait_until_frozen(pid)
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        wait_until_frozen(self.process.pid)  # it has no more children than it has now
+        frozen: set[int] = set()
+        # The kernel may leave some out while others end: those that are frozen do not.
+        while found := set(self._children()) - frozen:
+            for pid in found:
+                self._signal(pid, signal.SIGSTOP)
+                wait_until_frozen(pid)
+            frozen |= found
 
     def thaw(self) -> None:
-        self._signal_all(signal.SIGCONT)
-
-    def _signal_all(self, number: int) -> list[int]:
-        """PostgreSQL's processes have process groups of their own. Returns those that were there."""
         assert self.process is not None
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        reached = []
-        for pid in [self.process.pid, *map(int, children.split())]:
-            try:
-                os.kill(pid, number)
-                reached.append(pid)
-            except ProcessLookupError:
-                pass
-        return reached
+        for pid in [self.process.pid, *self._children()]:
+            self._signal(pid, signal.SIGCONT)
+
+    def _children(self) -> list[int]:
+        """PostgreSQL's processes have process groups of their own."""
+        assert self.process is not None
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return list(map(int, path.read_text().split()))
+
+    @staticmethod
+    def _signal(pid: int, number: int) -> None:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
 
 
 class PostgreSQL(Server):

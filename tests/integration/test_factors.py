@@ -179,6 +179,43 @@ def test_a_user_with_an_authenticator_appends_its_code_which_is_good_once(
             slapd.stop()
 
 
+@pytest.mark.parametrize("passwords", ["bind", "fetch"])
+@pytest.mark.servers
+def test_a_code_is_good_once_however_many_servers_are_asked_about_it(
+    proxied, authority, certificate, passwords
+):
+    people = [person("alice", SSHA, employeeNumber=TOTP)]
+    slapds = [Slapd(certificate, authority.ca, people) for _ in range(2)]
+    ldap = {
+        "servers": [slapd.url for slapd in slapds],
+        "hedge_after": "100ms",
+        "bind_dn": SEARCHER,
+        "bind_password": SEARCHER_PASSWORD,
+        "base": f"ou=people,{BASE}",
+        "filter": "(uid={user})",
+        "passwords": passwords,
+        "totp_attribute": "employeeNumber",
+    }
+    try:
+        source = {"source": "ldap", "ldap": ldap, "deadline": "60s"}
+        start(proxied, source, proxied.backend(MASTER), secrets=["sesame", TOTP])
+        client = proxied.enter()
+        assert client.login("alice", "sesame").startswith(b"NO [AUTHENTICATIONFAILED]")
+        slapds[0].freeze()
+        now = code()
+        assert client.login("alice", "sesame" + now).startswith(b"OK"), "the second has judged it"
+        slapds[0].thaw()
+        proxied.gate.log.wait_for("lookup server answers again", server=slapds[0].url)
+        client = proxied.enter()
+        assert client.login("alice", "sesame" + now).startswith(b"NO [AUTHENTICATIONFAILED]")
+        assert client.login("alice", "sesame" + code(1)).startswith(b"OK")
+        assert factors(proxied) == [2, 1, 0, 1]
+    finally:
+        for slapd in slapds:
+            slapd.thaw()
+            slapd.stop()
+
+
 def test_a_code_used_on_one_worker_is_used_on_all_and_after_a_reload(proxied, tmp_path):
     file = tmp_path / "users.passwd"
     file.write_text(f"alice:{SSHA}:totp={TOTP}\n")

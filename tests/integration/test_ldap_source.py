@@ -1,5 +1,6 @@
 """Users in LDAP: the real slapd, started for these tests."""
 
+import statistics
 import time
 
 import pytest
@@ -13,6 +14,9 @@ from unreachable import Refusing
 pytestmark = pytest.mark.servers
 
 SSHA = "{SSHA}PDgrz64T6deS6Cewf2jv7eLSQkxJAuaN"  # of "sesame"
+# Of other passwords, slow enough to be seen: slapd computes the first, Headgate the second.
+SLOW_THERE = "{CRYPT}$6$rounds=100000$saltsalt$" + "x" * 86
+SLOW_HERE = "{BLF-CRYPT}$2y$10$abcdefghijklmnopqrstuuW8MgPTpmvnTnXmKLlwCN8c1kkYc/jVS"
 MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
 BACKEND_PORT = 14143
 PEOPLE = [
@@ -23,6 +27,8 @@ PEOPLE = [
     person("twin1", SSHA, mail="twins@example.org"),
     person("twin2", SSHA, mail="twins@example.org"),
     person("dora", "{CLEARTEXT}sesame", mail="dora@example.org"),
+    person("slow1", SLOW_THERE, mail="slow-bind@example.org"),
+    person("slow2", SLOW_HERE, mail="slow-fetch@example.org"),
     person("odd", SSHA, mail="odd@example.org", mailHost="no:port:at:all"),
 ]
 
@@ -186,6 +192,8 @@ def test_a_server_that_was_restarted_is_connected_to_again(proxied, slapd):
         ({"filter": "(mail={user}"}, "expected a filter in parentheses"),
         ({"servers": ["http://x"]}, "users[0].ldap.servers[0]: expected ldap://HOST[:PORT] or"),
         ({"servers": ["ldaps://x"], "starttls": True}, "found one with TLS from the start"),
+        ({"servers": ["ldap://x", "ldap://x"]}, "expected another server, found 'ldap://x' again"),
+        ({"hedge_after": "11s"}, "hedge_after: expected at most the source's deadline (10000ms)"),
         ({"servers": []}, "users[0].ldap.servers: expected a list of at least one server"),
         ({"password_attribute": "x"}, "expected nothing unless passwords is fetch"),
         (
@@ -210,6 +218,31 @@ def test_a_setting_that_is_wrong_is_refused_with_its_place(proxied, slapd, chang
     done = gate.check()
     assert done.returncode == 1
     assert complaint in done.stderr
+
+
+@pytest.mark.parametrize("passwords", ["bind", "fetch"])
+def test_the_time_of_the_reply_does_not_tell_whether_the_user_exists(proxied, slapd, passwords):
+    start(
+        proxied,
+        [slapd.url],
+        proxied.backend(unreachable=True),
+        ldap={"passwords": passwords},
+        login={"max_failures": 1000, "failure_delay": "0s"},
+        guessing={"enabled": False},
+    )
+    client = proxied.enter()
+    known = f"slow-{passwords}@example.org"
+    times = {known: [], "nobody@example.org": []}
+    client.login(known, "wrong")  # the first one connects
+    for _ in range(15):
+        for user, measured in times.items():
+            began = time.monotonic()
+            assert client.login(user, "wrong").startswith(b"NO [AUTHENTICATIONFAILED]")
+            measured.append(time.monotonic() - began)
+    known, unknown = (statistics.median(measured) for measured in times.values())
+    print(f"{passwords}: known {known * 1e3:.2f} ms, unknown {unknown * 1e3:.2f} ms")
+    assert known > 0.02, "the hash costs nothing: the test measures nothing"
+    assert 0.7 < unknown / known < 1.4, (known, unknown)
 
 
 @pytest.mark.parametrize("passwords", ["bind", "fetch"])

@@ -339,6 +339,8 @@ def test_the_time_of_a_scram_exchange_does_not_tell_whether_the_user_exists(
         ({"query": "SELECT :usr"}, "found ':usr'"),
         ({"query": "SELECT ':user"}, "expected an even number of quotes"),
         ({"host": "localhost"}, "users[0].sql.host: expected nothing with driver sqlite"),
+        ({"hosts": ["localhost"]}, "users[0].sql.hosts: expected nothing with driver sqlite"),
+        ({"driver": "mysql"}, "users[0].sql.host: expected either host or hosts with driver mysql"),
         ({"driver": "mysql"}, "users[0].sql.database: expected a value with driver mysql"),
         ({"driver": "oracle"}, "users[0].sql.driver: expected one of postgresql, mysql, sqlite"),
         ({"connections": 0}, "users[0].sql.connections: expected a whole number from 1 to 256"),

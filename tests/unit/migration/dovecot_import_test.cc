@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 using testing::Contains;
 using testing::Each;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -276,7 +277,7 @@ TEST_F(DovecotImport, TheColumnsOfAProxysQueryBecomeOurs) {
 
 TEST_F(DovecotImport, WhereThePassdbChecksNothingTheBackendDoes) {
   files_["/sql"] =
-      "driver = pgsql\nconnect = host=db dbname=mail\n"
+      "driver = pgsql\nconnect = host=db1 host=db2 dbname=mail\n"
       "password_query = SELECT NULL AS password, 'Y' AS nopassword, host, 'Y' AS proxy, 'x' AS "
       "pass "
       "FROM users WHERE name = '%u'\n";
@@ -284,6 +285,8 @@ TEST_F(DovecotImport, WhereThePassdbChecksNothingTheBackendDoes) {
   EXPECT_EQ(config.users[0].sql->query,
             "SELECT host || ':143' AS backend FROM users WHERE name = :user");
   EXPECT_FALSE(config.users[0].sql->check_password);
+  EXPECT_THAT(config.users[0].sql->hosts,
+              ElementsAre(config::SqlHost{"db1"}, config::SqlHost{"db2"}));
   EXPECT_FALSE(config.pools[0].master);
   EXPECT_THAT(notes_, Contains(HasSubstr("pass: left out, and so is master")));
   EXPECT_THAT(notes_, Contains(HasSubstr("only the backend checks the password")));
@@ -406,9 +409,11 @@ passdb db1 {
 )");
   ASSERT_TRUE(mysql.users[0].sql);
   EXPECT_EQ(mysql.users[0].sql->driver, config::SqlDriver::kMysql);
-  EXPECT_EQ(mysql.users[0].sql->host, "/run/mysqld/mysqld.sock");
+  EXPECT_THAT(mysql.users[0].sql->hosts,
+              ElementsAre(config::SqlHost{"/run/mysqld/mysqld.sock"}, config::SqlHost{"other"}));
+  EXPECT_EQ(mysql.users[0].sql->database, "d");
   EXPECT_EQ(mysql.users[0].sql->query, "SELECT password FROM users WHERE name = :user");
-  EXPECT_THAT(notes_, Contains(HasSubstr("only the first mysql")));
+  EXPECT_THAT(notes_, Contains(HasSubstr("mysql other: its settings are left out")));
   const config::Config sqlite = import(R"(ssl = no
 sql_driver = sqlite
 sqlite_path = users.sqlite

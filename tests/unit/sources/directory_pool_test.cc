@@ -5,151 +5,169 @@
 
 #include <atomic>
 #include <latch>
-#include <semaphore>
 #include <thread>
 
-#include "sources/directory_source.h"
+#include "fake_directory.h"
 
 namespace headgate::sources {
 namespace {
 
 using namespace std::chrono_literals;
-
-// Hangs with the password "hang" until it is interrupted, and with "hang on" until then and
-// may_return.
-class FakeDirectory : public Directory {
- public:
-  struct Shared {
-    std::atomic<int> asked{0};
-    std::atomic<int> interrupted{0};
-    std::counting_semaphore<> hanging{0};
-    std::counting_semaphore<> may_return{0};
-  };
-  explicit FakeDirectory(Shared& shared) : shared_(shared) {}
-
-  auth::LookupResult look_up(const auth::LoginRequest& request) override {
-    ++shared_.asked;
-    const bool hangs_on = request.credentials.secret.equals("hang on");
-    if (hangs_on || request.credentials.secret.equals("hang")) {
-      shared_.hanging.release();
-      woken_.acquire();
-      if (hangs_on) {
-        shared_.may_return.acquire();
-      }
-      return auth::Unavailable{"interrupted"};
-    }
-    auth::Route route;
-    route.user = request.credentials.user;
-    return auth::Accepted{std::move(route)};
-  }
-  auth::LookupResult explain(std::string_view /*user*/) override { return auth::UnknownHere{}; }
-  void interrupt() noexcept override {
-    ++shared_.interrupted;
-    woken_.release();
-  }
-
- private:
-  Shared& shared_;
-  std::counting_semaphore<> woken_{0};
-};
+using test::FakeServer;
+using Says = FakeServer::Says;
+using Clock = DirectoryPool::Clock;
+using testing::ElementsAre;
 
 class DirectoryPoolTest : public testing::Test {
  protected:
-  void make_pool(std::size_t connections, std::chrono::milliseconds deadline,
-                 std::size_t max_queue = 100) {
-    std::vector<std::unique_ptr<Directory>> directories;
-    for (std::size_t i = 0; i < connections; ++i) {
-      directories.push_back(std::make_unique<FakeDirectory>(shared_));
-    }
-    pool_ = std::make_shared<DirectoryPool>("sql", std::move(directories), max_queue, deadline);
+  void make_pool(std::size_t connections, std::size_t max_queue = 100) {
+    pool_ = server_.pool("db1", connections, max_queue);
   }
-  bool ask(std::string_view password, DirectoryPool::Callback done) {
-    const dialogue::Credentials credentials{"PLAIN", "alice", Secret(password)};
-    return pool_->look_up({credentials, {}, {}, "imaps", "session", true}, std::move(done));
+  static DirectoryPool::Request request(std::string user) {
+    const dialogue::Credentials credentials{"PLAIN", std::move(user), Secret("sesame")};
+    return std::make_shared<const auth::OwnedRequest>(
+        auth::LoginRequest{credentials, {}, {}, "imaps", "session", true});
   }
+  std::shared_ptr<DirectoryPool::Question> ask(const std::string& user,
+                                               DirectoryPool::Callback done,
+                                               std::chrono::milliseconds deadline = 60s,
+                                               bool probe = false) {
+    return pool_->look_up(request(user), Clock::now() + deadline, probe, std::move(done));
+  }
+  [[nodiscard]] std::uint64_t counted(RequestResult result) const {
+    return pool_->server().results(result);
+  }
+  static void ignore(const auth::LookupResult& /*result*/) {}
 
-  FakeDirectory::Shared shared_;
-  std::shared_ptr<DirectoryPool> pool_;
+  FakeServer server_;
+  std::unique_ptr<DirectoryPool> pool_;
 };
 
 TEST_F(DirectoryPoolTest, OneThatHangsHoldsUpNobodyElseAndIsInterruptedAtTheDeadline) {
-  make_pool(2, 200ms);
+  make_pool(2);
+  server_.say_nothing_about("hung");
   std::latch done(11);
   std::atomic<int> accepted{0};
-  const auto count = [&](auth::LookupResult result) {
+  const auto count = [&](const auth::LookupResult& result) {
     accepted += std::holds_alternative<auth::Accepted>(result) ? 1 : 0;
     done.count_down();
   };
-  ASSERT_TRUE(ask("hang", count));
-  shared_.hanging.acquire();
+  ASSERT_TRUE(ask("hung", count, 200ms));
+  server_.wait_until_silent();
   for (int i = 0; i < 10; ++i) {
-    ASSERT_TRUE(ask("sesame", count));
+    ASSERT_TRUE(ask("alice", count));
   }
   done.wait();
   EXPECT_EQ(accepted, 10);
-  EXPECT_GE(shared_.interrupted, 1);
+  EXPECT_GE(server_.interrupted, 1);
 }
 
 TEST_F(DirectoryPoolTest, WhoWaitsPastTheDeadlineIsNotAskedFor) {
-  make_pool(1, 100ms);
+  make_pool(1);
+  server_.say(Says::kNothing);
   std::latch done(2);
   std::atomic<int> unavailable{0};
-  const auto count = [&](auth::LookupResult result) {
+  const auto count = [&](const auth::LookupResult& result) {
     unavailable += std::holds_alternative<auth::Unavailable>(result) ? 1 : 0;
     done.count_down();
   };
-  ASSERT_TRUE(ask("hang on", count));
-  shared_.hanging.acquire();
-  ASSERT_TRUE(ask("sesame", count));
-  std::this_thread::sleep_for(100ms);  // its deadline has passed now, whatever else happens
-  shared_.may_return.release();
+  ASSERT_TRUE(ask("first", count, 100ms));
+  server_.wait_until_silent();
+  ASSERT_TRUE(ask("second", count, 1ms));
   done.wait();
   EXPECT_EQ(unavailable, 2);
-  EXPECT_EQ(shared_.asked, 1);
+  EXPECT_THAT(server_.asked_for(), ElementsAre("first"));
+  EXPECT_EQ(counted(RequestResult::kTimeout), 2U);
 }
 
 TEST_F(DirectoryPoolTest, AFullQueueTurnsAway) {
-  make_pool(1, 60s, 1);
-  ASSERT_TRUE(ask("hang", [](auth::LookupResult) {}));
-  shared_.hanging.acquire();
-  EXPECT_TRUE(ask("hang", [](auth::LookupResult) {}));
-  EXPECT_FALSE(ask("hang", [](auth::LookupResult) {}));
+  make_pool(1, 1);
+  server_.say(Says::kNothing);
+  ASSERT_TRUE(ask("first", ignore));
+  server_.wait_until_silent();
+  EXPECT_TRUE(ask("second", ignore));
+  EXPECT_FALSE(ask("third", ignore));
+}
+
+TEST_F(DirectoryPoolTest, WhoIsNoLongerWaitedForLeavesTheQueue) {
+  make_pool(1, 1);
+  server_.say(Says::kNothing);
+  std::latch done(2);
+  const auto first = ask("first", [&](const auth::LookupResult&) { done.count_down(); });
+  server_.wait_until_silent();
+  const auto second = ask("second", [](const auth::LookupResult&) { FAIL() << "it was asked"; });
+  pool_->abandon(*second, true);
+  EXPECT_EQ(counted(RequestResult::kAbandoned), 1U);
+  ASSERT_TRUE(ask("third", [&](const auth::LookupResult&) { done.count_down(); }))
+      << "the queue is as full as before";
+  server_.say(Says::kYes);
+  done.wait();
+  EXPECT_THAT(server_.asked_for(), ElementsAre("first", "third"));
+  EXPECT_EQ(counted(RequestResult::kAccepted), 2U);
 }
 
 TEST_F(DirectoryPoolTest, ItEndsWhileOneHangsAndOthersWait) {
-  make_pool(1, 60s);
+  make_pool(1);
+  server_.say(Says::kNothing);
   std::atomic<int> answers{0};
   for (int i = 0; i < 3; ++i) {
-    ASSERT_TRUE(ask("hang", [&](auth::LookupResult) { ++answers; }));
+    ASSERT_TRUE(ask("alice", [&](const auth::LookupResult&) { ++answers; }));
   }
-  shared_.hanging.acquire();
+  server_.wait_until_silent();
   pool_.reset();
   EXPECT_EQ(answers, 1);
 }
 
-TEST_F(DirectoryPoolTest, AnswersComeToTheLoopsThreadAndToNobodyWhenTheSourceIsGone) {
-  make_pool(2, 60s);
-  net::Loop loop;
-  auto source = std::make_unique<DirectorySource>(loop, pool_, "sql", true);
-  const auto ask_source = [&](std::string_view password, auth::UserSource::Callback done) {
-    const dialogue::Credentials credentials{"PLAIN", "alice", Secret(password)};
-    source->look_up({credentials, {}, {}, "imaps", "session", true}, std::move(done));
+TEST_F(DirectoryPoolTest, AnAnswerEndsTheRestOfAServerThatFailed) {
+  make_pool(1);
+  server_.say(Says::kFailed);
+  std::latch failed(1);
+  ASSERT_TRUE(ask("alice", [&](const auth::LookupResult&) { failed.count_down(); }));
+  failed.wait();
+  EXPECT_FALSE(pool_->server().is_up());
+  EXPECT_EQ(counted(RequestResult::kFailed), 1U);
+  server_.say(Says::kUnknown);
+  std::latch answered(1);
+  ASSERT_TRUE(ask("alice", [&](const auth::LookupResult&) { answered.count_down(); }, 60s, true));
+  answered.wait();
+  EXPECT_TRUE(pool_->server().is_up());
+  EXPECT_EQ(counted(RequestResult::kRefused), 1U);
+}
+
+TEST_F(DirectoryPoolTest, AServerIsLateWhenItSaysNothingAndNotWhenItHasMuchToDo) {
+  make_pool(1);
+  server_.say(Says::kNothing);
+  const auto first = ask("first", ignore);
+  const auto second = ask("second", ignore);
+  server_.wait_until_silent();
+  const auto is_late = [&](const auto& question) {
+    return pool_->patience_left(*question, 1ms) == 0ms;
   };
-  std::thread::id thread;
-  ask_source("sesame", [&](auth::LookupResult result) {
-    EXPECT_TRUE(std::holds_alternative<auth::Accepted>(result));
-    thread = std::this_thread::get_id();
-    loop.stop();
-  });
-  loop.run();
-  EXPECT_EQ(thread, std::this_thread::get_id());
-  bool answered = false;
-  ask_source("hang", [&](auth::LookupResult) { answered = true; });
-  shared_.hanging.acquire();
-  source.reset();
-  pool_.reset();
-  loop.drain();
-  EXPECT_FALSE(answered);
+  while (!is_late(first) || !is_late(second)) {
+    std::this_thread::yield();
+  }
+  EXPECT_TRUE(pool_->silent_for(1ms));
+  server_.hold_hashing();
+  server_.say(Says::kYes);
+  while (pool_->patience_left(*first, 1ms)) {  // until it has answered
+    std::this_thread::yield();
+  }
+  // The password is being hashed for as long as anybody likes.
+  EXPECT_EQ(pool_->patience_left(*second, 1h), 1h) << "the server owes nothing";
+  EXPECT_FALSE(pool_->silent_for(0ms));
+  server_.may_hash.release(2);
+}
+
+TEST_F(DirectoryPoolTest, ExplainWaitsNoLongerThanItMay) {
+  make_pool(1);
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(pool_->explain("a", Clock::now() + 60s)));
+  server_.say(Says::kNothing);
+  ASSERT_TRUE(ask("first", ignore));
+  server_.wait_until_silent();
+  EXPECT_TRUE(std::holds_alternative<auth::Unavailable>(pool_->explain("b", Clock::now() + 1ms)));
+  server_.say(Says::kYes);
+  EXPECT_TRUE(std::holds_alternative<auth::Accepted>(pool_->explain("c", Clock::now() + 60s)));
+  EXPECT_THAT(server_.asked_for(), ElementsAre("a", "first", "c"));
 }
 
 }  // namespace
