@@ -9,6 +9,8 @@
 namespace headgate::config {
 namespace {
 
+using namespace std::chrono_literals;
+
 const Choices<LdapScope> kScopes = {
     {"subtree", LdapScope::kSubtree}, {"one", LdapScope::kOne}, {"base", LdapScope::kBase}};
 const Choices<LdapPasswords> kPasswords = {{"bind", LdapPasswords::kBind},
