@@ -268,7 +268,7 @@ struct Relay {
   seconds stall_timeout{300};          // a side that takes no bytes while some wait for it
   seconds half_close_timeout{30};      // the other direction after one side ended
   seconds keepalive{120};              // TCP keepalive idle time; 0: off
-  std::size_t buffer_size = 262144;
+  std::size_t buffer_size = 98304;
   bool own_tls_records = true;  // net/record_protocol.h
 };
 

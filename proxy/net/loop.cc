@@ -23,8 +23,9 @@ constexpr int kEventsATurn = 256;
 constexpr int kEndsATurn = 4;
 // Of those who can wait: few, so that they stay in order when time is up before they had theirs.
 constexpr int kWaitingEventsATurn = 8;
-// What they have each turn at least: less than a handshake, which is what one event costs at most.
-constexpr std::uint64_t kLeastForWaitingNs = 250'000;
+// What they have each turn at least, and one event: less than a handshake, which is what one may
+// cost.
+constexpr std::uint64_t kLeastForWaitingNs = 50'000;
 constexpr std::uint64_t kNever = std::numeric_limits<std::int64_t>::max();
 
 // Running out of memory or descriptors while a loop is set up, or leaving handles behind when it

@@ -22,8 +22,8 @@ class TurnEnd;
 // There are two sets: a second one, a member of the first, has what can wait (Urgency): listeners,
 // clients before login where there are many, sessions that move bulk, and ends of connections when
 // many come at once. It has its turn when all others had theirs, for as long as these took, and for
-// a quarter of a millisecond at least. So who is logged in does not feel that thousands want to be,
-// that thousands have left, or that somebody fetches a whole mailbox.
+// a twentieth of a millisecond or one event at least. So who is logged in does not feel that
+// thousands want to be, that thousands have left, or that somebody fetches a whole mailbox.
 //
 // libuv puts a descriptor into its set at the beginning of its own turn: handles other than timers
 // must be made before run() or from inside one of libuv's callbacks.

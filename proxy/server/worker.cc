@@ -11,10 +11,6 @@ namespace headgate::server {
 namespace {
 
 constexpr std::size_t kFreeBuffersKept = 16;
-// What sessions that stopped at their byte budget take of each turn, by one budget too many at
-// most.
-constexpr std::chrono::microseconds kResumeTime{250};
-
 }  // namespace
 
 Worker::Worker(Options options)
@@ -341,21 +337,18 @@ void Worker::run_again(Session& session) {
 }
 
 // As many as there is time for; the others have their turn in the next one.
-void Worker::resume_some() {
-  const auto until = std::chrono::steady_clock::now() + kResumeTime;
-  for (std::size_t count = again_.size(); count > 0; --count) {
+// One of those that stopped at their byte budget: all others have a turn before the next one.
+void Worker::resume_one() {
+  if (!again_.empty()) {
     Session* const session = again_.front();
     again_.pop_front();
     session->resume();
-    if (std::chrono::steady_clock::now() >= until) {
-      return;
-    }
   }
 }
 
 void Worker::on_turn_end() {
   if (!again_.empty() || survey_.busy()) {
-    resume_some();
+    resume_one();
     survey_.turn();
     turn_end_->set_busy(!again_.empty() || survey_.busy());
   }

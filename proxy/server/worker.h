@@ -156,7 +156,7 @@ class Worker {
   void close_listeners_but(const std::vector<ListenerSocket>& staying);
   void open_listeners(std::vector<ListenerSocket> sockets);
   void on_turn_end();
-  void resume_some();
+  void resume_one();
   void admit(Session& session);
   void drop_oldest();
   void on_left_behind(const EndLeftBehind& left);

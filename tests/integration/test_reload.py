@@ -272,7 +272,7 @@ def test_keys_that_need_a_restart_are_named_and_nothing_else_is_changed(proxied)
     errors = [entry["error"] for entry in gate.log.wait_for(REFUSED, 3)]
     assert [error.split("only a restart changes this: ")[1] for error in errors] == [
         "workers: 1 -> 2",
-        "relay.buffer_size: 256KiB -> 64KiB",
+        "relay.buffer_size: 96KiB -> 64KiB",
         'admin.address: "127.0.0.1:0" -> "127.0.0.2:0"',
     ]
     proxied.logged_in("alice")

@@ -11,7 +11,7 @@ namespace headgate::server {
 namespace {
 
 // Bytes in one run from which on a session is bulk, and below which it is not any more.
-constexpr std::uint64_t kBulk = 128 * 1024;
+constexpr std::uint64_t kBulk = 96 * 1024;
 constexpr std::uint64_t kSmall = 4 * 1024;
 
 dialogue::CloseReason reason_of(relay::End end) {
