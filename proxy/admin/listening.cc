@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "base/log.h"
+
 namespace headgate::admin {
 namespace {
 
@@ -59,7 +61,8 @@ sockaddr_un unix_address(const std::string& path) {
 
 // Held while a socket file is looked at and replaced, so that of two processes that find the same
 // stale one neither takes away what the other has just made. It is a lock on the folder: nothing
-// is left behind, whatever happens.
+// is left behind, whatever happens. Whoever may read the folder can hold such a lock for ever, so
+// it is waited for and not insisted on.
 std::expected<UniqueFd, std::string> lock_folder_of(const std::string& path) {
   const std::string folder = path.substr(0, std::max<std::size_t>(path.rfind('/'), 1));
   UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -69,7 +72,9 @@ std::expected<UniqueFd, std::string> lock_folder_of(const std::string& path) {
   const auto deadline = std::chrono::steady_clock::now() + kLockPatience;
   while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK || std::chrono::steady_clock::now() > deadline) {
-      return failure("lock " + folder);
+      log::warning("admin socket without a lock on its folder",
+                   {{"folder", folder}, {"error", std::string_view(std::strerror(errno))}});
+      return fd;
     }
     std::this_thread::sleep_for(kLockPause);
   }

@@ -1,7 +1,9 @@
 #include "admin/listening.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,20 +37,15 @@ class ListeningTest : public testing::Test {
     return opened ? "it listens" : opened.error();
   }
   // What bind() leaves there; it stays when the result goes.
-  [[nodiscard]] UniqueFd bind_there(int type) const {
+  [[nodiscard]] UniqueFd bind_there(int type) const { return socket_there(type, ::bind); }
+  [[nodiscard]] UniqueFd connect_there() const { return socket_there(SOCK_STREAM, ::connect); }
+  [[nodiscard]] UniqueFd socket_there(int type,
+                                      int (*call)(int, const sockaddr*, socklen_t)) const {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     path_.copy(address.sun_path, sizeof address.sun_path - 1);
     UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
-    return fd;
-  }
-  [[nodiscard]] UniqueFd connect_there() const {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    path_.copy(address.sun_path, sizeof address.sun_path - 1);
-    UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    EXPECT_EQ(::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+    EXPECT_EQ(call(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
     return fd;
   }
   [[nodiscard]] unsigned mode() const {
@@ -133,6 +130,16 @@ TEST_F(ListeningTest, WhatIsNoSocketStays) {
 TEST_F(ListeningTest, AFolderThatIsNotThereIsNamed) {
   path_ = folder_ + "/none/admin.sock";
   EXPECT_THAT(error(), HasSubstr(folder_ + "/none: No such file or directory"));
+}
+
+TEST_F(ListeningTest, WhoHoldsALockOnTheFolderForEverDoesNotKeepItFromListening) {
+  bind_there(SOCK_STREAM).reset();
+  const UniqueFd folder(::open(folder_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  ASSERT_EQ(::flock(folder.get(), LOCK_EX), 0);
+  const auto listening = open();
+  ASSERT_TRUE(listening) << listening.error();
+  const UniqueFd client = connect_there();
+  EXPECT_TRUE(listening->accept());
 }
 
 TEST_F(ListeningTest, OfManyThatFindTheSameStaleFileExactlyOneGetsIt) {
