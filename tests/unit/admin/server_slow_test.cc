@@ -2,9 +2,11 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <atomic>
 #include <future>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "admin/server.h"
@@ -18,7 +20,39 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-class SlowCallers : public ServerTest {};
+// With a route /long, which answers when the test lets it go.
+class SlowCallers : public ServerTest {
+ protected:
+  SlowCallers() {
+    options_.routes.push_back(
+        {"GET", "/long", [this](const Request&) {
+           ++inside_;
+           let_go_.wait();
+           return Response{
+               .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
+         }});
+  }
+  ~SlowCallers() override {
+    let_go();
+    server_.reset();  // its handlers look at what is here
+  }
+  void wait_for_inside(int requests) const {
+    while (inside_ < requests) {
+      std::this_thread::yield();
+    }
+  }
+  void let_go() {
+    if (!std::exchange(gone_, true)) {
+      gate_.set_value();
+    }
+  }
+
+ private:
+  std::promise<void> gate_;
+  const std::shared_future<void> let_go_{gate_.get_future()};
+  std::atomic<int> inside_{0};
+  bool gone_ = false;
+};
 
 TEST_P(SlowCallers, AClientThatSendsNothingDoesNotHoldTheOthersUpForLong) {
   start();
@@ -32,26 +66,14 @@ TEST_P(SlowCallers, AClientThatSendsNothingDoesNotHoldTheOthersUpForLong) {
 }
 
 TEST_P(SlowCallers, RequestsThatTakeLongLeaveThreadsForTheOwnRoutes) {
-  std::promise<void> end;
-  const std::shared_future<void> ended(end.get_future());
-  std::atomic<int> inside{0};
   options_.threads = 3;
-  options_.routes.push_back(
-      {"GET", "/long", [&](const Request&) {
-         ++inside;
-         ended.wait();
-         return Response{
-             .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
-       }});
   start();
   std::thread first([&] { EXPECT_THAT(get("/long"), EndsWith("over\n")); });
-  while (inside == 0) {
-    std::this_thread::yield();
-  }
+  wait_for_inside(1);
   EXPECT_THAT(get("/long"), StartsWith("HTTP/1.1 503 "));
   EXPECT_THAT(get("/healthz"), EndsWith("ok\n"));
   EXPECT_THAT(get("/metrics"), StartsWith("HTTP/1.1 200 "));
-  end.set_value();
+  let_go();
   first.join();
   EXPECT_THAT(get("/long"), EndsWith("over\n"));
 }
@@ -134,25 +156,13 @@ TEST_P(SlowCallers, SilentConnectionsDoNotKeepOthersAway) {
 }
 
 TEST_P(SlowCallers, EightSlowRequestsAndManySilentOnesLeaveTheMetricsAlone) {
-  std::promise<void> end;
-  const std::shared_future<void> ended(end.get_future());
-  std::atomic<int> inside{0};
   options_.request_timeout = 60s;
-  options_.routes.push_back(
-      {"GET", "/long", [&](const Request&) {
-         ++inside;
-         ended.wait();
-         return Response{
-             .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
-       }});
   start();
   std::vector<std::thread> slow;
   for (unsigned i = 0; i < options_.threads - options_.kept_free; ++i) {
     slow.emplace_back([&] { EXPECT_THAT(get("/long"), EndsWith("over\n")); });
   }
-  while (inside < 8) {
-    std::this_thread::yield();
-  }
+  wait_for_inside(8);
   std::vector<UniqueFd> silent;
   for (int i = 0; i < 40; ++i) {
     silent.push_back(connect());
@@ -162,60 +172,35 @@ TEST_P(SlowCallers, EightSlowRequestsAndManySilentOnesLeaveTheMetricsAlone) {
   }
   EXPECT_THAT(get("/long"),
               testing::AllOf(StartsWith("HTTP/1.1 503 "), HasSubstr("\r\nRetry-After: 1\r\n")));
-  end.set_value();
+  let_go();
   for (std::thread& one : slow) {
     one.join();
   }
 }
 
 TEST_P(SlowCallers, StoppingWaitsForRequestsUnderWayAndForNobodyElse) {
-  std::promise<void> end;
-  const std::shared_future<void> ended(end.get_future());
-  std::atomic<int> inside{0};
   options_.request_timeout = 60s;
-  options_.routes.push_back(
-      {"GET", "/long", [&](const Request&) {
-         ++inside;
-         ended.wait();
-         return Response{
-             .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
-       }});
   start();
   std::thread slow([&] { EXPECT_THAT(get("/long"), EndsWith("over\n")); });
-  while (inside == 0) {
-    std::this_thread::yield();
-  }
+  wait_for_inside(1);
   const UniqueFd silent = connect();
   std::thread stopper([&] { server_.reset(); });
   EXPECT_THAT(read_all(silent.get()), StartsWith("HTTP/1.1 408 "));
-  end.set_value();
+  let_go();
   slow.join();
   stopper.join();
 }
 
 TEST_P(SlowCallers, AClientThatGoesAwayWhileItsAnswerIsMadeHurtsNobody) {
-  std::promise<void> end;
-  const std::shared_future<void> ended(end.get_future());
-  std::atomic<int> inside{0};
-  options_.routes.push_back(
-      {"GET", "/long", [&](const Request&) {
-         ++inside;
-         ended.wait();
-         return Response{
-             .status = 200, .content_type = "text/plain", .body = "over\n", .headers = {}};
-       }});
   start();
   for (int i = 0; i < 4; ++i) {
     const UniqueFd fd = connect();
     const std::string_view request = "GET /long HTTP/1.1\r\nHost: x\r\n\r\n";
     ::send(fd.get(), request.data(), request.size(), MSG_NOSIGNAL);
-    while (inside <= i) {
-      std::this_thread::yield();
-    }
+    wait_for_inside(i + 1);
   }
-  end.set_value();
+  let_go();
   EXPECT_THAT(get("/long"), EndsWith("over\n"));
-  server_.reset();  // the handlers look at what is here
 }
 
 TEST_P(SlowCallers, AnAnswerThatNobodyTakesDoesNotHoldUpTheEnd) {
