@@ -84,10 +84,8 @@ Secret token_of(const config::Admin& admin) {
 
 // The path in one of the forms of a Unix socket; empty: it is something else.
 std::string socket_in(std::string_view url) {
-  for (const std::string_view prefix : {"unix:/", "/"}) {
-    if (url.starts_with(prefix)) {
-      return std::string(url.substr(prefix.size() - 1));
-    }
+  if (const auto address = LocalAddress::parse(url)) {
+    return address->path;
   }
   const auto parsed = Url::parse(url);
   return parsed ? parsed->socket : std::string();

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/address.h"
 #include "base/ascii.h"
 #include "base/log.h"
 
@@ -127,10 +128,7 @@ std::expected<UserRecord, std::string> record_of(const soci::row& row) {
 }  // namespace
 
 std::string SqlServer::to_string() const {
-  if (port == 0) {
-    return host;
-  }
-  return host.contains(':') ? fmt::format("[{}]:{}", host, port) : fmt::format("{}:{}", host, port);
+  return port == 0 ? host : HostPort{host, static_cast<std::uint16_t>(port)}.to_string();
 }
 
 SqlDirectory::SqlDirectory(std::shared_ptr<Shared> shared, SqlServer server)
