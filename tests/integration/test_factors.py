@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+import refusal_times
 from fake_backend import Script
 from ldap_server import BASE, SEARCHER, SEARCHER_PASSWORD, Slapd, person
 from sql_servers import SQLite
@@ -269,3 +270,22 @@ def test_a_secret_that_is_none_lets_nobody_in_and_says_where_it_stands(proxied, 
     result = gate.check()
     assert result.returncode == 1
     assert "users.passwd:1: totp: expected base32" in result.stderr
+
+
+@pytest.mark.parametrize("password", ["wrong", "wrong123456"], ids=["without", "with"])
+def test_the_time_of_the_reply_does_not_tell_who_has_one_time_codes(proxied, tmp_path, password):
+    file = tmp_path / "users.passwd"
+    file.write_text(
+        f"alice:{refusal_times.SLOW_HASH}:totp=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP\n"
+        f"bob:{refusal_times.SLOW_HASH}\n"
+    )
+    start(
+        proxied,
+        {"source": "passwd_file", "path": str(file)},
+        proxied.backend(unreachable=True),
+        login={"max_failures": 1000, "failure_delay": "0s"},
+        guessing={"enabled": False},
+    )
+    client = proxied.enter()
+    refusal_times.assert_they_tell_nothing(client, "alice", "nobody", password)
+    refusal_times.assert_they_tell_nothing(client, "alice", "bob", password)
