@@ -414,7 +414,8 @@ Type<Relay> relay_type() {
       key("keepalive", &Relay::keepalive, duration(0s, 24h),
           "Idle time before TCP keepalive asks whether the other side is still there. 0s: off."),
       key("buffer_size", &Relay::buffer_size, size(4096, 1024 * 1024),
-          "Buffer for bytes in flight, one each way at most; none is held while idle."),
+          "Buffer for bytes in flight, one each way at most; none is held while idle. A "
+          "session moves that much or 96KiB in a run, and all others of its worker wait for it."),
       key("own_tls_records", &Relay::own_tls_records, boolean(),
           "After the login Headgate seals and opens TLS 1.3 records itself, with OpenSSL's "
           "ciphers, "
