@@ -14,9 +14,9 @@ using net::kReadable;
 using net::kWritable;
 using net::Want;
 
-// Bytes a direction may move in one run: all that others wait for each time. The p99 of 1,000 NOOPs
-// a second beside 8 bulk FETCHes is 1.0 ms (0.6 quiet), and was 2.1 with 512 KiB and buffers of
-// 256; bulk costs the same or 3 % less.
+// Bytes a direction may move in one run, by one read too many at most: what others wait for each
+// time. The p99 of 1,000 NOOPs a second beside 8 bulk FETCHes (`scripts/bench mixed`) was 0.8 to
+// 1.1 ms, and 2.1 with 512 KiB and buffers of 256; bulk cost the same.
 constexpr std::size_t kBudget = 96 * 1024;
 // And reads: one that brings little may have cost much, see net::kRecordsARead.
 constexpr std::size_t kReads = 8;

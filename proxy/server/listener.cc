@@ -17,9 +17,9 @@ namespace headgate::server {
 namespace {
 
 constexpr int kAcceptsPerTurn = 8;
-// A session that begins may find its client's first words there already and answer them: eight
-// handshakes in a row keep everybody else waiting for 3 ms (5,000 clients at once: p99 of a NOOP
-// beside them 6 ms). One that takes longer is the last of its turn.
+// A session that begins may find its client's first words there already and answer them, and eight
+// handshakes in a row take 3 ms, which all others wait for. One that takes longer is the last of
+// its turn.
 constexpr std::uint64_t kAcceptingMayTakeNs = 100'000;
 constexpr std::uint64_t kRestMs = 250;
 
