@@ -1,9 +1,19 @@
 #include "admin/crew.h"
 
+#include <pthread.h>
+#include <sched.h>
+
 #include <algorithm>
 #include <utility>
 
 namespace headgate::admin {
+
+// A thread like any other, which never takes the processor from one that has it (sched(7)). That it
+// may fail where a sandbox forbids it changes nothing but that.
+void give_way_to_workers() {
+  const sched_param none{};
+  ::pthread_setschedparam(::pthread_self(), SCHED_BATCH, &none);
+}
 
 Crew::Crew(unsigned threads) {
   for (unsigned i = 0; i < std::max(threads, 1U); ++i) {
@@ -29,6 +39,7 @@ void Crew::give(std::function<void()> work) {
 }
 
 void Crew::serve() {
+  give_way_to_workers();
   for (;;) {
     std::function<void()> work;
     {

@@ -176,6 +176,7 @@ std::expected<void, std::string> HttpLoop::Impl::start() {
 }
 
 void HttpLoop::Impl::serve() {
+  give_way_to_workers();
   for (;;) {
     const Clock::time_point now = Clock::now();
     begin_to_stop(now);

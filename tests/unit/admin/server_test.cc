@@ -16,6 +16,17 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::StartsWith;
 
+TEST_P(ServerTest, HandlersGiveWayToTheWorkers) {
+  options_.routes.push_back({"GET", "/policy", [](const Request&) {
+                               return Response{.status = 200,
+                                               .content_type = "text/plain",
+                                               .body = std::to_string(::sched_getscheduler(0)),
+                                               .headers = {}};
+                             }});
+  start();
+  EXPECT_THAT(get("/policy"), EndsWith("\r\n" + std::to_string(SCHED_BATCH)));
+}
+
 TEST_P(ServerTest, MetricsAreServedInThePrometheusTextFormat) {
   const std::string answer = get("/metrics");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\n"));
