@@ -1,5 +1,6 @@
 """What an operator sees of sessions: metrics, health, one line a session, and never a secret."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -35,6 +36,15 @@ METRICS = {
     "headgate_process_open_fds": "gauge",
     "headgate_process_cpu_seconds_total": "counter",
 }
+
+
+def test_the_kernels_table_of_descriptors_is_there_before_the_sessions_are(proxied):
+    """It grows while all threads wait, 10 to 20 ms each time."""
+    gate = proxied.start()
+    with open(f"/proc/{gate.process.pid}/status", encoding="ascii") as status:
+        places = int(re.search(r"FDSize:\s+(\d+)", status.read()).group(1))
+    allowed = gate.metrics().value("headgate_process_max_fds")
+    assert places >= min(allowed, 262_144), allowed
 
 
 def test_every_metric_of_the_design_is_there_with_its_type_and_help(proxied):
