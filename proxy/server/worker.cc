@@ -336,7 +336,6 @@ void Worker::run_again(Session& session) {
   turn_end_->set_busy(true);
 }
 
-// As many as there is time for; the others have their turn in the next one.
 // One of those that stopped at their byte budget: all others have a turn before the next one.
 void Worker::resume_one() {
   if (!again_.empty()) {
