@@ -10,7 +10,7 @@ from .rotation import say
 from .tables import replace_between
 
 GROWTH = (100, 1000, 3000, 9000)
-WORKER_ROUNDS = 3
+ROUNDS = 3
 
 
 def run(bench, peers, quick):
@@ -26,15 +26,10 @@ def run(bench, peers, quick):
                 if sessions > kind.most_sessions:
                     cells.append("–")
                     continue
-                arguments = (["noop"] if work == "NOOP" else
-                             ["idle", "--push-ms", str(max(1, sessions * 1000 // 4000))])
-                with kind(bench).running() as peer:
-                    result = bench.load(peer.port, [
-                        *arguments, "--sessions", str(sessions), "--seconds", seconds,
-                        "--warm-up", "3" if work == "push" else "1", *peer.meter()])
-                raw[name][f"{work} {sessions}"] = result
-                cells.append(f"{result['proxy_cpu_us_per_unit']:.1f}" if result["ok"] else "–")
-                for failure in result["failures"]:
+                results = [one(bench, kind, work, sessions, seconds) for _ in range(1 if quick else ROUNDS)]
+                raw[name][f"{work} {sessions}"] = results
+                cells.append(cell(results))
+                for failure in (failure for result in results for failure in result["failures"]):
                     say(f"growth: {PEERS[name].name}, {work} at {sessions}: {failure}")
             lines.append(f"| {PEERS[name].name}, {work} | " + " | ".join(cells) + " |")
             say("growth: " + lines[-1])
@@ -46,13 +41,28 @@ def run(bench, peers, quick):
     return raw
 
 
+def one(bench, kind, work, sessions, seconds):
+    arguments = ["noop"] if work == "NOOP" else ["idle", "--push-ms", str(max(1, sessions * 1000 // 4000))]
+    with kind(bench).running() as peer:
+        return bench.load(peer.port, [*arguments, "--sessions", str(sessions), "--seconds", seconds,
+                                      "--warm-up", "3" if work == "push" else "1", *peer.meter()])
+
+
+def cell(results):
+    """The median, and from where to where they went."""
+    if not all(result["ok"] for result in results):
+        return "–"
+    figures = sorted(result["proxy_cpu_us_per_unit"] for result in results)
+    return f"{statistics.median(figures):.1f} ({figures[0]:.1f}–{figures[-1]:.1f})"
+
+
 def run_workers(bench, seconds):
     """CPU time for each unit with one worker and with two. Twice the workers do twice the work if a
     unit costs the same; the machine's two cores are too few to show it as a rate."""
     works = {"login, full handshake": ["login", "--sessions", "32"],
              "NOOP, 256 sessions": ["noop", "--sessions", "256"]}
     raw = {work: {kind.name: [] for kind in (Headgate, TwoWorkers)} for work in works}
-    for _ in range(WORKER_ROUNDS):
+    for _ in range(ROUNDS):
         for kind in (Headgate, TwoWorkers):
             with kind(bench).running() as peer:
                 for work, arguments in works.items():
