@@ -18,13 +18,19 @@ std::size_t Connections::in(Phase phase) const {
   return static_cast<std::size_t>(std::ranges::count(all_, phase, &Connection::phase));
 }
 
-bool Connections::takes(Via via, std::string_view peer) const {
-  return via != Via::kNetwork ||
-         std::cmp_less(std::ranges::count(all_, peer, &Connection::peer), kMostOfOne);
+bool Connections::takes(Via via, std::string_view peer) {
+  if (via != Via::kNetwork ||
+      std::cmp_less(std::ranges::count(all_, peer, &Connection::peer), kMostOfOne)) {
+    return true;
+  }
+  metrics_.count_cut(metrics::AdminCut::kTooMany);
+  return false;
 }
 
 Connection& Connections::add(Connection connection) {
-  return all_.emplace_back(std::move(connection));
+  Connection& added = all_.emplace_back(std::move(connection));
+  metrics_.connections.set(static_cast<std::int64_t>(all_.size()));
+  return added;
 }
 
 Connection* Connections::find(int fd) {
@@ -34,6 +40,7 @@ Connection* Connections::find(int fd) {
 
 void Connections::remove(const Connection& connection) {
   all_.remove_if([&](const Connection& other) { return &other == &connection; });
+  metrics_.connections.set(static_cast<std::int64_t>(all_.size()));
 }
 
 Connections::Time Connections::deadline(const Connection& connection) const {
@@ -66,6 +73,7 @@ std::optional<Connections::Time> Connections::cut(Time now, std::string_view far
       const linger at_once{.l_onoff = 1, .l_linger = 0};
       ::setsockopt(connection.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
+    metrics_.count_cut(metrics::AdminCut::kTooSlow);
     // The library sees the end and closes.
     ::shutdown(connection.fd, SHUT_RDWR);
     connection.fd = -1;

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "admin/listening.h"
+#include "metrics/admin_metrics.h"
 
 namespace headgate::admin {
 
@@ -33,8 +34,9 @@ class Connections {
  public:
   using Time = std::chrono::steady_clock::time_point;
 
-  // `timeout`: for a whole request, and for a whole answer to be taken.
-  explicit Connections(std::chrono::milliseconds timeout) : timeout_(timeout) {}
+  // `timeout`: for a whole request, and for a whole answer to be taken. `metrics` outlives it.
+  Connections(std::chrono::milliseconds timeout, metrics::AdminMetrics& metrics)
+      : timeout_(timeout), metrics_(metrics) {}
 
   static constexpr std::size_t kMost = 128;
   static constexpr std::size_t kMostOfOne = 32;  // of one address of the network
@@ -42,8 +44,8 @@ class Connections {
   [[nodiscard]] bool full() const { return all_.size() >= kMost; }
   [[nodiscard]] bool empty() const { return all_.empty(); }
   [[nodiscard]] std::size_t in(Phase phase) const;
-  // Whether another one may come from there.
-  [[nodiscard]] bool takes(Via via, std::string_view peer) const;
+  // Whether another one may come from there; that it may not is counted.
+  [[nodiscard]] bool takes(Via via, std::string_view peer);
 
   Connection& add(Connection connection);
   Connection* find(int fd);  // nullptr: none
@@ -59,6 +61,7 @@ class Connections {
   [[nodiscard]] Time deadline(const Connection& connection) const;
 
   std::chrono::milliseconds timeout_;
+  metrics::AdminMetrics& metrics_;
   bool hurried_ = false;
   std::list<Connection> all_;
 };

@@ -70,11 +70,13 @@ struct HttpLoop::Impl {
     std::size_t discarded = 0;
   };
 
-  Impl(std::vector<Listening> sockets, Limits wanted, Find ask)
+  Impl(std::vector<Listening> sockets, Limits wanted, Find ask,
+       std::shared_ptr<metrics::AdminMetrics> counts)
       : listening(std::move(sockets)),
         limits(wanted),
         find(std::move(ask)),
-        connections(limits.request_timeout),
+        metrics(std::move(counts)),
+        connections(limits.request_timeout, *metrics),
         crew(limits.threads) {}
   ~Impl();
 
@@ -94,7 +96,7 @@ struct HttpLoop::Impl {
   [[nodiscard]] Response too_large() const;
   void take_body(Exchange& exchange, std::string_view chunk);
   bool dispatch(Exchange& exchange);  // false: it has its answer
-  static MHD_Result reply(Exchange& exchange);
+  MHD_Result reply(Exchange& exchange);
   void finish(Exchange& exchange, Response response);
   void wake() const;
 
@@ -117,6 +119,7 @@ struct HttpLoop::Impl {
   UniqueFd news;  // an eventfd: something for the loop's thread
 
   // The loop's thread alone has to do with these.
+  const std::shared_ptr<metrics::AdminMetrics> metrics;
   Connections connections;
   unsigned under_way = 0;  // requests at a thread that are not own
   std::size_t held = 0;    // bytes of bodies
@@ -326,7 +329,7 @@ MHD_Result HttpLoop::Impl::on_request(void* self, MHD_Connection*, const char*, 
     return exchange.discarded > kMostDiscarded ? MHD_NO : MHD_YES;
   }
   // From a dispatch on the exchange is another thread's, until its answer comes back.
-  return exchange.answer || !loop.dispatch(exchange) ? reply(exchange) : MHD_YES;
+  return exchange.answer || !loop.dispatch(exchange) ? loop.reply(exchange) : MHD_YES;
 }
 
 MHD_Result HttpLoop::Impl::begin(Exchange& exchange) {
@@ -429,6 +432,7 @@ MHD_Result HttpLoop::Impl::reply(Exchange& exchange) {
   exchange.from->phase = Phase::kSending;
   exchange.from->since = Clock::now();
   const auto status = static_cast<unsigned>(exchange.answer->status);
+  metrics->count_request(exchange.answer->status);
   const Reply made = make_reply(*std::move(exchange.answer));
   return made ? ::MHD_queue_response(exchange.connection, status, made.get()) : MHD_NO;
 }
@@ -477,8 +481,10 @@ void HttpLoop::Impl::on_log(void* self, const char* format, va_list values) {
 }
 
 std::expected<std::unique_ptr<HttpLoop>, std::string> HttpLoop::start(
-    std::vector<Listening> listening, Limits limits, Find find) {
-  auto impl = std::make_unique<Impl>(std::move(listening), limits, std::move(find));
+    std::vector<Listening> listening, Limits limits, Find find,
+    std::shared_ptr<metrics::AdminMetrics> metrics) {
+  auto impl =
+      std::make_unique<Impl>(std::move(listening), limits, std::move(find), std::move(metrics));
   if (auto started = impl->start(); !started) {
     return std::unexpected(std::move(started.error()));
   }

@@ -10,6 +10,7 @@
 
 #include "admin/listening.h"
 #include "admin/server.h"
+#include "metrics/admin_metrics.h"
 
 namespace headgate::admin {
 
@@ -34,7 +35,8 @@ class HttpLoop {
   using Find = std::function<std::expected<Target, Response>(Request&)>;
 
   static std::expected<std::unique_ptr<HttpLoop>, std::string> start(
-      std::vector<Listening> listening, Limits limits, Find find);
+      std::vector<Listening> listening, Limits limits, Find find,
+      std::shared_ptr<metrics::AdminMetrics> metrics);
   ~HttpLoop();  // ends what is not a whole request, and waits for the answers under way
   HttpLoop(const HttpLoop&) = delete;
   HttpLoop& operator=(const HttpLoop&) = delete;

@@ -100,7 +100,9 @@ std::expected<void, std::string> Server::Impl::start() {
                                   .kept_free = options.kept_free,
                                   .max_body = options.max_body,
                                   .request_timeout = options.request_timeout},
-                                 [this](Request& request) { return find(request); });
+                                 [this](Request& request) { return find(request); },
+                                 options.counts ? options.counts
+                                                : std::make_shared<metrics::AdminMetrics>());
   if (!started) {
     return std::unexpected("admin: " + started.error());
   }

@@ -13,6 +13,7 @@
 
 #include "admin/listening.h"
 #include "base/address.h"
+#include "metrics/admin_metrics.h"
 
 namespace headgate::admin {
 
@@ -55,6 +56,7 @@ struct Options {
   std::vector<LocalAddress> addresses;               // port 0: any free one, see addresses()
   SocketFile socket_file;                            // of those that are Unix sockets
   std::shared_ptr<prometheus::Collectable> metrics;  // /metrics
+  std::shared_ptr<metrics::AdminMetrics> counts;     // what it counts of its own; none: nobody asks
   std::function<Readiness()> readiness;              // /readyz; none: always ready
   std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
   std::size_t max_body = 1024UL * 1024;              // a list of users

@@ -10,6 +10,7 @@
 #include "dialogue/close_reason.h"
 #include "dialogue/failure.h"
 #include "dialogue/limit.h"
+#include "metrics/admin_metrics.h"
 #include "metrics/health_figures.h"
 #include "metrics/instruments.h"
 #include "metrics/labels.h"
@@ -119,6 +120,8 @@ std::vector<LabelInfo> label_infos() {
       {"", "file", "configuration file", {}},
       {"", "hash", "hash of the configuration file's bytes", {}},
       {"", "certificate", "the certificate's file", {}},
+      {"", "code", "HTTP status", values_of(kAdminCodeNames)},
+      {"", "cut", "its address had 32 already, or it took too long", values_of(kAdminCutNames)},
       {"headgate_config_reloads_total",
        "result",
        "whether it was put in force",

@@ -374,6 +374,16 @@ void add_config(Page& page, const ConfigInfo& config) {
            config.reloads.last_applied ? unix_time(*config.reloads.last_applied) : 0.0);
 }
 
+void add_admin(Page& page, const AdminMetrics& admin) {
+  for (std::size_t at = 0; at < kAdminCodeNames.size(); ++at) {
+    page.add(MetricId::kAdminRequests, {kAdminCodeNames[at]}, admin.requests[at].value());
+  }
+  page.add(MetricId::kAdminConnections, {}, admin.connections.value());
+  for (std::size_t at = 0; at < kAdminCutNames.size(); ++at) {
+    page.add(MetricId::kAdminCuts, {kAdminCutNames[at]}, admin.cut[at].value());
+  }
+}
+
 void add_process(Page& page) {
   const ProcessFigures figures = read_process_figures();
   page.add(MetricId::kProcessCpu, {}, figures.cpu_seconds);
@@ -441,6 +451,9 @@ std::vector<MetricFamily> Collector::Collect() const {
     for (const CertificateFigures& one : sources_.certificates()) {
       page.add(MetricId::kCertificateExpiry, {one.file}, unix_time(one.not_after));
     }
+  }
+  if (sources_.admin) {
+    add_admin(page, *sources_.admin);
   }
   add_process(page);
   page.add(MetricId::kScrapeDuration, {},

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metrics/admin_metrics.h"
 #include "metrics/health_figures.h"
 #include "metrics/move_figures.h"
 #include "metrics/source_figures.h"
@@ -117,6 +118,7 @@ struct Sources {
   std::function<MoveFigures()> moves = {};
   std::function<ConfigInfo()> config;
   std::function<std::vector<CertificateFigures>()> certificates = {};
+  std::shared_ptr<const AdminMetrics> admin = {};
   BuildInfo build;
 };
 

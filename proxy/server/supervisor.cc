@@ -179,11 +179,14 @@ std::expected<void, std::string> Supervisor::start_admin() {
   sources.build = {.version = std::string(kVersion),
                    .openssl = OpenSSL_version(OPENSSL_VERSION_STRING),
                    .libuv = uv_version_string()};
+  const auto counts = std::make_shared<metrics::AdminMetrics>();
+  sources.admin = counts;
   auto server = admin::Server::start(
       {.addresses = wanted.addresses,
        .socket_file = {.mode = wanted.socket_mode,
                        .group = wanted.socket_group.and_then(config::group_id)},
        .metrics = std::make_shared<metrics::Collector>(std::move(sources)),
+       .counts = counts,
        .readiness = [this] { return readiness(); },
        .routes = admin::api_routes(*operations_, admin::Access([this] {
          const auto now = in_force().snapshot;

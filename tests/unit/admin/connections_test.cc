@@ -34,7 +34,12 @@ class ConnectionsTest : public testing::Test {
     return length < 0 ? "open" : std::string(text.data(), static_cast<std::size_t>(length));
   }
 
-  Connections connections_{10s};
+  [[nodiscard]] std::uint64_t cut(metrics::AdminCut why) const {
+    return metrics_.cut[static_cast<std::size_t>(why)].value();
+  }
+
+  metrics::AdminMetrics metrics_;
+  Connections connections_{10s, metrics_};
   Connections::Time now_ = Connections::Time{} + 1h;
   std::vector<UniqueFd> ours_;
   std::vector<UniqueFd> theirs_;
@@ -46,6 +51,7 @@ TEST_F(ConnectionsTest, ARequestThatIsNotCompleteInTimeIsToldSoAndCutOff) {
   EXPECT_EQ(got(0), "open");
   EXPECT_EQ(connections_.cut(now_ + 10s, "bye"), std::nullopt);
   EXPECT_EQ(got(0), "bye");
+  EXPECT_EQ(cut(metrics::AdminCut::kTooSlow), 1);
 }
 
 TEST_F(ConnectionsTest, AnAnswerThatIsNotTakenInTimeEndsWithoutFurtherWords) {
@@ -82,10 +88,14 @@ TEST_F(ConnectionsTest, OneAddressOfTheNetworkDoesNotGetAllOfThem) {
     EXPECT_TRUE(connections_.takes(Via::kNetwork, "192.0.2.1"));
     add(Phase::kReading, "192.0.2.1");
   }
+  EXPECT_EQ(metrics_.connections.value(), Connections::kMostOfOne);
+  EXPECT_EQ(cut(metrics::AdminCut::kTooMany), 0);
   EXPECT_FALSE(connections_.takes(Via::kNetwork, "192.0.2.1"));
+  EXPECT_EQ(cut(metrics::AdminCut::kTooMany), 1);
   EXPECT_TRUE(connections_.takes(Via::kNetwork, "192.0.2.2"));
   EXPECT_TRUE(connections_.takes(Via::kLoopback, "192.0.2.1"));
   connections_.remove(*connections_.find(ours_[0].get()));
+  EXPECT_EQ(metrics_.connections.value(), Connections::kMostOfOne - 1);
   EXPECT_TRUE(connections_.takes(Via::kNetwork, "192.0.2.1"));
 }
 

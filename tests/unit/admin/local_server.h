@@ -72,6 +72,7 @@ class ServerTest : public testing::TestWithParam<const char*> {
     const std::string wanted = GetParam();
     options_.addresses = {
         LocalAddress::parse(wanted.empty() ? folder_ + "/admin.sock" : wanted).value()};
+    options_.counts = std::make_shared<metrics::AdminMetrics>();
     options_.metrics = std::make_shared<metrics::Collector>(metrics::Sources{
         .workers = {std::make_shared<metrics::WorkerMetrics>(std::vector<std::string>{"imaps"})},
         .backends = {},
@@ -83,6 +84,7 @@ class ServerTest : public testing::TestWithParam<const char*> {
         .guesses = {},
         .config = {},
         .certificates = {},
+        .admin = options_.counts,
         .build = {}});
     options_.readiness = [this] {
       return ready_ ? Readiness{} : Readiness{false, "pool \"main\""};

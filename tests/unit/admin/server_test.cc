@@ -34,6 +34,19 @@ TEST_P(ServerTest, MetricsAreServedInThePrometheusTextFormat) {
   EXPECT_THAT(answer, HasSubstr("\nheadgate_connections_total{listener=\"imaps\"} 0\n"));
 }
 
+TEST_P(ServerTest, WhatItAnswersAndWhomItServesIsCounted) {
+  get("/healthz");
+  get("/nowhere");
+  ready_ = false;
+  get("/readyz");
+  const std::string page = get("/metrics");
+  EXPECT_THAT(page, HasSubstr("\nheadgate_admin_requests_total{code=\"200\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("\nheadgate_admin_requests_total{code=\"404\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("\nheadgate_admin_requests_total{code=\"503\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("\nheadgate_admin_connections 1\n"));
+  EXPECT_THAT(page, HasSubstr("\nheadgate_admin_connections_cut_total{cut=\"too_slow\"} 0\n"));
+}
+
 TEST_P(ServerTest, HealthIsOkWhileTheProcessServes) {
   EXPECT_THAT(get("/healthz"), EndsWith("\r\n\r\nok\n"));
 }

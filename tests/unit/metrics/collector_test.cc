@@ -40,6 +40,7 @@ class CollectorTest : public testing::Test {
   std::vector<std::shared_ptr<WorkerMetrics>> workers_ = {
       std::make_shared<WorkerMetrics>(std::vector<std::string>{"imaps", "imap"}),
       std::make_shared<WorkerMetrics>(std::vector<std::string>{"imaps", "imap"})};
+  std::shared_ptr<AdminMetrics> admin_ = std::make_shared<AdminMetrics>();
   Collector collector_{Sources{
       .workers = {workers_.begin(), workers_.end()},
       .backends =
@@ -130,6 +131,7 @@ class CollectorTest : public testing::Test {
             return std::vector<CertificateFigures>{
                 {.file = "imap.pem", .not_after = std::chrono::sys_seconds(2000s)}};
           },
+      .admin = admin_,
       .build = {"0.1.0", "3.0.17", "1.44.2"}}};
 };
 
@@ -337,6 +339,25 @@ TEST_F(CollectorTest, ExactlyTheCatalogueIsExposedEachSeriesOnceWithItsLabels) {
       EXPECT_EQ(names, declared[family.name]->labels);
       EXPECT_TRUE(seen.insert(identity).second) << family.name << " " << identity;
     }
+  }
+}
+
+TEST_F(CollectorTest, RequestsToTheAdminInterfaceAreCountedByTheirCode) {
+  for (const int status : {200, 200, 403, 503, 418}) {
+    admin_->count_request(status);
+  }
+  admin_->count_cut(AdminCut::kTooMany);
+  admin_->connections.set(3);
+  const std::string text = page();
+  for (const char* line :
+       {"headgate_admin_requests_total{code=\"200\"} 2\n",
+        "headgate_admin_requests_total{code=\"401\"} 0\n",
+        "headgate_admin_requests_total{code=\"403\"} 1\n",
+        "headgate_admin_requests_total{code=\"503\"} 1\n",
+        "headgate_admin_requests_total{code=\"other\"} 1\n", "headgate_admin_connections 3\n",
+        "headgate_admin_connections_cut_total{cut=\"too_many\"} 1\n",
+        "headgate_admin_connections_cut_total{cut=\"too_slow\"} 0\n"}) {
+    EXPECT_THAT(text, HasSubstr(line));
   }
 }
 
