@@ -95,14 +95,14 @@ std::expected<void, std::string> Server::Impl::start() {
     bound.push_back(socket->address());
     sockets.push_back(*std::move(socket));
   }
-  auto started = HttpLoop::start(std::move(sockets),
-                                 {.threads = options.threads,
-                                  .kept_free = options.kept_free,
-                                  .max_body = options.max_body,
-                                  .request_timeout = options.request_timeout},
-                                 [this](Request& request) { return find(request); },
-                                 options.counts ? options.counts
-                                                : std::make_shared<metrics::AdminMetrics>());
+  auto started = HttpLoop::start(
+      std::move(sockets),
+      {.threads = options.threads,
+       .kept_free = options.kept_free,
+       .max_body = options.max_body,
+       .request_timeout = options.request_timeout},
+      [this](Request& request) { return find(request); },
+      options.counts ? options.counts : std::make_shared<metrics::AdminMetrics>());
   if (!started) {
     return std::unexpected("admin: " + started.error());
   }

@@ -81,11 +81,22 @@ void HttpTransfer::set_place() {
     curl_easy_setopt(easy_, CURLOPT_UNIX_SOCKET_PATH, url.socket.c_str());
   } else {
     url_ = url.to_string();
-    connect_to_ = "::" + request_.endpoint.to_string();
-    connect_list_.data = connect_to_.data();
-    curl_easy_setopt(easy_, CURLOPT_CONNECT_TO, &connect_list_);
+    set_addresses();
   }
   curl_easy_setopt(easy_, CURLOPT_URL, url_.c_str());
+}
+
+// One address is where to connect to, and connections are kept by it. Several are what the name
+// means to libcurl from now on, which tries those of both families side by side (RFC 8305).
+void HttpTransfer::set_addresses() {
+  const std::vector<Endpoint>& endpoints = request_.endpoints;
+  const bool one = endpoints.size() == 1;
+  place_ = one ? "::" + endpoints.front().to_string() : request_.url.address.to_string() + ":";
+  for (std::size_t at = 0; !one && at < endpoints.size(); ++at) {
+    place_ += (at == 0 ? "" : ",") + endpoints[at].ip.to_string();
+  }
+  place_list_.data = place_.data();
+  curl_easy_setopt(easy_, one ? CURLOPT_CONNECT_TO : CURLOPT_RESOLVE, &place_list_);
 }
 
 // libcurl takes "Name:" for the removal of a header and wants "Name;" for one without a value.

@@ -44,6 +44,7 @@ class HttpTransfer {
  private:
   void set_up(const HttpClient::Options& options);
   void set_place();
+  void set_addresses();
   void set_header_list();
   bool on_header(std::string_view line);
   bool on_body(std::string_view bytes);
@@ -57,10 +58,10 @@ class HttpTransfer {
   Listener listener_;
   CURL* easy_;
   std::string url_;
-  std::string connect_to_;
+  std::string place_;
   // libcurl reads these lists where they are: no copy of a password that nobody would wipe.
   std::vector<curl_slist> header_list_;
-  curl_slist connect_list_{};
+  curl_slist place_list_{};
   std::array<char, CURL_ERROR_SIZE> error_{};
   unsigned status_ = 0;
   Secret head_;

@@ -173,7 +173,7 @@ void AuthHttpSource::LookUp::send_next() {
 void AuthHttpSource::LookUp::send(const Candidate& to) {
   net::HttpRequest request;
   request.url = to.server->url();
-  request.endpoint = to.endpoint;
+  request.endpoints = {to.endpoint};
   Secret host("Host: ");  // without the port, as nginx has it
   host.append(request.url.address.host);
   request.headers.push_back(std::move(host));

@@ -302,7 +302,7 @@ void OauthSource::send(const std::shared_ptr<Call>& call) {
   net::HttpRequest request = call->request();
   request.url = call->server.url();
   request.timeout = milliseconds(std::max<std::uint64_t>(left / call->addresses.size(), 1));
-  request.endpoint = call->addresses.back();
+  request.endpoints = {call->addresses.back()};
   call->addresses.pop_back();
   const auto began = std::chrono::steady_clock::now();
   client_.send(std::move(request), [this, call,

@@ -149,7 +149,7 @@ std::expected<net::HttpClient::Id, std::string> PolicyClient::send(std::string_v
   request.url = options.url;
   request.url.target += request.url.target.contains('?') ? "&command=" : "?command=";
   request.url.target += command;
-  request.endpoint = addresses.front();
+  request.endpoints = addresses;
   request.timeout = options.timeout;
   request.headers.emplace_back("Content-Type: application/json");
   for (const auto& [name, value] : options.headers) {

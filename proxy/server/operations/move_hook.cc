@@ -102,17 +102,17 @@ void MoveHook::start_request(const RunPtr& run, const MoveFacts& facts) {
           asking->result = fmt::format("{}: {}", config_.url->address.to_string(),
                                        *resolved ? "no address" : resolved->error());
         } else {
-          send(asking, (*resolved)->front(), body);
+          send(asking, std::move(**resolved), body);
         }
       });
 }
 
-void MoveHook::send(const RunPtr& run, const Endpoint& endpoint, const std::string& body) {
+void MoveHook::send(const RunPtr& run, std::vector<Endpoint> endpoints, const std::string& body) {
   constexpr unsigned kOk = 200;
   constexpr unsigned kNoLongerOk = 300;
   net::HttpRequest request;
   request.url = *config_.url;
-  request.endpoint = endpoint;
+  request.endpoints = std::move(endpoints);
   request.timeout = config_.timeout;
   request.headers.emplace_back("Content-Type: application/json");
   for (const config::HttpHeader& header : config_.headers) {

@@ -60,7 +60,7 @@ class MoveHook {
 
   void start_program(Run& run, const MoveFacts& facts);
   void start_request(const RunPtr& run, const MoveFacts& facts);
-  void send(const RunPtr& run, const Endpoint& endpoint, const std::string& body);
+  void send(const RunPtr& run, std::vector<Endpoint> endpoints, const std::string& body);
 
   const config::MoveHook& config_;
   net::Loop& loop_;

@@ -41,7 +41,7 @@ class HttpClientTest : public testing::Test {
   static HttpRequest request_to(const LocalHttpServer& server) {
     HttpRequest request;
     request.url = server.url();
-    request.endpoint = server.endpoint();
+    request.endpoints = {server.endpoint()};
     return request;
   }
   HttpClient::Id send(HttpRequest request) {
@@ -194,11 +194,24 @@ TEST_F(HttpClientTest, AConnectionThatIsRefusedIsAFailureWithAReason) {
   }
   HttpRequest request;
   request.url = *Url::parse("http://" + nobody.to_string() + "/");
-  request.endpoint = nobody;
+  request.endpoints = {nobody};
   const Answer answer = ask(std::move(request));
   ASSERT_FALSE(answer.has_value());
   EXPECT_FALSE(answer.error().timed_out);
   EXPECT_THAT(answer.error().why, HasSubstr("connect"));
+}
+
+TEST_F(HttpClientTest, OfSeveralAddressesOneThatTakesTheConnectionGetsTheRequest) {
+  for (const char* nobody : {"::1", "127.0.0.2"}) {
+    const LocalHttpServer server([](const std::string&) { return http_ok("hi"); });
+    HttpRequest request = request_to(server);
+    request.url.address.host = "several.example";
+    request.endpoints.insert(request.endpoints.begin(),
+                             Endpoint{*IpAddress::parse(nobody), server.endpoint().port});
+    const Answer answer = ask(std::move(request));
+    ASSERT_TRUE(answer.has_value()) << nobody << ": " << answer.error().why;
+    EXPECT_EQ(answer->body.view(), "hi");
+  }
 }
 
 TEST_F(HttpClientTest, AnAnswerThatIsTooLongIsAFailure) {
