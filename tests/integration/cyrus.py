@@ -168,6 +168,8 @@ class Cyrus(ServerProcess):
         )
         try:
             self.wait_for_greetings([(self.address, self.port)])
+            if self.tls_port:
+                self.wait_for_listeners([(self.address, self.tls_port)])
         except BaseException:
             self.stop()
             raise

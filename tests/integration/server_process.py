@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +59,15 @@ def can_connect(address: str, port: int) -> bool:
     try:
         with socket.create_connection((address, port), timeout=START_TIMEOUT):
             return True
+    except OSError:
+        return False
+
+
+def greets(address: str, port: int) -> bool:
+    """Whether an IMAP server speaks there, in plain text."""
+    try:
+        with socket.create_connection((address, port), timeout=START_TIMEOUT) as connection:
+            return connection.recv(100).startswith(b"* OK")
     except OSError:
         return False
 
@@ -136,17 +145,18 @@ class ServerProcess:
 
     def wait_for_greetings(self, places: Iterable[tuple[str, int]]) -> None:
         """Returns when every place (plain text) greets; raises with the server's words if not."""
+        self._wait_for(greets, places)
+
+    def wait_for_listeners(self, places: Iterable[tuple[str, int]]) -> None:
+        """The same for places that say nothing by themselves, such as those of TLS."""
+        self._wait_for(can_connect, places)
+
+    def _wait_for(
+        self, is_there: Callable[[str, int], bool], places: Iterable[tuple[str, int]]
+    ) -> None:
         deadline = time.monotonic() + START_TIMEOUT
         for host, port in places:
-            while True:
-                try:
-                    with socket.create_connection(
-                        (host, port), timeout=START_TIMEOUT
-                    ) as connection:
-                        if connection.recv(100).startswith(b"* OK"):
-                            break
-                except OSError:
-                    pass
+            while not is_there(host, port):
                 assert self.process is not None
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise RuntimeError(
