@@ -11,10 +11,10 @@
 
 namespace headgate::metrics {
 
-// The HTTP status codes that the admin interface knows.
-inline constexpr std::array<std::string_view, 14> kAdminCodeNames = {
-    "200", "400", "401", "403", "404", "405", "408",
-    "409", "413", "422", "431", "500", "503", "other"};
+// The HTTP status codes that requests to the admin interface are answered with. 408 is none of
+// them: there was no whole request, see AdminCut.
+inline constexpr std::array<std::string_view, 13> kAdminCodeNames = {
+    "200", "400", "401", "403", "404", "405", "409", "413", "422", "431", "500", "503", "other"};
 
 enum class AdminCut : std::uint8_t {
   kTooMany,  // its address had as many as it may

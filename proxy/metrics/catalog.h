@@ -186,12 +186,13 @@ namespace headgate::metrics {
   X(kConfigReloadTime, "headgate_config_last_reload_success_timestamp_seconds", kGauge, "",       \
     "When a reload was last applied, as Unix time; 0: never.")                                    \
   X(kAdminRequests, "headgate_admin_requests_total", kCounter, "code",                            \
-    "Requests to the admin interface by the status of their answer; what is no HTTP at all is "   \
-    "not counted.")                                                                               \
+    "Requests to the admin interface by the status of their answer; what the HTTP library "       \
+    "refuses as no HTTP is not counted.")                                                                               \
   X(kAdminConnections, "headgate_admin_connections", kGauge, "",                                  \
     "Connections to the admin interface open now; there are 128 at most.")                        \
   X(kAdminCuts, "headgate_admin_connections_cut_total", kCounter, "cut",                          \
-    "Connections to the admin interface that got no answer.")                                     \
+    "Connections to the admin interface that were refused or cut off; no request is counted "     \
+    "where it was not whole.")                                                                    \
   X(kCertificateExpiry, "headgate_certificate_expiry_timestamp_seconds", kGauge, "certificate",   \
     "When a certificate that clients are shown ends, as Unix time.")                              \
   X(kProcessCpu, "headgate_process_cpu_seconds_total", kCounter, "",                              \
