@@ -39,7 +39,7 @@ METRICS = {
 
 
 def test_the_kernels_table_of_descriptors_is_there_before_the_sessions_are(proxied):
-    """It grows while all threads wait, 10 to 20 ms each time."""
+    """A thread that needs it larger waits for all processors."""
     gate = proxied.start()
     with open(f"/proc/{gate.process.pid}/status", encoding="ascii") as status:
         places = int(re.search(r"FDSize:\s+(\d+)", status.read()).group(1))
