@@ -21,8 +21,8 @@ namespace headgate::net {
 // One request. Lines may hold passwords, and so are Secrets.
 struct HttpRequest {
   Url url;
-  // Where the URL's host is: nothing is resolved here. Of several, one that takes the connection
-  // gets the request; within the time that there is. Unused with a socket, else never empty.
+  // Where the URL's host is: nothing is resolved here. Of several, the first that takes the
+  // connection gets the request. Unused with a socket, else never empty.
   std::vector<Endpoint> endpoints;
   std::vector<Secret> headers;  // whole lines without their end, in this order: "Name: value"
   std::optional<Secret> body;   // there: POST; else GET
