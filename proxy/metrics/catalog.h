@@ -187,7 +187,7 @@ namespace headgate::metrics {
     "When a reload was last applied, as Unix time; 0: never.")                                    \
   X(kAdminRequests, "headgate_admin_requests_total", kCounter, "code",                            \
     "Requests to the admin interface by the status of their answer; what the HTTP library "       \
-    "refuses as no HTTP is not counted.")                                                                               \
+    "refuses as no HTTP is not counted.")                                                         \
   X(kAdminConnections, "headgate_admin_connections", kGauge, "",                                  \
     "Connections to the admin interface open now; there are 128 at most.")                        \
   X(kAdminCuts, "headgate_admin_connections_cut_total", kCounter, "cut",                          \
