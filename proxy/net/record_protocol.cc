@@ -1,22 +1,19 @@
 #include "net/record_protocol.h"
 
 #include <openssl/crypto.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <string>
 
-#include "net/crypto_library.h"
 #include "net/tls13_kdf.h"
 
 namespace headgate::net {
 namespace {
 
 constexpr std::size_t kHeader = 5;
-constexpr std::size_t kTag = 16;
+constexpr std::size_t kTag = RecordCipher::kTag;
 // RFC 8446 section 5.2: what a record may be longer than its plain text.
 constexpr std::size_t kMaxExpansion = 256;
 // RFC 8446 section 5.5 allows AES-GCM 2^24.5 full records with one key.
@@ -41,48 +38,49 @@ unsigned char byte(char c) {
   return static_cast<unsigned char>(c);
 }
 
-const unsigned char* bytes_of(const char* text) {
-  return reinterpret_cast<const unsigned char*>(text);
-}
-
-unsigned char* bytes_of(char* text) {
-  return reinterpret_cast<unsigned char*>(text);
-}
-
 bool expand(const TrafficSecret& secret, std::string_view label, std::span<unsigned char> out) {
   return hkdf_expand_label(secret.size, std::span(secret.bytes).first(secret.size), label, out);
 }
 
-std::array<unsigned char, 12> nonce_of(const std::array<unsigned char, 12>& iv,
-                                       std::uint64_t number) {
-  std::array<unsigned char, 12> nonce = iv;
+RecordCipher::Nonce nonce_of(const RecordCipher::Nonce& iv, std::uint64_t number) {
+  RecordCipher::Nonce nonce = iv;
   for (std::size_t i = 0; i < 8; ++i) {
     nonce[11 - i] ^= static_cast<unsigned char>(number >> (8 * i));
   }
   return nonce;
 }
 
+// RFC 8446 section 7.3: what protects records, of their secret.
+class Keys {
+ public:
+  ~Keys() { OPENSSL_cleanse(key_.data(), key_.size()); }
+  bool make(const TrafficSecret& secret, std::size_t size, RecordCipher::Nonce& iv) {
+    size_ = size;
+    return expand(secret, "key", std::span(key_).first(size)) && expand(secret, "iv", iv);
+  }
+  [[nodiscard]] std::span<const unsigned char> key() const { return std::span(key_).first(size_); }
+
+ private:
+  std::array<unsigned char, 32> key_{};
+  std::size_t size_ = 0;
+};
+
 }  // namespace
 
 struct RecordProtocol::Suite {
-  std::uint16_t number;
+  RecordCipher::Suite name;
   std::size_t key_size;
   std::size_t hash_size;
-  EVP_CIPHER* cipher;  // fetched once for the process
-  bool limited;        // to kRecordsByKey
+  bool limited;  // to kRecordsByKey
 
   static const Suite* find(std::uint16_t number) {
-    static const std::array<Suite, 3> suites{{
-        {0x1301, 16, 32, EVP_CIPHER_fetch(crypto_library(), "AES-128-GCM", nullptr), true},
-        {0x1302, 32, 48, EVP_CIPHER_fetch(crypto_library(), "AES-256-GCM", nullptr), true},
-        {0x1303, 32, 32, EVP_CIPHER_fetch(crypto_library(), "ChaCha20-Poly1305", nullptr), false},
+    static constexpr std::array<Suite, 3> kSuites{{
+        {RecordCipher::Suite::kAes128Gcm, 16, 32, true},
+        {RecordCipher::Suite::kAes256Gcm, 32, 48, true},
+        {RecordCipher::Suite::kChaCha20Poly1305, 32, 32, false},
     }};
-    for (const Suite& suite : suites) {
-      if (suite.number == number && suite.cipher != nullptr) {
-        return &suite;
-      }
-    }
-    return nullptr;
+    const auto* const found = std::ranges::find(kSuites, RecordCipher::Suite{number}, &Suite::name);
+    return found != kSuites.end() ? found : nullptr;
   }
 };
 
@@ -114,51 +112,42 @@ std::unique_ptr<RecordProtocol> RecordProtocol::create(std::uint16_t suite, bool
     return nullptr;
   }
   std::unique_ptr<RecordProtocol> made(new (std::nothrow) RecordProtocol(*known, server));
-  if (made == nullptr || !made->begin(made->ours_, ours, true) ||
-      !made->begin(made->theirs_, theirs, false)) {
+  if (made == nullptr || !made->begin(made->ours_, ours, RecordCipher::Use::kSeal) ||
+      !made->begin(made->theirs_, theirs, RecordCipher::Use::kOpen)) {
     return nullptr;
   }
   return made;
 }
 
 RecordProtocol::~RecordProtocol() {
-  EVP_CIPHER_CTX_free(ours_.cipher);
-  EVP_CIPHER_CTX_free(theirs_.cipher);
   OPENSSL_cleanse(ours_.iv.data(), ours_.iv.size());
   OPENSSL_cleanse(theirs_.iv.data(), theirs_.iv.size());
 }
 
-bool RecordProtocol::begin(Direction& direction, const TrafficSecret& secret, bool encrypts) {
+bool RecordProtocol::begin(Direction& direction, const TrafficSecret& secret,
+                           RecordCipher::Use use) {
   direction.secret.bytes = secret.bytes;
   direction.secret.size = secret.size;
   direction.secret.records = secret.records;
-  direction.cipher = EVP_CIPHER_CTX_new();
-  return direction.cipher != nullptr &&
-         EVP_CipherInit_ex2(direction.cipher, suite_.cipher, nullptr, nullptr, encrypts ? 1 : 0,
-                            nullptr) == 1 &&
-         set_keys(direction, encrypts);
-}
-
-// RFC 8446 section 7.3.
-bool RecordProtocol::set_keys(Direction& direction, bool encrypts) {
-  std::array<unsigned char, 32> key{};
-  const bool done = expand(direction.secret, "key", std::span(key).first(suite_.key_size)) &&
-                    expand(direction.secret, "iv", direction.iv) &&
-                    EVP_CipherInit_ex2(direction.cipher, nullptr, key.data(), nullptr,
-                                       encrypts ? 1 : 0, nullptr) == 1;
-  OPENSSL_cleanse(key.data(), key.size());
-  return done;
+  Keys keys;
+  if (!keys.make(direction.secret, suite_.key_size, direction.iv)) {
+    return false;
+  }
+  direction.cipher = RecordCipher::create(suite_.name, use, keys.key());
+  return direction.cipher != nullptr;
 }
 
 // RFC 8446 section 7.2.
-bool RecordProtocol::next_keys(Direction& direction, bool encrypts) {
+bool RecordProtocol::next_keys(Direction& direction) {
   TrafficSecret next;
   if (!expand(direction.secret, "traffic upd", std::span(next.bytes).first(suite_.hash_size))) {
     return false;
   }
   direction.secret.bytes = next.bytes;
   direction.secret.records = 0;
-  return set_keys(direction, encrypts);
+  Keys keys;
+  return keys.make(direction.secret, suite_.key_size, direction.iv) &&
+         direction.cipher->set_key(keys.key());
 }
 
 std::size_t RecordProtocol::seal(Content content, std::string_view plain, char* out) {
@@ -169,26 +158,18 @@ std::size_t RecordProtocol::seal(Content content, std::string_view plain, char* 
   out[2] = 3;
   out[3] = static_cast<char>(length >> 8);
   out[4] = static_cast<char>(length & 0xff);
-  const auto nonce = nonce_of(ours_.iv, ours_.secret.records++);
+  const RecordCipher::Nonce nonce = nonce_of(ours_.iv, ours_.secret.records++);
+  const RecordCipher::Header header(out, kHeader);
   char* const body = out + kHeader;
-  auto type = static_cast<unsigned char>(content);
-  EVP_CIPHER_CTX* const cipher = ours_.cipher;
-  int made = 0;
-  bool done = EVP_EncryptInit_ex2(cipher, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-              EVP_EncryptUpdate(cipher, nullptr, &made, bytes_of(out), kHeader) == 1;
+  const auto type = static_cast<char>(content);
+  bool done = false;
   if (inner <= kCopied) {
     std::memcpy(body, plain.data(), plain.size());
-    body[plain.size()] = static_cast<char>(type);
-    done = done && EVP_EncryptUpdate(cipher, bytes_of(body), &made, bytes_of(body),
-                                     static_cast<int>(inner)) == 1;
+    body[plain.size()] = type;
+    done = ours_.cipher->seal(nonce, header, {body, inner}, {}, body);
   } else {
-    done = done &&
-           EVP_EncryptUpdate(cipher, bytes_of(body), &made, bytes_of(plain.data()),
-                             static_cast<int>(plain.size())) == 1 &&
-           EVP_EncryptUpdate(cipher, bytes_of(body + plain.size()), &made, &type, 1) == 1;
+    done = ours_.cipher->seal(nonce, header, plain, {&type, 1}, body);
   }
-  done = done && EVP_EncryptFinal_ex(cipher, bytes_of(body + inner), &made) == 1 &&
-         EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, kTag, body + inner) == 1;
   return done ? kHeader + length : 0;
 }
 
@@ -200,22 +181,13 @@ std::size_t RecordProtocol::seal_update(char* out) {
   update_asked_ = false;
   constexpr std::array<char, 5> kMessage{kKeyUpdate, 0, 0, 1, 0};  // update_not_requested
   const std::size_t size = seal(Content::kHandshake, {kMessage.data(), kMessage.size()}, out);
-  return size != 0 && next_keys(ours_, true) ? size : 0;
+  return size != 0 && next_keys(ours_) ? size : 0;
 }
 
 bool RecordProtocol::decrypt(std::span<const char> record, char* out) {
-  const std::span<const char> body = record.subspan(kHeader);
-  const std::size_t inner = body.size() - kTag;
-  const auto nonce = nonce_of(theirs_.iv, theirs_.secret.records++);
-  EVP_CIPHER_CTX* const cipher = theirs_.cipher;
-  int made = 0;
-  return EVP_DecryptInit_ex2(cipher, nullptr, nullptr, nonce.data(), nullptr) == 1 &&
-         EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, kTag,
-                             const_cast<char*>(body.data() + inner)) == 1 &&
-         EVP_DecryptUpdate(cipher, nullptr, &made, bytes_of(record.data()), kHeader) == 1 &&
-         EVP_DecryptUpdate(cipher, bytes_of(out), &made, bytes_of(body.data()),
-                           static_cast<int>(inner)) == 1 &&
-         EVP_DecryptFinal_ex(cipher, bytes_of(out + inner), &made) == 1;
+  const RecordCipher::Nonce nonce = nonce_of(theirs_.iv, theirs_.secret.records++);
+  const std::span<const char> sealed = record.subspan(kHeader);
+  return theirs_.cipher->open(nonce, record.first<kHeader>(), {sealed.data(), sealed.size()}, out);
 }
 
 RecordProtocol::Opened RecordProtocol::open(std::span<char> input, std::span<char> into) {
@@ -310,7 +282,7 @@ RecordProtocol::Opened RecordProtocol::take_handshake(std::string_view messages,
         return fail(kDecodeError, "broken TLS KeyUpdate");
       }
       update_asked_ = update_asked_ || messages[0] == 1;
-      if (!next_keys(theirs_, false)) {
+      if (!next_keys(theirs_)) {
         return fail(kInternalError, "no memory for TLS keys");
       }
     } else if (type != kNewSessionTicket || server_) {

@@ -8,8 +8,8 @@
 #include <string_view>
 
 #include "net/handshake_tap.h"
+#include "net/record_cipher.h"
 
-struct evp_cipher_ctx_st;
 struct ssl_st;
 
 namespace headgate::net {
@@ -18,10 +18,10 @@ namespace headgate::net {
 inline constexpr std::size_t kMaxRecord = 16384;
 
 // The record protocol of TLS 1.3 (RFC 8446 section 5) for a connection whose handshake OpenSSL has
-// done: framing, sequence numbers and key updates are ours, the ciphers OpenSSL's. What it saves is
-// all that OpenSSL keeps and touches for a connection beside its keys: 10 KB of memory
+// done: framing, sequence numbers and key updates are ours, the ciphers a library's. What it saves
+// is all that OpenSSL keeps and touches for a connection beside its keys: 10 KB of memory
 // (docs/performance.md), a copy of every byte, and half of the instructions of a NOOP
-// (bench/micro, relay_tls_noop: 15,331 before, 7,755 with this).
+// (bench/micro, relay_tls_noop with OpenSSL's ciphers: 15,331 before, 7,755 with this).
 //
 // Knows no socket. A failure is final: after it only the alert it names may be sent.
 class RecordProtocol {
@@ -83,14 +83,13 @@ class RecordProtocol {
  private:
   struct Suite;
   struct Direction {
-    evp_cipher_ctx_st* cipher = nullptr;
+    std::unique_ptr<RecordCipher> cipher;
     TrafficSecret secret;
-    std::array<unsigned char, 12> iv{};
+    RecordCipher::Nonce iv{};
   };
   RecordProtocol(const Suite& suite, bool server) : suite_(suite), server_(server) {}
-  bool begin(Direction& direction, const TrafficSecret& secret, bool encrypts);
-  bool set_keys(Direction& direction, bool encrypts);
-  bool next_keys(Direction& direction, bool encrypts);
+  bool begin(Direction& direction, const TrafficSecret& secret, RecordCipher::Use use);
+  bool next_keys(Direction& direction);
   bool decrypt(std::span<const char> record, char* out);
   Opened take(std::span<const char> content, std::size_t used);
   Opened take_alert(std::string_view alert, std::size_t used);

@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <memory>
 #include <new>
 #include <span>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "base/c_ptr.h"
+#include "net/shortest.h"
 #include "net/tls_provider.h"
 
 namespace headgate::net {
@@ -262,23 +262,6 @@ std::vector<OSSL_DISPATCH> exchange() {
   return table;
 }
 
-using Clock = std::chrono::steady_clock;
-
-// The shortest of a few, since a busy machine can only make it longer. Zero: it does not work.
-template <typename Work>
-Clock::duration shortest(Work work) {
-  constexpr int kTimes = 8;
-  auto best = Clock::duration::max();
-  for (int i = 0; i < kTimes; ++i) {
-    const auto begun = Clock::now();
-    if (!work()) {
-      return Clock::duration::zero();
-    }
-    best = std::min(best, Clock::now() - begun);
-  }
-  return best;
-}
-
 // The names as OpenSSL's own provider has them, the object identifier included.
 constexpr const char* kNames = "X25519:1.3.101.110";
 constexpr const char* kProperties = "provider=headgate";
@@ -313,7 +296,7 @@ bool x25519_ladder_is_faster() {
     return CPtr<EVP_PKEY, EVP_PKEY_free>(EVP_PKEY_Q_keygen(nullptr, nullptr, kX25519)) != nullptr;
   });
   ERR_pop_to_mark();
-  return ladder != Clock::duration::zero() && ladder < plain;
+  return ladder.count() != 0 && ladder < plain;
 }
 
 }  // namespace headgate::net

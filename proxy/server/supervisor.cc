@@ -18,6 +18,7 @@
 #include "base/unique_fd.h"
 #include "base/version.h"
 #include "config/admin.h"
+#include "net/record_cipher.h"
 #include "server/operations/explanation.h"
 
 namespace headgate::server {
@@ -87,6 +88,7 @@ std::expected<void, std::string> Supervisor::start() {
   resolver_ = std::jthread([this](const std::stop_token& stop) { keep_names_fresh(stop); });
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
                       {"config", in_force().snapshot->config.file},
+                      {"aes_gcm", std::string_view(net::record_cipher_library())},
                       {"version", kVersion}});
   return {};
 }

@@ -40,6 +40,12 @@ def test_both_sides_are_taken_over_after_the_login(proxied, door, backend_tls):
     assert entry["cipher"].startswith("TLS_")
 
 
+def test_the_log_says_which_library_has_the_ciphers(proxied):
+    proxied.start()
+    (entry,) = proxied.gate.log.wait_for("ready")
+    assert entry["aes_gcm"] == "OpenSSL" or entry["aes_gcm"].startswith("ipsec-mb ")
+
+
 def test_openssl_goes_on_where_the_configuration_says_so(proxied):
     proxied.start(relay={"own_tls_records": False})
     assert proxied.logged_in().command("NOOP")[1] == b"OK done"
