@@ -15,9 +15,9 @@ from .works import BY_NAME
 WORK_NAMES = ["login", "resumed", "fetch", "fetch16k", "append", "noop64", "noop1000", "push"]
 
 KERNEL, COPIES = "kernel", "of it copying"
-LIBCRYPTO, ARITHMETIC = "libcrypto", "of it arithmetic"
+LIBCRYPTO, ARITHMETIC = "libcrypto, ipsec-mb", "of it arithmetic"
 LIBRARIES = {
-    LIBCRYPTO: re.compile(r"libcrypto\.so"),
+    LIBCRYPTO: re.compile(r"libcrypto\.so|libIPSec_MB\.so"),
     "libssl": re.compile(r"libssl\.so"),
     "libc, jemalloc": re.compile(r"libc\.so|libjemalloc|ld-linux|\[vdso\]"),
     "Headgate": re.compile(r"^headgate$"),
@@ -25,7 +25,9 @@ LIBRARIES = {
 COLUMNS = [KERNEL, COPIES, LIBCRYPTO, ARITHMETIC, *list(LIBRARIES)[1:], "other"]
 # What moves the bytes of recv and send between kernel and process.
 COPYING = re.compile(r"copy_user|copy_to_iter|copy_from_iter|rep_movs|copy_to_user|copy_from_user")
-# What a session cannot do without: arguments of `openssl speed`.
+# What a session cannot do without, whoever does it: all of this library, which has nothing else to do, and
+CIPHERS = re.compile(r"libIPSec_MB\.so")
+# these arguments of `openssl speed`.
 ALGORITHMS = (["ecdhx25519"], ["ecdsap256"], ["-evp", "aes-128-gcm"], ["-evp", "sha256"])
 LEAST_SHARE = 0.05  # per cent of an algorithm's time that make a piece of code its own
 
@@ -72,7 +74,7 @@ def shares(report, arithmetic):
             continue
         column = next((name for name, known in LIBRARIES.items() if known.search(library)), "other")
         found[column] += percent
-        if column == LIBCRYPTO and piece_of(symbol) in arithmetic:
+        if CIPHERS.search(library) or (column == LIBCRYPTO and piece_of(symbol) in arithmetic):
             found[ARITHMETIC] += percent
     return found
 
