@@ -4,9 +4,11 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cctype>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <sstream>
 #include <stdexcept>
@@ -154,6 +156,24 @@ std::optional<double> Meter::kernel_bytes() const {
     bytes += std::stod(text);
   }
   return bytes;
+}
+
+double tcp_segments() {
+  // Two lines begin with "Tcp:": one with names, one with numbers in the same order.
+  std::istringstream lines(read_file("/proc/net/snmp"));
+  std::vector<std::vector<std::string>> tcp;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("Tcp: ")) {
+      std::istringstream words(line);
+      tcp.emplace_back(std::istream_iterator<std::string>(words),
+                       std::istream_iterator<std::string>());
+    }
+  }
+  if (tcp.size() != 2) {
+    throw std::runtime_error("/proc/net/snmp: no counts of TCP");
+  }
+  const auto name = std::find(tcp[0].begin(), tcp[0].end(), "OutSegs");
+  return std::stod(tcp[1].at(static_cast<std::size_t>(name - tcp[0].begin())));
 }
 
 double own_cpu_seconds() {

@@ -37,4 +37,7 @@ class Meter {
 // CPU seconds of this process.
 double own_cpu_seconds();
 
+// What all TCP sockets of this network namespace have sent so far, bare acknowledgements included.
+double tcp_segments();
+
 }  // namespace headgate::bench

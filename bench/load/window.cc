@@ -22,6 +22,7 @@ void Window::begin() {
   open_ = true;
   own_cpu_ = own_cpu_seconds();
   proxy_cpu_ = bench_.meter.cpu_seconds();
+  segments_ = tcp_segments();
   begun_at_ = now_ns();
 }
 
@@ -30,6 +31,7 @@ void Window::end() {
   seconds_ = static_cast<double>(now_ns() - begun_at_) / static_cast<double>(kNsPerSecond);
   proxy_cpu_ = bench_.meter.cpu_seconds() - proxy_cpu_;
   own_cpu_ = own_cpu_seconds() - own_cpu_;
+  segments_ = tcp_segments() - segments_;
   tell_profiler("disable");
 }
 
@@ -52,6 +54,7 @@ void Window::report(Report& report) const {
     report.fail("nothing was done in the time that counts");
     return;
   }
+  report.set("tcp_segments_per_unit", segments_ / static_cast<double>(units_));
   if (bytes_ > 0) {
     report.set("bytes", static_cast<double>(bytes_));
     report.set("mb_per_second", static_cast<double>(bytes_) / 1e6 / seconds_);

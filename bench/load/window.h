@@ -28,8 +28,8 @@ class Window {
   }
   [[nodiscard]] std::uint64_t units() const { return units_; }
 
-  // units, seconds, units_per_second, own and proxy CPU, both by unit and by GB. Nothing counted is
-  // a failure.
+  // units, seconds, units_per_second, own and proxy CPU, both by unit and by GB, the machine's TCP
+  // segments by unit. Nothing counted is a failure.
   void report(Report& report) const;
 
  private:
@@ -44,6 +44,7 @@ class Window {
   double seconds_ = 0;
   double own_cpu_ = 0;
   double proxy_cpu_ = 0;
+  double segments_ = 0;
 };
 
 }  // namespace headgate::bench

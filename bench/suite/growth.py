@@ -11,28 +11,37 @@ from .tables import replace_between
 
 GROWTH = (100, 1000, 3000, 9000)
 ROUNDS = 3
+# A second over all sessions: more sessions, the same work. At this rate a session is quiet for longer than TCP delays
+# an acknowledgement (40 ms) even where there are but 100, as sessions of users are, so that all work is of one kind.
+NOOPS, PUSHES = 2000, 4000
+NOOP, PUSH, CLOSED = f"NOOP, {NOOPS:,} a second", f"push, {PUSHES:,} a second", "NOOP, as fast as they go"
+ARGUMENTS = {
+    NOOP: lambda sessions: ["rate", "--rate", str(NOOPS), "--warm-up", "1"],
+    PUSH: lambda sessions: ["idle", "--push-ms", str(max(1, sessions * 1000 // PUSHES)), "--warm-up", "3"],
+    CLOSED: lambda sessions: ["noop", "--warm-up", "1"],
+}
 
 
 def run(bench, peers, quick):
-    """CPU of a NOOP in a closed loop and of a push at 4,000 a second over all sessions."""
+    """CPU of a NOOP and of a push at one rate over all sessions, and of a NOOP in a closed loop, where more sessions
+    are more work at once."""
     seconds = "1" if quick else "4"
     raw = {}
     lines = []
     for name, kind in peers.items():
         raw[name] = {}
-        for work in ("NOOP", "push"):
-            cells = []
-            for sessions in GROWTH:
-                if sessions > kind.most_sessions:
-                    cells.append("–")
-                    continue
-                results = [one(bench, kind, work, sessions, seconds) for _ in range(1 if quick else ROUNDS)]
-                raw[name][f"{work} {sessions}"] = results
-                cells.append(cell(results))
-                for failure in (failure for result in results for failure in result["failures"]):
-                    say(f"growth: {PEERS[name].name}, {work} at {sessions}: {failure}")
-            lines.append(f"| {PEERS[name].name}, {work} | " + " | ".join(cells) + " |")
+        for work in ARGUMENTS:
+            results = [[one(bench, kind, work, sessions, seconds) for _ in range(1 if quick else ROUNDS)]
+                       for sessions in GROWTH if sessions <= kind.most_sessions]
+            raw[name][work] = results
+            for failure in (failure for found in results for result in found for failure in result["failures"]):
+                say(f"growth: {PEERS[name].name}, {work}: {failure}")
+            title = f"{PEERS[name].name}, {work}"
+            lines.append(line_of(title, [cell(found) for found in results]))
             say("growth: " + lines[-1])
+            if work == CLOSED and name == "headgate":
+                lines.append(line_of("TCP segments of one", [cell(found, "tcp_segments_per_unit") for found in results]))
+                say("growth: " + lines[-1])
     head = ("| µs CPU | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
             "| --- |" + " ---: |" * len(GROWTH) + "\n")
     worker_text, raw["workers"] = run_workers(bench, seconds)
@@ -41,18 +50,21 @@ def run(bench, peers, quick):
     return raw
 
 
+def line_of(title, cells):
+    return f"| {title} | " + " | ".join([*cells, *["–"] * (len(GROWTH) - len(cells))]) + " |"
+
+
 def one(bench, kind, work, sessions, seconds):
-    arguments = ["noop"] if work == "NOOP" else ["idle", "--push-ms", str(max(1, sessions * 1000 // 4000))]
     with kind(bench).running() as peer:
-        return bench.load(peer.port, [*arguments, "--sessions", str(sessions), "--seconds", seconds,
-                                      "--warm-up", "3" if work == "push" else "1", *peer.meter()])
+        return bench.load(peer.port, [*ARGUMENTS[work](sessions), "--sessions", str(sessions),
+                                      "--seconds", seconds, *peer.meter()])
 
 
-def cell(results):
+def cell(results, key="proxy_cpu_us_per_unit"):
     """The median, and from where to where they went."""
     if not all(result["ok"] for result in results):
         return "–"
-    figures = sorted(result["proxy_cpu_us_per_unit"] for result in results)
+    figures = sorted(result[key] for result in results)
     return f"{statistics.median(figures):.1f} ({figures[0]:.1f}–{figures[-1]:.1f})"
 
 
