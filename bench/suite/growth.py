@@ -15,11 +15,15 @@ ROUNDS = 3
 # an acknowledgement (40 ms) even where there are but 100, as sessions of users are, so that all work is of one kind.
 NOOPS, PUSHES = 2000, 4000
 NOOP, PUSH, CLOSED = f"NOOP, {NOOPS:,} a second", f"push, {PUSHES:,} a second", "NOOP, as fast as they go"
+MEMORY = "KB PSS of an idle session"
 ARGUMENTS = {
     NOOP: lambda sessions: ["rate", "--rate", str(NOOPS), "--warm-up", "1"],
     PUSH: lambda sessions: ["idle", "--push-ms", str(max(1, sessions * 1000 // PUSHES)), "--warm-up", "3"],
     CLOSED: lambda sessions: ["noop", "--warm-up", "1"],
+    MEMORY: lambda sessions: ["hold"],
 }
+CPU = "proxy_cpu_us_per_unit"
+FIGURES = {NOOP: CPU, PUSH: CPU, CLOSED: CPU, MEMORY: "pss_kb_per_session"}
 
 
 def run(bench, peers, quick):
@@ -37,7 +41,7 @@ def run(bench, peers, quick):
             for failure in (failure for found in results for result in found for failure in result["failures"]):
                 say(f"growth: {PEERS[name].name}, {work}: {failure}")
             title = f"{PEERS[name].name}, {work}"
-            lines.append(line_of(title, [cell(found) for found in results]))
+            lines.append(line_of(title, [cell(found, FIGURES[work]) for found in results]))
             say("growth: " + lines[-1])
             if work == CLOSED and name == "headgate":
                 lines.append(line_of("TCP segments of one", [cell(found, "tcp_segments_per_unit") for found in results]))
@@ -60,7 +64,7 @@ def one(bench, kind, work, sessions, seconds):
                                       "--seconds", seconds, *peer.meter()])
 
 
-def cell(results, key="proxy_cpu_us_per_unit"):
+def cell(results, key):
     """The median, and from where to where they went."""
     if not all(result["ok"] for result in results):
         return "–"
