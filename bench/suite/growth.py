@@ -13,12 +13,12 @@ GROWTH = (100, 1000, 3000, 9000)
 ROUNDS = 3
 # A second over all sessions: more sessions, the same work. At this rate a session is quiet for longer than TCP delays
 # an acknowledgement (40 ms) even where there are but 100, as sessions of users are, so that all work is of one kind.
-NOOPS, PUSHES = 2000, 4000
-NOOP, PUSH, CLOSED = f"NOOP, {NOOPS:,} a second", f"push, {PUSHES:,} a second", "NOOP, as fast as they go"
+RATE = 2000
+NOOP, PUSH, CLOSED = f"NOOP, {RATE:,} a second", f"push, {RATE:,} a second", "NOOP, as fast as they go"
 MEMORY = "KB PSS of an idle session"
 ARGUMENTS = {
-    NOOP: lambda sessions: ["rate", "--rate", str(NOOPS), "--warm-up", "1"],
-    PUSH: lambda sessions: ["idle", "--push-ms", str(max(1, sessions * 1000 // PUSHES)), "--warm-up", "3"],
+    NOOP: lambda sessions: ["rate", "--rate", str(RATE), "--warm-up", "1"],
+    PUSH: lambda sessions: ["idle", "--push-ms", str(max(1, sessions * 1000 // RATE)), "--warm-up", "3"],
     CLOSED: lambda sessions: ["noop", "--warm-up", "1"],
     MEMORY: lambda sessions: ["hold"],
 }
