@@ -8,7 +8,7 @@ from peers.catalogue import PEERS
 from peers.proxies import ReadyHeadgate
 
 from .delay_relay import DelayRelay
-from .priority import measured_first, served_first
+from .priority import measured_first, proxied_first, served_first
 from .rotation import say
 from .tables import replace_between
 
@@ -78,6 +78,7 @@ def noop_latency(bench, peers):
                 raw["direct"][sessions].append(noops(bench, bench.backend_port, "none", sessions))
             for name, kind in peers.items():
                 with kind(bench).running() as peer:
+                    proxied_first(peer)
                     for sessions in NOOP_SESSIONS:
                         raw[name][sessions].append(noops(bench, peer.port, "implicit", sessions))
     lines = ["| NOOP, 1,000 a second, µs | 1 session p50 | p99 | 1,000 sessions p50 | p99 |",

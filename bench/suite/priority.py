@@ -19,6 +19,13 @@ def served_first(bench):
         subprocess.run(["chrt", "--other", "--pid", "0", pid], check=True)
 
 
+def proxied_first(peer):
+    """The proxy goes before everything on its core, whatever else the machine does there; processes and threads that
+    it makes from now on as well."""
+    for pid in peer.group.members() or [peer.process.pid]:
+        subprocess.run(["chrt", "--all-tasks", "--fifo", "--pid", SERVING, str(pid)], check=True)
+
+
 def load_command(bench, port, tls, *arguments):
     return ["taskset", "-c", str(bench.other_core), str(bench.load_program), *arguments,
             "--port", str(port), "--tls", tls, "--json"]
