@@ -16,7 +16,7 @@ from .tables import replace_between
 SHORT, LONG = 0.05, 0.10
 LOGINS = 3
 NOOP_SESSIONS = (1, 1000)
-NOOP_ROUNDS = 9
+NOOP_ROUNDS = 5
 
 
 async def login_time(bench, port):
