@@ -39,8 +39,9 @@ class RecordCipher {
   // cipher failed.
   virtual bool seal(const Nonce& nonce, Header header, std::string_view text,
                     std::string_view following, char* out) = 0;
-  // Writes what `sealed` holds in front of its tag to `out`, which may be where `sealed` is. False,
-  // and `out` means nothing: the tag is another one, or the cipher failed.
+  // Writes what `sealed`, at least kTag bytes, holds in front of its tag to `out`, which may be
+  // where `sealed` is. False, and `out` means nothing: the tag is another one, or the cipher
+  // failed.
   virtual bool open(const Nonce& nonce, Header header, std::string_view sealed, char* out) = 0;
 };
 

@@ -144,8 +144,8 @@ std::unique_ptr<RecordCipher> ipsec_mb_record_cipher(RecordCipher::Suite suite,
   if (room == nullptr) {
     return nullptr;
   }
-  auto made = std::make_unique<IpsecMbCipher>(*gcm, std::move(room));
-  return made->set_key(key) ? std::move(made) : nullptr;
+  std::unique_ptr<RecordCipher> made(new (std::nothrow) IpsecMbCipher(*gcm, std::move(room)));
+  return made != nullptr && made->set_key(key) ? std::move(made) : nullptr;
 }
 
 const char* ipsec_mb_library() {

@@ -1,5 +1,6 @@
 #include <openssl/evp.h>
 
+#include <new>
 #include <utility>
 
 #include "base/c_ptr.h"
@@ -92,8 +93,8 @@ std::unique_ptr<RecordCipher> openssl_record_cipher(RecordCipher::Suite suite,
                          use == RecordCipher::Use::kSeal ? 1 : 0, nullptr) != 1) {
     return nullptr;
   }
-  auto made = std::make_unique<OpenSslCipher>(std::move(context));
-  return made->set_key(key) ? std::move(made) : nullptr;
+  std::unique_ptr<RecordCipher> made(new (std::nothrow) OpenSslCipher(std::move(context)));
+  return made != nullptr && made->set_key(key) ? std::move(made) : nullptr;
 }
 
 }  // namespace headgate::net
