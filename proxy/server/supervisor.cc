@@ -82,13 +82,15 @@ std::expected<void, std::string> Supervisor::start() {
   }
   operations_->begin();  // before anybody can log in who is to be held
   pool_memory_->begin();
+  // Tried while there is one thread, so that no session waits for it.
+  const std::string_view aes_gcm = net::record_cipher_library();
   for (const auto& worker : workers_) {
     threads_.emplace_back([&worker] { worker->run(); });
   }
   resolver_ = std::jthread([this](const std::stop_token& stop) { keep_names_fresh(stop); });
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
                       {"config", in_force().snapshot->config.file},
-                      {"aes_gcm", std::string_view(net::record_cipher_library())},
+                      {"aes_gcm", aes_gcm},
                       {"version", kVersion}});
   return {};
 }
