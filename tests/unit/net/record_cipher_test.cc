@@ -122,7 +122,7 @@ TEST(RecordCipher, NoSuiteThatIsNotKnown) {
 
 #ifdef HEADGATE_IPSEC_MB
 // Every length up to some blocks and around the steps of its code, with and without a second part.
-TEST(RecordCipher, IpsecMbMakesTheBytesOfOpenSslAtEveryLength) {
+TEST(RecordCipher, IpsecMbMakesTheBytesOfOpenSslFromNothingToAFullRecord) {
   for (const Suite suite : {Suite::kAes128Gcm, Suite::kAes256Gcm}) {
     const auto key = key_of(suite);
     const auto ours = ipsec_mb_record_cipher(suite, key);
