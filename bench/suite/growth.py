@@ -46,7 +46,7 @@ def run(bench, peers, quick):
             if work == CLOSED and name == "headgate":
                 lines.append(line_of("TCP segments of one", [cell(found, "tcp_segments_per_unit") for found in results]))
                 say("growth: " + lines[-1])
-    head = ("| µs CPU | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
+    head = ("| µs CPU, but where another unit is said | " + " | ".join(f"{sessions:,} sessions" for sessions in GROWTH) + " |\n"
             "| --- |" + " ---: |" * len(GROWTH) + "\n")
     worker_text, raw["workers"] = run_workers(bench, seconds)
     pool_text, raw["pools"] = pools.run(bench, quick)
