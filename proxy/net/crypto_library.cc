@@ -7,7 +7,7 @@
 #include <openssl/provider.h>
 
 #include "net/tls_provider.h"
-#include "net/x25519_keys.h"
+#include "net/x25519/fresh_pairs.h"
 
 namespace headgate::net {
 namespace {
@@ -35,8 +35,8 @@ Library make() {
   }
   ERR_set_mark();
   load_config(library);
-  const auto init =
-      x25519_ladder_is_faster() ? &tls_provider_init : &tls_provider_without_keys_init;
+  const auto init = fastest_x25519_way() == X25519Way::kOpenSsl ? &tls_provider_without_keys_init
+                                                                : &tls_provider_init;
   // Who demands certified algorithms gets those and no others.
   const bool has_provider = EVP_default_properties_is_fips_enabled(library) == 0 &&
                             OSSL_PROVIDER_add_builtin(library, kProvider, init) == 1 &&

@@ -7,7 +7,8 @@
 #include <cstring>
 
 #include "net/tls13_kdf.h"
-#include "net/x25519_keys.h"
+#include "net/x25519/keys.h"
+#include "net/x25519/openssl.h"
 
 namespace headgate::net {
 namespace {

@@ -5,13 +5,13 @@
 namespace headgate::net {
 
 // An OpenSSL provider (provider(7)) with those two parts of a TLS handshake that OpenSSL does in a
-// slow way: X25519 keys (x25519_keys.h) and the key schedule of TLS 1.3 (tls13_kdf.h). It is built
+// slow way: X25519 keys (x25519/keys.h) and the key schedule of TLS 1.3 (tls13_kdf.h). It is built
 // in, for OSSL_PROVIDER_add_builtin(), and wants OpenSSL's "default" provider beside it for all the
 // rest.
 extern "C" int tls_provider_init(const OSSL_CORE_HANDLE* handle, const OSSL_DISPATCH* in,
                                  const OSSL_DISPATCH** out, void** context);
 
-// The same without the keys: for where x25519_ladder_is_faster() is false.
+// The same without the keys: for where fastest_x25519_way() is OpenSSL's own.
 extern "C" int tls_provider_without_keys_init(const OSSL_CORE_HANDLE* handle,
                                               const OSSL_DISPATCH* in, const OSSL_DISPATCH** out,
                                               void** context);

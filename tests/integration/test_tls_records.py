@@ -44,6 +44,7 @@ def test_the_log_says_which_library_has_the_ciphers(proxied):
     proxied.start()
     (entry,) = proxied.gate.log.wait_for("ready")
     assert entry["aes_gcm"] == "OpenSSL" or entry["aes_gcm"].startswith("ipsec-mb ")
+    assert entry["x25519"] in ("OpenSSL", "ladder", "batch")
 
 
 def test_openssl_goes_on_where_the_configuration_says_so(proxied):
