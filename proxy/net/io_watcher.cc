@@ -85,7 +85,7 @@ void IoWatcher::apply() {
 void IoWatcher::dispatch(unsigned epoll_events) {
   unsigned ready = from_epoll(epoll_events);
   if ((epoll_events & EPOLLERR) == 0) {
-    ready &= wanted_;
+    ready &= wanted_ | ((wanted_ & kReadable) != 0 ? kHangup : 0U);
   }
   if (ready == 0 || wanted_ == 0) {
     return;

@@ -6,7 +6,8 @@ namespace headgate::net {
 
 class Loop;
 
-// Bits of an interest or readiness mask.
+// Bits of an interest or readiness mask. kHangup is also reported, asked for or not, along with
+// kReadable: behind what can be read now stands the end.
 inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands

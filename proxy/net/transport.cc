@@ -1,6 +1,7 @@
 #include "net/transport.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
@@ -299,21 +300,21 @@ IoResult Transport::read_tls(std::span<char> into) {
   return result;
 }
 
-IoResult Transport::write(std::string_view from) {
+IoResult Transport::write(std::string_view from, bool end_follows) {
   if (shut_) {
     return {0, Want::kFailed};
   }
   switch (stage_) {
     case Stage::kPlain:
-      return wire_.send(from);
+      return wire_.send(from, end_follows);
     case Stage::kRecords:
-      return write_records(from);
+      return write_records(from, end_follows);
     default:
-      return write_tls(from);
+      return write_tls(from, end_follows);
   }
 }
 
-IoResult Transport::write_tls(std::string_view from) {
+IoResult Transport::write_tls(std::string_view from, bool end_follows) {
   if (stage_ != Stage::kOpen || notified_close_) {
     return {0, Want::kFailed};
   }
@@ -333,9 +334,11 @@ IoResult Transport::write_tls(std::string_view from) {
       break;
     }
     result.bytes += bytes;
-    scratch_.bio_.send();
+    if (result.bytes < from.size()) {
+      scratch_.bio_.send();
+    }
   }
-  scratch_.bio_.detach();
+  scratch_.bio_.detach(end_follows ? SharedBio::Rest::kSendBeforeEnd : SharedBio::Rest::kSend);
   if (wire_.send_failed()) {
     result.want = Want::kFailed;
   } else if (result.want == Want::kNone && wire_.unsent() > 0) {
@@ -346,6 +349,13 @@ IoResult Transport::write_tls(std::string_view from) {
 
 IoResult Transport::flush() {
   return {0, wire_.flush()};
+}
+
+void Transport::push() {
+  // tcp(7): "setting this option forces an explicit flush of pending output", also where it is set
+  // already.
+  const int on = 1;
+  ::setsockopt(wire_.fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 IoResult Transport::splice_into(SplicePipe& pipe) {

@@ -38,7 +38,8 @@ class IoScratch;
 // write() Takes a prefix of `from`. {all, kNone}: the kernel has everything. {n, kWrite}: n bytes
 //         are taken (some may still be inside as ciphertext, see unsent()); the rest stays the
 //         caller's; come back with it when writable. TLS records are gathered and leave in few
-//         sends.
+//         sends. `end_follows`: the caller calls shutdown_write(), or push(), right after, so the
+//         kernel may keep these bytes until then; they go in one segment with the FIN.
 // flush() Pushes what write() took and the kernel did not. kNone: nothing is left inside. Whoever
 //         sees unsent() after any call asks the poll for kWritable and flushes then.
 // A TLS connection that ends without close_notify reads as kFailed with truncated() true: whether
@@ -71,8 +72,10 @@ class Transport {
   bool take_over_records();
 
   IoResult read(std::span<char> into);
-  IoResult write(std::string_view from);
+  IoResult write(std::string_view from, bool end_follows = false);
   IoResult flush();
+  // The end does not follow after all.
+  void push();
   // read() into an empty pipe, and write() of all that is in one; without TLS alone. {n, kNone}
   // from splice_into() may be all there was: the poll announces what else comes.
   IoResult splice_into(SplicePipe& pipe);
@@ -122,11 +125,11 @@ class Transport {
   Want send_first_flight();
   IoResult read_plain(std::span<char> into);
   IoResult read_tls(std::span<char> into);
-  IoResult write_tls(std::string_view from);
+  IoResult write_tls(std::string_view from, bool end_follows);
   IoResult read_records(std::span<char> into);
   std::size_t take_plain(std::string_view text, std::span<char> into);
   std::size_t take_rest(std::span<char> into);
-  IoResult write_records(std::string_view from);
+  IoResult write_records(std::string_view from, bool end_follows);
   bool seal(std::string_view plain);
   void seal_alert();
   Want why(int result);

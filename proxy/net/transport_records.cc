@@ -89,7 +89,7 @@ std::size_t Transport::take_rest(std::span<char> into) {
   return take_plain(*rest, into);
 }
 
-IoResult Transport::write_records(std::string_view from) {
+IoResult Transport::write_records(std::string_view from, bool end_follows) {
   if (notified_close_) {
     return {0, Want::kFailed};
   }
@@ -108,9 +108,11 @@ IoResult Transport::write_records(std::string_view from) {
       break;
     }
     result.bytes += some.size();
-    scratch_.bio_.send();
+    if (result.bytes < from.size()) {
+      scratch_.bio_.send();
+    }
   }
-  scratch_.bio_.detach();
+  scratch_.bio_.detach(end_follows ? SharedBio::Rest::kSendBeforeEnd : SharedBio::Rest::kSend);
   if (wire_.send_failed()) {
     result.want = Want::kFailed;
   } else if (result.want == Want::kNone && wire_.unsent() > 0) {

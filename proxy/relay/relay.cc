@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 #include "net/io_watcher.h"
 
@@ -91,6 +92,7 @@ void Relay::note_ready(Pump& pump, unsigned ready) {
       note_end(pump.source_closed);  // what it sent before is yet to be read
     }
   }
+  pump.end_waits = (ready & kHangup) != 0;
   if ((ready & (kReadable | kHangup)) != 0 || (pump.read_wants_write && (ready & kWritable) != 0)) {
     pump.may_read = true;
     pump.read_wants_write = false;
@@ -142,7 +144,7 @@ bool Relay::write_out(Pump& pump) {
     return true;
   }
   const std::string_view waiting(pump.buffer.get() + pump.begin, pump.end - pump.begin);
-  const net::IoResult written = pump.sink.write(waiting);
+  const net::IoResult written = pump.sink.write(waiting, pump.source_ended);
   note_taken(pump, waiting.substr(0, written.bytes));
   pump.begin += static_cast<std::uint32_t>(written.bytes);
   if (pump.begin == pump.end) {
@@ -216,7 +218,13 @@ std::size_t Relay::read_in(Pump& pump) {
   if (!pump.buffer) {
     pump.buffer = buffers_.take();
   }
-  const net::IoResult got = pump.source.read({pump.buffer.get(), buffers_.size()});
+  const std::span<char> room(pump.buffer.get(), buffers_.size());
+  net::IoResult got = pump.source.read(room);
+  if (pump.end_waits && got.want == Want::kRead && got.bytes > 0) {
+    // A last BYE and the end behind it: known together, they leave together.
+    const net::IoResult rest = pump.source.read(room.subspan(got.bytes));
+    got = {got.bytes + rest.bytes, rest.want};
+  }
   pump.begin = 0;
   pump.end = static_cast<std::uint32_t>(got.bytes);
   if (got.bytes == 0) {

@@ -125,6 +125,7 @@ class Relay {
     bool bulk = false;      // the last read brought so much that a pipe pays
     bool may_read = false;  // the poll said so, or the last read filled the buffer
     bool read_wants_write = false;
+    bool end_waits = false;     // behind what can be read now
     bool source_ended = false;  // nothing more will come from the source
     bool source_broken = false;
     bool sink_broken = false;   // nothing more can go to the sink

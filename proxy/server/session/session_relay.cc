@@ -170,6 +170,7 @@ bool Session::outlive_backend() {
     end_without_backend();
     return true;
   }
+  client_->transport().push();  // what the backend said last
   worker_.turns().arm(deadline_, static_cast<std::uint64_t>(wait));
   client_->want(net::kReadable);
   return true;

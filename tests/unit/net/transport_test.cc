@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <linux/sockios.h>
 #include <malloc.h>
+#include <sys/ioctl.h>
 
 #include <random>
 #include <vector>
@@ -39,8 +41,9 @@ int version_of(int kind) {
 
 // A server-side transport and a raw client with the handshake behind them.
 struct Connected {
-  explicit Connected(int kind, int send_buffer = 0, std::string_view first_flight = {}) {
-    SocketPair sockets = socket_pair(send_buffer);
+  explicit Connected(int kind, int send_buffer = 0, std::string_view first_flight = {})
+      : Connected(kind, socket_pair(send_buffer), first_flight) {}
+  Connected(int kind, SocketPair sockets, std::string_view first_flight = {}) {
     transport = std::make_unique<Transport>(std::move(sockets.ours), scratch);
     transport->start_tls(*tls, first_flight);
     client = std::make_unique<RawPeer>(std::move(sockets.theirs), RawPeer::Role::kTlsClient,
@@ -219,6 +222,28 @@ TEST_P(TransportTls, ShutdownSaysCloseNotifyAndFinBehindEverythingUnsent) {
   // The other direction is still open.
   pair.client->write("reply");
   EXPECT_EQ(read_all(*pair.transport), "reply");
+}
+
+TEST_P(TransportTls, WhatIsSaidBeforeTheEndWaitsForItOrForAPush) {
+  Connected pair(GetParam(), test::tcp_pair());
+  const auto unsent = [&] {
+    int bytes = 0;
+    EXPECT_EQ(::ioctl(pair.transport->fd(), SIOCOUTQNSD, &bytes), 0);
+    return bytes;
+  };
+  pair.transport->flush();  // session tickets
+  ASSERT_EQ(unsent(), 0);
+  EXPECT_EQ(pair.transport->write("words", true).want, Want::kNone);
+  EXPECT_GT(unsent(), 0);
+  pair.transport->push();
+  EXPECT_EQ(unsent(), 0);
+  EXPECT_EQ(pair.transport->write(" and the last", true).want, Want::kNone);
+  EXPECT_GT(unsent(), 0);
+  EXPECT_EQ(pair.transport->shutdown_write().want, Want::kNone);
+  EXPECT_EQ(unsent(), 0);
+  ASSERT_TRUE(test::wait_for(pair.client->fd(), POLLRDHUP));
+  EXPECT_EQ(pair.client->read(), "words and the last");
+  EXPECT_TRUE(pair.client->saw_end());
 }
 
 TEST_P(TransportTls, GarbageInsteadOfARecordBreaksTheConnectionWithAnAlert) {

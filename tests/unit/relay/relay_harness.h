@@ -95,7 +95,7 @@ class RelayHarness {
   }
 
   static short events(unsigned interest) {
-    return static_cast<short>(((interest & kReadable) != 0 ? POLLIN : 0) |
+    return static_cast<short>(((interest & kReadable) != 0 ? POLLIN | POLLRDHUP : 0) |
                               ((interest & kWritable) != 0 ? POLLOUT : 0) |
                               ((interest & kHangup) != 0 ? POLLRDHUP : 0));
   }

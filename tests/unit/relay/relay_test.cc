@@ -1,6 +1,7 @@
 #include "relay/relay.h"
 
 #include <gtest/gtest.h>
+#include <linux/tcp.h>
 
 #include <random>
 
@@ -10,6 +11,14 @@ namespace headgate::relay {
 namespace {
 
 using namespace test;
+
+// Segments with data that a TCP connection has sent so far.
+std::uint32_t data_segments(int fd) {
+  tcp_info info{};
+  socklen_t length = sizeof info;
+  EXPECT_EQ(::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length), 0);
+  return info.tcpi_data_segs_out;
+}
 
 class RelayTest : public testing::TestWithParam<Kinds>, protected RelayHarness {};
 
@@ -203,6 +212,34 @@ TEST_P(RelayTest, ALastByeReachesTheClientBeforeTheEnd) {
   settle();
   EXPECT_EQ(status.end, End::kBackendClosed);
   EXPECT_FALSE(relay->half_closed());
+}
+
+TEST_P(RelayTest, ALastByeAndTheEndAreOneSegment) {
+  connect(GetParam(), 0, true);
+  const std::uint32_t before = data_segments(client_transport->fd());
+  backend->write("* BYE logging out\r\na OK done\r\n");
+  backend->end();
+  ASSERT_TRUE(net::test::wait_for(backend_transport->fd(), POLLRDHUP));
+  ASSERT_TRUE(turn());
+  EXPECT_EQ(relay->first_end(), End::kBackendClosed);
+  EXPECT_EQ(data_segments(client_transport->fd()), before + 1);
+  ASSERT_TRUE(net::test::wait_for(client->fd(), POLLRDHUP));
+  EXPECT_EQ(client->read(), "* BYE logging out\r\na OK done\r\n");
+  EXPECT_TRUE(client->saw_end());
+}
+
+TEST_P(RelayTest, ALastByeIsNotKeptWhereTheEndIsNotPassedOn) {
+  connect(GetParam(), 0, true);
+  relay->hold_backend_end();
+  backend->write("* OK one more\r\n");
+  backend->end();
+  ASSERT_TRUE(net::test::wait_for(backend_transport->fd(), POLLRDHUP));
+  ASSERT_TRUE(turn());
+  EXPECT_TRUE(status.backend_ended);
+  client_transport->push();
+  ASSERT_TRUE(net::test::wait_for(client->fd(), POLLIN));
+  EXPECT_EQ(client->read(), "* OK one more\r\n");
+  EXPECT_FALSE(client->saw_end());
 }
 
 TEST_P(RelayTest, ALastByeReachesTheClientThoughItsOwnCommandFindsTheBackendGone) {
