@@ -3,6 +3,7 @@ waiting. Here who measures goes before the backend, and the backend before all e
 
 import contextlib
 import json
+import pathlib
 import subprocess
 
 MEASURING, SERVING = "2", "1"
@@ -23,7 +24,10 @@ def proxied_first(peer):
     """The proxy goes before everything on its core, whatever else the machine does there; processes and threads that
     it makes from now on as well."""
     for pid in peer.group.members() or [peer.process.pid]:
-        subprocess.run(["chrt", "--all-tasks", "--fifo", "--pid", SERVING, str(pid)], check=True)
+        changed = subprocess.run(["chrt", "--all-tasks", "--fifo", "--pid", SERVING, str(pid)], stderr=subprocess.PIPE,
+                                 check=False, text=True)
+        if changed.returncode != 0 and pathlib.Path(f"/proc/{pid}").exists():  # else it was gone already
+            raise RuntimeError(changed.stderr)
 
 
 def load_command(bench, port, tls, *arguments):
