@@ -7,7 +7,6 @@
 #include <openssl/provider.h>
 
 #include "net/tls_provider.h"
-#include "net/x25519/fresh_pairs.h"
 
 namespace headgate::net {
 namespace {
@@ -61,6 +60,10 @@ OSSL_LIB_CTX* crypto_library() {
 
 bool key_schedule_is_ours() {
   return only().has_provider;
+}
+
+X25519Way x25519_way() {
+  return only().has_provider ? fastest_x25519_way() : X25519Way::kOpenSsl;
 }
 
 }  // namespace headgate::net

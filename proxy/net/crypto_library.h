@@ -2,6 +2,8 @@
 
 #include <openssl/types.h>
 
+#include "net/x25519/fresh_pairs.h"
+
 namespace headgate::net {
 
 // The OpenSSL library context that all TLS of this process runs in, made on the first call; nullptr
@@ -12,5 +14,8 @@ OSSL_LIB_CTX* crypto_library();
 
 // Whether handshakes in it take their keys from tls13_kdf.h.
 bool key_schedule_is_ours();
+
+// How fresh X25519 keys are made in it.
+X25519Way x25519_way();
 
 }  // namespace headgate::net

@@ -220,7 +220,7 @@ std::size_t Relay::read_in(Pump& pump) {
   }
   const std::span<char> room(pump.buffer.get(), buffers_.size());
   net::IoResult got = pump.source.read(room);
-  if (pump.end_waits && got.want == Want::kRead && got.bytes > 0) {
+  if (pump.end_waits && got.want == Want::kRead && got.bytes > 0 && got.bytes < room.size()) {
     // A last BYE and the end behind it: known together, they leave together.
     const net::IoResult rest = pump.source.read(room.subspan(got.bytes));
     got = {got.bytes + rest.bytes, rest.want};

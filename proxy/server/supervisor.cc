@@ -18,8 +18,8 @@
 #include "base/unique_fd.h"
 #include "base/version.h"
 #include "config/admin.h"
+#include "net/crypto_library.h"
 #include "net/record_cipher.h"
-#include "net/x25519/fresh_pairs.h"
 #include "server/operations/explanation.h"
 
 namespace headgate::server {
@@ -92,7 +92,7 @@ std::expected<void, std::string> Supervisor::start() {
   log::info("ready", {{"workers", static_cast<std::uint64_t>(worker_count_)},
                       {"config", in_force().snapshot->config.file},
                       {"aes_gcm", aes_gcm},
-                      {"x25519", net::name_of(net::fastest_x25519_way())},
+                      {"x25519", net::name_of(net::x25519_way())},
                       {"version", kVersion}});
   return {};
 }
