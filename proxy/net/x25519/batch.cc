@@ -57,7 +57,8 @@ HEADGATE_INLINE Field small(std::uint64_t value) {
 }
 
 // Every limb hands on what is over 51 bits of it, all at once, the highest 19 times to the lowest,
-// since 2^255 = 19. Limbs below 2^61 come out below 2^51 + 19 * 2^10: reduced.
+// since 2^255 = 19. Limbs below 2^60.5 come out reduced: what the highest hands on is less than
+// 725, 19 times that less than 2^14.
 HEADGATE_INLINE Field carried(const Field& a) {
   return {{within_limb(a.limb[0]) + times_19(over_limb(a.limb[4])),
            within_limb(a.limb[1]) + over_limb(a.limb[0]),
@@ -101,8 +102,8 @@ HEADGATE_INLINE void add_product(Products& products, std::size_t column, Lanes a
                             reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 }
 
-// Of five products in a column at most: sums below 2^54.4. An upper half counts 2^52, twice the
-// 2^51 of the next limb; so a limb comes to less than 2^56, with 19 times what is 2^255 above it to
+// Five products in a column at most: sums below 2^54.4. An upper half counts 2^52, twice the 2^51
+// of the next limb; so a limb comes to less than 2^56, and with 19 times what is 2^255 above it to
 // less than 2^60.4.
 HEADGATE_INLINE Field folded(const Products& products) {
   Lanes column[2 * kLimbs];
@@ -240,7 +241,8 @@ HEADGATE_INLINE Lanes carry_in_order(Field& a) {
 
 // The one value below p.
 HEADGATE_INLINE void make_canonical(Field& a) {
-  // Less than 2^255 + 19 * 2^14 at first, so that the second time the lowest limb takes it all.
+  // The first time leaves less than 2^255 + 19; where that is 2^255 or more, the second time leaves
+  // less than 38. So it is below 2^255 now, and all limbs below 2^51.
   a.limb[0] += times_19(carry_in_order(a));
   a.limb[0] += times_19(carry_in_order(a));
   // It is p or more exactly if 19 more reach 2^255; then these 19 less 2^255 take p away.
