@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <iterator>
 #include <random>
+#include <tuple>
 #include <utility>
 
 #include "admin/api.h"
@@ -355,7 +356,7 @@ void Supervisor::wait() {
   for (;;) {
     const int signal = sigtimedwait(&signals_, nullptr, &tick);
     if (signal == SIGHUP) {
-      static_cast<void>(reload());  // the log has it
+      std::ignore = reload();  // the log has it
     } else if (signal > 0) {
       log::info("stopping", {{"signal", static_cast<std::int64_t>(signal)}});
       return;
