@@ -1,9 +1,9 @@
 #pragma once
 
 #include <cstddef>
+#include <future>
 #include <memory>
 #include <optional>
-#include <semaphore>
 #include <vector>
 
 #include "auth/chain.h"
@@ -47,14 +47,18 @@ struct ListenerSocket {
   std::optional<std::size_t> was;  // that of the listener with this index in the generation before
 };
 
+// Goes along with news for all workers. Each lets go of it once the news are in force there, or
+// will never be since it has stopped; with the last one its future is ready (as a broken promise).
+using Taken = std::shared_ptr<std::promise<void>>;
+
 // What the supervisor hands to one worker. All that can fail has been done.
 struct NewGeneration {
   std::shared_ptr<const Snapshot> snapshot;
   Pools pools;
   std::shared_ptr<const sources::SharedSources> sources;
   TlsContexts tls;
-  std::vector<ListenerSocket> listeners;             // as config.listeners
-  std::shared_ptr<std::counting_semaphore<>> taken;  // released once it is in force; may be null
+  std::vector<ListenerSocket> listeners;  // as config.listeners
+  Taken taken;                            // may be null
 };
 
 }  // namespace headgate::server

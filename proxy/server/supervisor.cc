@@ -116,7 +116,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
       {.snapshot = [this] { return in_force().snapshot; },
        .pools = [this] { return in_force().pools; },
        .discovery = [this] { return in_force().discovery; },
-       .orders_changed = [this] { publish(std::nullopt); },
+       .orders_changed = [this] { wait_until_taken(publish(std::nullopt)); },
        .status = [this] { return status(); },
        .reload = [this] { return reload_in_words(); },
        .explain = [this](const std::string& user,
@@ -213,7 +213,7 @@ std::expected<void, std::string> Supervisor::start_admin() {
 std::expected<void, std::string> Supervisor::start_health() {
   const InForce now = in_force();
   health_ = std::make_unique<HealthMonitor>(
-      now.snapshot, now.resolved, [this] { publish(std::nullopt); },
+      now.snapshot, now.resolved, [this] { std::ignore = publish(std::nullopt); },
       [this](const auto& backend, std::chrono::milliseconds over) {
         SessionSurvey::Order order;
         order.leaving = backend;
@@ -414,7 +414,7 @@ void Supervisor::resolve_again(bool addresses, const std::stop_token& stop) {
     in_force_.discovery = std::move(discovery);
   }
   if (!same_addresses(fresh, now.resolved)) {
-    publish(fresh);
+    std::ignore = publish(fresh);
     health_->update(now.snapshot, std::move(fresh));
     log::info("backend addresses changed");
   }

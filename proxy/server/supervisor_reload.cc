@@ -6,7 +6,6 @@
 #include <array>
 #include <fstream>
 #include <iterator>
-#include <semaphore>
 #include <utility>
 
 #include "base/log.h"
@@ -180,7 +179,7 @@ NewGeneration Supervisor::part_of_worker(Candidate& candidate, std::size_t worke
 
 // The one place where a configuration comes to workers that run. Returns when all of them go by it.
 void Supervisor::put_in_force(Candidate candidate) {
-  const auto taken = std::make_shared<std::counting_semaphore<>>(0);
+  auto taken = std::make_shared<std::promise<void>>();
   const InForce before = in_force();
   const config::Config& config = candidate.next.snapshot->config;
   old_sources_.push_back(before.sources);
@@ -205,15 +204,23 @@ void Supervisor::put_in_force(Candidate candidate) {
     }
   }
   health_->update(candidate.next.snapshot, candidate.next.resolved);
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    taken->try_acquire_until(deadline);
+  wait_until_taken(std::move(taken));
+}
+
+// Under no lock that a worker wants.
+void Supervisor::wait_until_taken(Taken taken) {
+  const std::future<void> all = taken->get_future();
+  taken.reset();
+  if (all.wait_for(kPatience) != std::future_status::ready) {
+    log::warning("a worker goes by what was before",
+                 {{"waited_s", std::int64_t{kPatience.count()}}});
   }
 }
 
 // The one place where new sets of the same configuration come to workers: other addresses or other
 // backends (`resolved` is as config.pools), and whatever else may change a set while it is in use.
-void Supervisor::publish(std::optional<Pools> resolved) {
+// Waits for no worker: health checks and names have no time for that.
+Taken Supervisor::publish(std::optional<Pools> resolved) {
   const std::lock_guard one_at_a_time(publish_mutex_);
   if (!resolved) {
     resolved = in_force().resolved;
@@ -227,9 +234,11 @@ void Supervisor::publish(std::optional<Pools> resolved) {
     in_force_.pools = fresh;
     in_force_.departed = departed(gone, fresh);
   }
+  auto taken = std::make_shared<std::promise<void>>();
   for (const auto& worker : workers_) {
-    worker->post(NewPools{fresh});
+    worker->post(NewPools{fresh, taken});
   }
+  return taken;
 }
 
 std::expected<config::Difference, Supervisor::Errors> Supervisor::reload() {

@@ -159,12 +159,8 @@ void Worker::on_mail() {
     std::visit(Overloaded{
                    [this](NewPools& news) { generation_->pools = std::move(news.pools); },
                    [this](NewGeneration& news) {
-                     const auto taken = news.taken;
                      if (!stopping_) {
                        take_up(std::move(news));
-                     }
-                     if (taken) {
-                       taken->release();
                      }
                    },
                    [this](DropOldest) { drop_oldest(); },

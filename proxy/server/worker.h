@@ -39,6 +39,7 @@ namespace headgate::server {
 // What other threads ask of a worker, beside NewGeneration.
 struct NewPools {
   Pools pools;
+  Taken taken;
 };
 struct DropOldest {};  // the oldest session before login gives way
 // Sessions of this user that were established before this epoch: the user has moved elsewhere.

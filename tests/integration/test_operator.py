@@ -1,6 +1,7 @@
 """What operators do to a running Headgate: look, take backends out and in, end sessions."""
 
 import contextlib
+import http.client
 import itertools
 import json
 import socket
@@ -12,6 +13,7 @@ import time
 import pytest
 
 from admin_api import OPERATOR, READER, Api, admin_section
+from fake_backend import PASSWORD
 from headgate_process import Headgate, binary, configuration
 from proxied import Proxied
 from raw_client import KICKED, MOVED
@@ -303,6 +305,25 @@ def test_a_weight_holds_over_the_configuration_until_it_is_taken_back(proxied, s
     assert proxied.gate.metrics().value("headgate_backend_weight", backend=first.address) == 0
     assert api.backend(first.address, "weight", {"weight": None})["weight"] == 100
     assert api.backends()[first.address]["order"] is None
+
+
+def test_who_logs_in_right_after_the_answer_goes_by_the_order(proxied, start):
+    backends = proxied.backend(), proxied.backend()
+    api = start(*backends, workers=16)
+    asks = http.client.HTTPConnection(*api.gate.admin)
+    head = {"Authorization": f"Bearer {OPERATOR}", "Content-Type": "application/json"}
+    for turn in range(60):
+        home = backends[turn % 2]
+        user = f"user{turn // 2}"
+        client = proxied.enter("plain")
+        pin = {"user": user, "pool": "main", "backend": home.address}
+        asks.request("POST", "/api/v1/pin", json.dumps(pin), head)
+        answer = asks.getresponse()
+        assert client.login(user, PASSWORD.decode()).startswith(b"OK")
+        assert (answer.status, json.load(answer)["user"]) == (200, user)
+        assert users_at(home) == [user], f"turn {turn}"
+        client.close()
+        wait_until(lambda: users_at(home) == [], "the session stays")
 
 
 def test_a_user_who_is_moved_lives_at_the_new_backend_from_then_on(proxied, start, tmp_path):
