@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -39,7 +40,13 @@ std::uint64_t number_at(std::string_view text, unsigned n) {
   return value;
 }
 
+// Since Linux 6.2 the directory's size says it (proc_pid_fd(5)). Where that is 0 it has to be read
+// through, and the kernel makes an entry for each descriptor: 8 ms of a scrape with 9,000 sessions.
 std::uint64_t count_open_fds() {
+  struct stat directory_itself{};
+  if (::stat("/proc/self/fd", &directory_itself) == 0 && directory_itself.st_size > 0) {
+    return static_cast<std::uint64_t>(directory_itself.st_size);
+  }
   DIR* directory = ::opendir("/proc/self/fd");
   if (directory == nullptr) {
     return 0;
