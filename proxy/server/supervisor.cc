@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <iterator>
 #include <random>
+#include <set>
+#include <string_view>
 #include <tuple>
 #include <utility>
 
@@ -282,13 +284,15 @@ std::vector<metrics::BackendFigures> Supervisor::backend_figures() const {
   const InForce now = in_force();
   std::vector<metrics::BackendFigures> all = figures(now.pools, now_ms());
   std::ranges::move(figures(departed(now.departed, now.pools), now_ms()), std::back_inserter(all));
-  for (const metrics::HealthFigures& checked : health_figures()) {
-    const auto found = std::ranges::find_if(all, [&](const auto& one) {
-      return one.pool == checked.pool && one.backend == checked.backend;
-    });
-    if (found != all.end()) {
-      found->up = found->up && checked.passes;
+  std::set<std::pair<std::string_view, std::string_view>> failing;
+  const std::vector<metrics::HealthFigures> health = health_figures();
+  for (const metrics::HealthFigures& checked : health) {
+    if (!checked.passes) {
+      failing.emplace(checked.pool, checked.backend);
     }
+  }
+  for (metrics::BackendFigures& one : all) {
+    one.up = one.up && !failing.contains({one.pool, one.backend});
   }
   return all;
 }
