@@ -1,9 +1,7 @@
 #include "admin/server.h"
 
 #include <fmt/format.h>
-#include <prometheus/text_serializer.h>
 
-#include <sstream>
 #include <utility>
 
 #include "admin/http_loop.h"
@@ -51,15 +49,13 @@ void Server::Impl::add_own_routes() {
                               return now.ready ? text(200, "ready\n") : json_error(503, now.why);
                             }});
   if (options.metrics != nullptr) {
-    options.routes.push_back(
-        {"GET", "/metrics", [this](const Request&) {
-           std::ostringstream page;
-           prometheus::TextSerializer().Serialize(page, options.metrics->Collect());
-           return Response{.status = 200,
-                           .content_type = "text/plain; version=0.0.4; charset=utf-8",
-                           .body = std::move(page).str(),
-                           .headers = {}};
-         }});
+    options.routes.push_back({"GET", "/metrics", [this](const Request&) {
+                                return Response{
+                                    .status = 200,
+                                    .content_type = "text/plain; version=0.0.4; charset=utf-8",
+                                    .body = options.metrics->text(),
+                                    .headers = {}};
+                              }});
   }
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <prometheus/collectable.h>
-
 #include <chrono>
 #include <cstddef>
 #include <expected>
@@ -14,6 +12,7 @@
 #include "admin/listening.h"
 #include "base/address.h"
 #include "metrics/admin_metrics.h"
+#include "metrics/collector.h"
 
 namespace headgate::admin {
 
@@ -53,14 +52,14 @@ struct Readiness {
 };
 
 struct Options {
-  std::vector<LocalAddress> addresses;               // port 0: any free one, see addresses()
-  SocketFile socket_file;                            // of those that are Unix sockets
-  std::shared_ptr<prometheus::Collectable> metrics;  // /metrics
-  std::shared_ptr<metrics::AdminMetrics> counts;     // what it counts of its own; none: nobody asks
-  std::function<Readiness()> readiness;              // /readyz; none: always ready
-  std::vector<Route> routes;                         // beside /metrics, /healthz and /readyz
-  std::size_t max_body = 1024UL * 1024;              // a list of users
-  unsigned threads = 10;                             // requests that are answered at a time
+  std::vector<LocalAddress> addresses;            // port 0: any free one, see addresses()
+  SocketFile socket_file;                         // of those that are Unix sockets
+  std::shared_ptr<metrics::Collector> metrics;    // /metrics
+  std::shared_ptr<metrics::AdminMetrics> counts;  // what it counts of its own; none: nobody asks
+  std::function<Readiness()> readiness;           // /readyz; none: always ready
+  std::vector<Route> routes;                      // beside /metrics, /healthz and /readyz
+  std::size_t max_body = 1024UL * 1024;           // a list of users
+  unsigned threads = 10;                          // requests that are answered at a time
   // Of these are for /metrics, /healthz and /readyz alone: `routes` may take long, and one that
   // finds no other thread is answered 503.
   unsigned kept_free = 2;

@@ -13,8 +13,8 @@
 #include "dialogue/failure.h"
 #include "dialogue/limit.h"
 #include "metrics/catalog.h"
-#include "metrics/page.h"
 #include "metrics/process.h"
+#include "metrics/text_writer.h"
 
 #ifdef __clang__
 #define HEADGATE_COMPILER "clang " __clang_version__
@@ -26,6 +26,8 @@ namespace headgate::metrics {
 namespace {
 
 using prometheus::MetricFamily;
+
+constexpr std::size_t kRoomToGrow = 4096;  // figures get longer
 
 using Workers = std::vector<std::shared_ptr<const WorkerMetrics>>;
 
@@ -396,8 +398,24 @@ void add_process(Page& page) {
 }  // namespace
 
 std::vector<MetricFamily> Collector::Collect() const {
-  const auto begun = std::chrono::steady_clock::now();
   Page page;
+  gather(page);
+  std::vector<MetricFamily> families = page.finish();
+  std::erase_if(families, [](const MetricFamily& family) { return family.metric.empty(); });
+  return families;
+}
+
+std::string Collector::text() {
+  const std::lock_guard lock(mutex_);
+  page_.start();
+  gather(page_);
+  std::string text = to_text(page_.finish(), expected_);
+  expected_ = text.size() + kRoomToGrow;
+  return text;
+}
+
+void Collector::gather(Page& page) const {
+  const auto begun = std::chrono::steady_clock::now();
   add_listeners(page, sources_.workers);
   add_handshakes(page, sources_.workers);
   add_logins(page, sources_.workers);
@@ -458,7 +476,6 @@ std::vector<MetricFamily> Collector::Collect() const {
   add_process(page);
   page.add(MetricId::kScrapeDuration, {},
            std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count());
-  return page.take();
 }
 
 }  // namespace headgate::metrics

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <string>
-#include <utility>
 
 namespace headgate::metrics {
 namespace {
@@ -18,6 +17,15 @@ prometheus::MetricType type_of(Type type) {
       return prometheus::MetricType::Histogram;
   }
   return prometheus::MetricType::Untyped;
+}
+
+// `names` as in the catalogue.
+void add_labels(prometheus::ClientMetric& series, std::string_view names) {
+  while (!names.empty()) {
+    const std::size_t comma = std::min(names.find(','), names.size());
+    series.label.push_back({.name = std::string(names.substr(0, comma)), .value = {}});
+    names.remove_prefix(std::min(comma + 1, names.size()));
+  }
 }
 
 }  // namespace
@@ -36,18 +44,17 @@ void HistogramSum::add(const LookupServerFigures& figures) {
   sum_us_ += figures.sum_us;
 }
 
-prometheus::ClientMetric::Histogram HistogramSum::result() const {
-  prometheus::ClientMetric::Histogram result;
+void HistogramSum::write_to(prometheus::ClientMetric::Histogram& histogram) const {
+  histogram.bucket.resize(kHistogramBounds);
   std::uint64_t cumulative = 0;
   for (std::size_t bucket = 0; bucket < kHistogramBounds; ++bucket) {
     cumulative += counts_[bucket];
-    result.bucket.push_back(
-        {cumulative, std::chrono::duration<double>((*bounds_)[bucket]).count()});
+    histogram.bucket[bucket] = {cumulative,
+                                std::chrono::duration<double>((*bounds_)[bucket]).count()};
   }
   // From the buckets, never from a count of its own: the two could be a moment apart.
-  result.sample_count = cumulative + counts_.back();
-  result.sample_sum = static_cast<double>(sum_us_) / 1e6;
-  return result;
+  histogram.sample_count = cumulative + counts_.back();
+  histogram.sample_sum = static_cast<double>(sum_us_) / 1e6;
 }
 
 Page::Page() {
@@ -60,22 +67,33 @@ Page::Page() {
 }
 
 void Page::add(MetricId id, LabelValues values, const HistogramSum& histogram) {
-  add_series(id, values).histogram = histogram.result();
+  histogram.write_to(add_series(id, values).histogram);
 }
 
-std::vector<prometheus::MetricFamily> Page::take() {
-  std::erase_if(families_,
-                [](const prometheus::MetricFamily& family) { return family.metric.empty(); });
-  return std::move(families_);
+void Page::start() {
+  used_.fill(0);
+}
+
+const std::vector<prometheus::MetricFamily>& Page::finish() {
+  for (std::size_t at = 0; at < families_.size(); ++at) {
+    families_[at].metric.resize(used_[at]);
+  }
+  return families_;
 }
 
 prometheus::ClientMetric& Page::add_series(MetricId id, LabelValues values) {
-  prometheus::ClientMetric& series = families_[index(id)].metric.emplace_back();
-  std::string_view names = info(id).labels;
+  std::vector<prometheus::ClientMetric>& known = families_[index(id)].metric;
+  const std::size_t at = used_[index(id)]++;
+  if (at == known.size()) {
+    add_labels(known.emplace_back(), info(id).labels);
+  }
+  prometheus::ClientMetric& series = known[at];
+  auto label = series.label.begin();
   for (const std::string_view value : values) {
-    const std::size_t comma = std::min(names.find(','), names.size());
-    series.label.push_back({std::string(names.substr(0, comma)), std::string(value)});
-    names.remove_prefix(std::min(comma + 1, names.size()));
+    if (label->value != value) {
+      label->value = value;
+    }
+    ++label;
   }
   return series;
 }

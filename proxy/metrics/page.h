@@ -21,7 +21,7 @@ class HistogramSum {
 
   void add(const Histogram& histogram);
   void add(const LookupServerFigures& figures);
-  [[nodiscard]] prometheus::ClientMetric::Histogram result() const;
+  void write_to(prometheus::ClientMetric::Histogram& histogram) const;
 
  private:
   const Bounds* bounds_;
@@ -29,12 +29,16 @@ class HistogramSum {
   std::uint64_t sum_us_ = 0;
 };
 
-// A metrics page in the making: one family for each metric of the catalogue, in its order.
+// A metrics page in the making: one family for each metric of the catalogue, in its order. A page
+// that is made again from start() has mostly the series that it had, and their labels are most of
+// the work, so those stay where they are.
 class Page {
  public:
   using LabelValues = std::initializer_list<std::string_view>;
 
   Page();
+
+  void start();
 
   // `values` in the order of the metric's labels.
   void add(MetricId id, LabelValues values, auto number) {
@@ -47,13 +51,15 @@ class Page {
   }
   void add(MetricId id, LabelValues values, const HistogramSum& histogram);
 
-  // A metric without series at this moment (no pool yet) is left out whole.
-  std::vector<prometheus::MetricFamily> take();
+  // All families; valid until start(). A metric without series at this moment (no pool yet) has an
+  // empty one.
+  const std::vector<prometheus::MetricFamily>& finish();
 
  private:
   prometheus::ClientMetric& add_series(MetricId id, LabelValues values);
 
   std::vector<prometheus::MetricFamily> families_;
+  std::array<std::size_t, kCatalog.size()> used_{};  // of each family's series, since start()
 };
 
 }  // namespace headgate::metrics

@@ -4,10 +4,13 @@
 #include <gtest/gtest.h>
 #include <prometheus/text_serializer.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
+#include <iterator>
 #include <map>
 #include <regex>
 #include <set>
@@ -31,11 +34,7 @@ class CollectorTest : public testing::Test {
     }
   }
 
-  std::string page() const {
-    std::ostringstream out;
-    prometheus::TextSerializer().Serialize(out, collector_.Collect());
-    return out.str();
-  }
+  std::string page() { return collector_.text(); }
 
   std::vector<std::shared_ptr<WorkerMetrics>> workers_ = {
       std::make_shared<WorkerMetrics>(std::vector<std::string>{"imaps", "imap"}),
@@ -298,6 +297,19 @@ TEST_F(CollectorTest, LookupServersComeFromTheirProvider) {
   EXPECT_THAT(text, HasSubstr("request_duration_seconds_sum" + labels + "} 0.004\n"));
 }
 
+TEST_F(CollectorTest, OpenDescriptorsAreThoseThatAListingShows) {
+  const auto listed = [] {
+    const std::filesystem::directory_iterator all("/proc/self/fd");
+    return std::distance(begin(all), end(all)) - 1;  // the listing's own
+  };
+  const std::string of_now = "headgate_process_open_fds " + std::to_string(listed());
+  EXPECT_THAT(page(), HasSubstr(of_now + "\n"));
+  const int more = ::dup(0);
+  EXPECT_THAT(page(), Not(HasSubstr(of_now + "\n")));
+  ::close(more);
+  EXPECT_THAT(page(), HasSubstr(of_now + "\n"));
+}
+
 TEST_F(CollectorTest, ProcessFiguresAreThoseOfThisProcess) {
   std::map<std::string, double> values;
   for (const auto& family : collector_.Collect()) {
@@ -359,6 +371,54 @@ TEST_F(CollectorTest, RequestsToTheAdminInterfaceAreCountedByTheirCode) {
         "headgate_admin_connections_cut_total{cut=\"too_slow\"} 0\n"}) {
     EXPECT_THAT(text, HasSubstr(line));
   }
+}
+
+// What a page holds from the one before must not show.
+TEST(CollectorOfAChangingClusterTest, SeriesFollowTheBackendsFromPageToPage) {
+  std::vector<BackendFigures> backends;
+  Collector collector(Sources{.backends = [&] { return backends; }});
+  const auto sessions = [&] {
+    const std::string text = collector.text();
+    std::string all;
+    for (const char* name : {"headgate_backend_sessions{", "headgate_admission_waiting{"}) {
+      for (std::size_t at = text.find(name); at != std::string::npos;
+           at = text.find(name, at + 1)) {
+        all += text.substr(at + std::string_view(name).size(),
+                           text.find('\n', at) - at - std::string_view(name).size()) +
+               ";";
+      }
+    }
+    return all;
+  };
+  EXPECT_EQ(sessions(), "");
+  backends = {
+      {.pool = "a", .backend = "x:1", .sessions = 1},
+      {.pool = "a", .backend = "y:1", .sessions = 2, .admission = AdmissionFigures{.waiting = 7}},
+      {.pool = "b", .backend = "x:1", .sessions = 3}};
+  EXPECT_EQ(sessions(),
+            "pool=\"a\",backend=\"x:1\"} 1;pool=\"a\",backend=\"y:1\"} 2;"
+            "pool=\"b\",backend=\"x:1\"} 3;pool=\"a\",backend=\"y:1\"} 7;");
+  backends.erase(backends.begin());
+  backends[0].admission.reset();
+  backends[1].sessions = 4;
+  EXPECT_EQ(sessions(), "pool=\"a\",backend=\"y:1\"} 2;pool=\"b\",backend=\"x:1\"} 4;");
+  backends.clear();
+  EXPECT_EQ(sessions(), "");
+}
+
+TEST_F(CollectorTest, TheTextIsWhatTheLibraryWouldWriteOfTheSame) {
+  for (const auto& worker : workers_) {
+    worker->observe(Stage::kTotal, 30ms);
+    worker->count_relayed(Direction::kToClient, 1000);
+  }
+  const auto lines = [](const std::string& text) {
+    // What is of the moment of the scrape.
+    static const std::regex passing("headgate_(process|metrics_scrape)_[^\n]*\n");
+    return std::regex_replace(text, passing, "");
+  };
+  const std::string library = lines(prometheus::TextSerializer().Serialize(collector_.Collect()));
+  EXPECT_EQ(lines(page()), library);
+  EXPECT_EQ(lines(page()), library);
 }
 
 TEST_F(CollectorTest, EveryLineIsWellFormedAndEveryMetricHasHelpAndType) {
