@@ -20,6 +20,7 @@ BACKENDS = (3, 30, 300)
 ROUNDS = 3
 SCRAPES = 100  # one after the other, for the time that one takes
 SESSIONS = 9000
+CROWDS = (100, 1000, SESSIONS)
 TIMES_A_SECOND = 5
 
 
@@ -70,6 +71,13 @@ def slow_turns(page):
     return value(page, "headgate_loop_lag_seconds_count") - within
 
 
+def spent_by_scrapes(peer):
+    """Scrapes again and again; the pages, and what one has cost in ms of CPU."""
+    pages = [scrape(peer) for _ in range(SCRAPES + 1)]
+    before, after = (value(page, "headgate_process_cpu_seconds_total") for page in (pages[0], pages[-1]))
+    return pages, 1000 * (after - before) / SCRAPES
+
+
 def run_sizes(bench, seconds):
     raw = {count: {"login": [], "collecting_ms": [], "scrape_ms": [], "page_kb": []} for count in BACKENDS}
     with backend_everywhere(bench):
@@ -80,9 +88,8 @@ def run_sizes(bench, seconds):
                     result = bench.load(peer.port, ["login", "--sessions", "16", "--seconds", seconds,
                                                     "--warm-up", "0.5", *peer.meter()])
                     raw[count]["login"].append(result["proxy_cpu_us_per_unit"])
-                    pages = [scrape(peer) for _ in range(SCRAPES + 1)]
-                    spent = [value(page, "headgate_process_cpu_seconds_total") for page in (pages[0], pages[-1])]
-                    raw[count]["scrape_ms"].append(1000 * (spent[1] - spent[0]) / SCRAPES)
+                    pages, cost = spent_by_scrapes(peer)
+                    raw[count]["scrape_ms"].append(cost)
                     raw[count]["collecting_ms"] += [
                         1000 * value(page, "headgate_metrics_scrape_duration_seconds") for page in pages]
                     raw[count]["page_kb"].append(len(pages[-1]) / 1000)
@@ -92,6 +99,30 @@ def run_sizes(bench, seconds):
         middle = {name: statistics.median(values) for name, values in figures.items()}
         lines.append(f"| {count} | {middle['login']:.0f} | {middle['scrape_ms']:.2f} | "
                      f"{middle['collecting_ms']:.2f} | {middle['page_kb']:.0f} |")
+        say("growth: " + lines[-1])
+    return "\n".join(lines) + "\n", raw
+
+
+def run_crowds(bench):
+    """What a scrape costs by the number of sessions, which do next to nothing meanwhile."""
+    raw = {count: [] for count in CROWDS}
+    for _ in range(ROUNDS):
+        for count in CROWDS:
+            with Headgate(bench).running() as peer:
+                load = threading.Thread(target=bench.load, args=(peer.port, [
+                    "rate", "--sessions", str(count), "--rate", "10", "--seconds", "8", "--warm-up", "1"]))
+                load.start()
+                while load.is_alive() and value(scrape(peer), "headgate_sessions") < count:
+                    time.sleep(0.1)
+                time.sleep(1)
+                pages, cost = spent_by_scrapes(peer)
+                if value(pages[-1], "headgate_sessions") != count:
+                    raise RuntimeError(f"not all of {count} sessions were there while scraping")
+                raw[count].append(cost)
+                load.join()
+    lines = ["| sessions | a scrape, ms CPU |", "| ---: | ---: |"]
+    for count, costs in raw.items():
+        lines.append(f"| {count:,} | {statistics.median(costs):.2f} |")
         say("growth: " + lines[-1])
     return "\n".join(lines) + "\n", raw
 
@@ -156,5 +187,7 @@ def run_watched(bench, seconds):
 def run(bench, quick):
     seconds = "1" if quick else "4"
     sizes, raw_sizes = run_sizes(bench, seconds)
+    crowds, raw_crowds = run_crowds(bench)
     watched, raw_watched = run_watched(bench, seconds)
-    return "\n" + sizes + "\n" + watched, {"backends": raw_sizes, "watched": raw_watched}
+    return ("\n" + sizes + "\n" + crowds + "\n" + watched,
+            {"backends": raw_sizes, "sessions": raw_crowds, "watched": raw_watched})
