@@ -130,7 +130,7 @@ class Collector : public prometheus::Collectable {
   explicit Collector(Sources sources) : sources_(std::move(sources)) {}
   // As prometheus-cpp has it, for whatever else takes that.
   [[nodiscard]] std::vector<prometheus::MetricFamily> Collect() const override;
-  // The same as the text of a page, for a third of the work. One scrape at a time.
+  // The same as a page of text. One scrape at a time: what the page before is made of is kept.
   [[nodiscard]] std::string text();
 
  private:
