@@ -99,7 +99,8 @@ class Cyrus(ServerProcess):
             tls = (
                 f"tls_server_cert: {self.directory}/tls.pem\n"
                 f"tls_server_key: {self.directory}/tls.key\n"
-                f"tls_sessions_db_path: {self.directory}/lib/tls_sessions.db"
+                f"tls_sessions_db_path: {self.directory}/lib/tls_sessions.db\n"
+                "allowstarttls: on"  # from 3.10 on it is off by default
             )
             imaps = (
                 f'imaps cmd="{PROGRAMS}/imapd -C {self._imapd} -s -U 100" '

@@ -1,4 +1,4 @@
-"""Private instances of Debian's Dovecot 2.3; the system's service is neither used nor touched."""
+"""Private instances of Debian's Dovecot; the system's service is neither used nor touched."""
 
 from __future__ import annotations
 
@@ -9,100 +9,13 @@ import subprocess
 import time
 from pathlib import Path
 
+import dovecot_config
 from certificates import Certificate
 from server_process import Endpoint, ServerProcess, free_port, service_user
 
-DOVECOT = "/usr/sbin/dovecot"
 DOVEADM = "/usr/bin/doveadm"
 MASTER_USER = "headgate"
 MASTER_PASSWORD = "master of all mailboxes"
-
-CONFIGURATION = """\
-base_dir = {directory}/run
-state_dir = {directory}/run
-log_path = {directory}/dovecot.log
-log_timestamp = "%Y-%m-%d %H:%M:%S "
-instance_name = {name}
-protocols = imap
-listen = {address}
-default_internal_user = {internal_user}
-default_internal_group = {internal_group}
-default_login_user = {login_user}
-default_client_limit = 10000
-default_process_limit = 100
-shutdown_clients = yes
-login_trusted_networks = 127.0.0.0/8
-login_greeting = {name} ready.
-imap_id_send = name {name}
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-auth_master_user_separator = *
-auth_failure_delay = 0
-auth_verbose = yes
-mail_max_userip_connections = 0
-mail_location = {mail_location}
-mail_fsync = never
-mail_save_crlf = yes
-mail_plugins = zlib
-protocol imap {{
-  mail_plugins = zlib imap_zlib
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-  mailbox Drafts {{
-    special_use = \\Drafts
-  }}
-  mailbox Sent {{
-    special_use = \\Sent
-  }}
-  mailbox Trash {{
-    special_use = \\Trash
-  }}
-}}
-passdb {{
-  driver = passwd-file
-  args = {directory}/masters
-  master = yes
-}}
-passdb {{
-  driver = passwd-file
-  args = {directory}/users
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={gid} home={directory}/mail/%u
-}}
-service imap-login {{
-  chroot =
-  service_count = 0
-  process_min_avail = 1
-  process_limit = 4
-  inet_listener imap {{
-    address = {address}
-    port = {port}
-  }}
-  inet_listener imaps {{
-    address = {address}
-    port = {tls_port}
-    ssl = yes
-  }}
-}}
-service imap {{
-  service_count = 100
-  process_limit = 2000
-}}
-service anvil {{
-  chroot =
-  # No delays for a client that got a password wrong before.
-  unix_listener anvil-auth-penalty {{
-    mode = 0
-  }}
-}}
-{ssl}
-{more}
-"""
-
 
 class Dovecot(ServerProcess):
     """One instance at `address`, with IMAP (and STARTTLS, when it has a certificate) at `port` and
@@ -121,7 +34,6 @@ class Dovecot(ServerProcess):
         port: int = 0,
         tls_port: int = 0,
         certificate: Certificate | None = None,
-        mail_location: str = "maildir:~/Maildir",
         directory: Path | None = None,
         runner: tuple[str, ...] = (),
         more: str = "",
@@ -144,7 +56,7 @@ class Dovecot(ServerProcess):
         )
         (self.directory / "masters").write_text(f"{MASTER_USER}:{{PLAIN}}{MASTER_PASSWORD}\n")
         self.config_file.write_text(
-            CONFIGURATION.format(
+            dovecot_config.template().format(
                 directory=self.directory,
                 name=name,
                 address=address,
@@ -152,7 +64,6 @@ class Dovecot(ServerProcess):
                 tls_port=self.tls_port,
                 uid=self.uid,
                 gid=self.gid,
-                mail_location=mail_location,
                 internal_user="dovecot" if privileged else user,
                 internal_group="dovecot" if privileged else grp.getgrgid(self.gid).gr_name,
                 login_user="dovenull" if privileged else user,
@@ -165,7 +76,7 @@ class Dovecot(ServerProcess):
     def _ssl(certificate: Certificate | None) -> str:
         if certificate is None:
             return "ssl = no"
-        return f"ssl = yes\nssl_cert = <{certificate.certificate}\nssl_key = <{certificate.key}"
+        return dovecot_config.tls(str(certificate.certificate), str(certificate.key))
 
     def __enter__(self) -> Dovecot:
         return self.start()
@@ -174,7 +85,7 @@ class Dovecot(ServerProcess):
         self.stop()
 
     def start(self) -> Dovecot:
-        self.launch([*self.runner, DOVECOT, "-F", "-c", self.config_file])
+        self.launch([*self.runner, dovecot_config.DOVECOT, "-F", "-c", self.config_file])
         try:
             self.wait_for_greetings([(self.address, self.port)])
         except BaseException:
@@ -213,7 +124,7 @@ class Dovecot(ServerProcess):
         return [
             dict(re.findall(r"(\w+)=<?([^,>\s]*)>?", line))
             for line in self.log().splitlines()
-            if "imap-login: Info: Login:" in line
+            if re.search("imap-login: Info: (Login|Logged in):", line)
         ]
 
     def doveadm(self, *arguments: str) -> str:

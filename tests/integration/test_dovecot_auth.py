@@ -15,6 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from auth_service import BEHIND, MECHANISMS, AuthService
 from certificates import Authority
+import dovecot_config
 from client_authority import ClientAuthority
 from dovecot import Dovecot
 from fake_backend import PASSWORD, Script
@@ -33,12 +34,20 @@ service auth {
   }
 }
 """
-NOBODY = """\
+NOBODY = dovecot_config.by_version(
+    """\
 passdb {
   driver = imap
   args = host=127.0.0.1 port=1
 }
-"""
+""",
+    """\
+passdb imap {
+  imapc_host = 127.0.0.1
+  imapc_port = 1
+}
+""",
+)
 # Name, password, and what stands behind the sixth colon of a passwd file.
 USERS = {
     "alice": "sesame",
@@ -560,17 +569,29 @@ def test_a_file_before_the_service_does_not_take_what_it_cannot_judge(proxied, s
 CERTIFICATES = """\
 auth_mechanisms = plain external
 auth_ssl_username_from_cert = yes
-passdb {
-  driver = static
-  args = nopassword=y user=%u
-  mechanisms = external
-}
 service auth {
   unix_listener {directory}/auth-headgate {
     mode = 0600
   }
 }
-"""
+""" + dovecot_config.by_version(
+    """\
+passdb {
+  driver = static
+  args = nopassword=y user=%u
+  mechanisms = external
+}
+""",
+    """\
+passdb static {
+  mechanisms_filter = external
+  fields {
+    nopassword = yes
+    user = %{user}
+  }
+}
+""",
+)
 
 
 @pytest.mark.servers

@@ -9,6 +9,7 @@ import subprocess
 import pytest
 import yaml
 
+import dovecot_config
 from fake_backend import PASSWORD, Script
 from headgate_process import binary
 
@@ -75,11 +76,12 @@ def test_a_director_as_doveconf_prints_it_is_checked_and_serves(proxied, tmp_pat
             backend=backend.address,
         )
     )
-    printed = subprocess.run(
-        ["doveconf", "-nP", "-c", conf], capture_output=True, text=True, timeout=20, check=True
-    )
-    (tmp_path / "director.conf").write_text(printed.stdout)
-    done = imported("dovecot-director", tmp_path / "director.conf")
+    if not dovecot_config.is_2_4():  # which has no director: its doveconf does not print one
+        printed = subprocess.run(
+            ["doveconf", "-nP", "-c", conf], capture_output=True, text=True, timeout=20, check=True
+        )
+        conf.write_text(printed.stdout)
+    done = imported("dovecot-director", conf)
     for word in ("pop3: Headgate speaks IMAP", "director_servers: ", "the director's hash"):
         assert word in done.stderr
         assert word in done.stdout, "the notes stand in the file as well"

@@ -5,6 +5,7 @@ import base64
 
 import pytest
 
+import dovecot_config
 from dovecot import Dovecot
 from fake_backend import Script
 
@@ -17,17 +18,27 @@ pytestmark = pytest.mark.servers
 PASSWORDS = {"alice": "ticket-please", "bob": "another-ticket"}
 MASTER = Script(passwords={b"headgate-master": b"mastersecret"})
 AUTH = """\
-import_environment = $import_environment KRB5_CONFIG=CONFIG KRB5RCACHENAME=none:
 auth_mechanisms = gssapi gss-spnego plain
-auth_krb5_keytab = KEYTAB
+auth_krb5_keytab = @KEYTAB@
 auth_gssapi_hostname = localhost
-auth_username_format = %Ln
 service auth {
   unix_listener {directory}/auth-headgate {
     mode = 0600
   }
 }
-"""
+""" + dovecot_config.by_version(
+    """\
+import_environment = $import_environment KRB5_CONFIG=@CONFIG@ KRB5RCACHENAME=none:
+auth_username_format = %Ln
+""",
+    """\
+import_environment {
+  KRB5_CONFIG = @CONFIG@
+  KRB5RCACHENAME = none:
+}
+auth_username_format = %{user | username | lower}
+""",
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +53,7 @@ def realm():
 
 @pytest.fixture(scope="module")
 def dovecot(realm):
-    more = AUTH.replace("=CONFIG", f"={realm.config_file}").replace("KEYTAB", str(realm.keytab))
+    more = AUTH.replace("@CONFIG@", str(realm.config_file)).replace("@KEYTAB@", str(realm.keytab))
     with Dovecot({}, more=more) as instance:
         yield instance
 
