@@ -2,6 +2,8 @@
 
 import re
 
+import dovecot_config
+
 from .process import Peer, free_port, output_of
 
 
@@ -141,7 +143,7 @@ class DovecotProxy(Peer):
 
     def command(self):
         (self.directory / "run").mkdir()
-        config = self.write("dovecot.conf", f"""\
+        config = self.write("dovecot.conf", dovecot_config.by_version("", dovecot_config.VERSIONS_OF_2_4) + f"""\
 base_dir = {self.directory}/run
 state_dir = {self.directory}/run
 log_path = {self.directory}/dovecot.log
@@ -152,20 +154,10 @@ default_process_limit = 20
 default_client_limit = 19500
 mail_max_userip_connections = 0
 auth_cache_size = 0
+{dovecot_config.tls(self.bench.certificate, self.bench.key)}
 ssl = required
 ssl_min_protocol = TLSv1.3
-ssl_cert = <{self.bench.certificate}
-ssl_key = <{self.bench.key}
-passdb {{
-  driver = static
-  args = proxy=y host=127.0.0.1 port={self.bench.backend_port} nopassword=y
-}}
-userdb {{
-  driver = static
-  args = uid=65534 gid=65534 home=/nonexistent
-}}
 service imap-login {{
-  service_count = 0
   process_min_avail = 1
   process_limit = 1
   client_limit = 19500
@@ -187,7 +179,38 @@ service stats {{
 service auth {{
   client_limit = 19500
 }}
-""")
+""" + dovecot_config.by_version(f"""\
+passdb {{
+  driver = static
+  args = proxy=y host=127.0.0.1 port={self.bench.backend_port} nopassword=y
+}}
+userdb {{
+  driver = static
+  args = uid=65534 gid=65534 home=/nonexistent
+}}
+service imap-login {{
+  service_count = 0
+}}
+""", f"""\
+passdb static {{
+  fields {{
+    proxy = y
+    host = 127.0.0.1
+    port = {self.bench.backend_port}
+    nopassword = y
+  }}
+}}
+userdb static {{
+  fields {{
+    uid = 65534
+    gid = 65534
+    home = /nonexistent
+  }}
+}}
+service imap-login {{
+  restart_request_count = unlimited
+}}
+"""))
         return ["/usr/sbin/dovecot", "-F", "-c", config]
 
 
