@@ -161,7 +161,6 @@ service imap-login {{
   process_min_avail = 1
   process_limit = 1
   client_limit = 19500
-  vsz_limit = 0
   inet_listener imap {{
     port = 0
   }}
@@ -190,6 +189,7 @@ userdb {{
 }}
 service imap-login {{
   service_count = 0
+  vsz_limit = 0
 }}
 """, f"""\
 passdb static {{
@@ -209,6 +209,7 @@ userdb static {{
 }}
 service imap-login {{
   restart_request_count = unlimited
+  vsz_limit = unlimited
 }}
 """))
         return ["/usr/sbin/dovecot", "-F", "-c", config]
