@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import subprocess
+from pathlib import Path
 
 DOVECOT = "/usr/sbin/dovecot"
 
@@ -149,6 +150,9 @@ service imap {{
 
 @functools.cache
 def is_2_4() -> bool:
+    """Without any Dovecot it is not; whoever starts one then is told that there is none."""
+    if not Path(DOVECOT).exists():
+        return False
     said = subprocess.run([DOVECOT, "--version"], capture_output=True, text=True, check=True).stdout
     return tuple(int(part) for part in said.split()[0].split(".")[:2]) >= (2, 4)
 
