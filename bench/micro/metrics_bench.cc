@@ -3,7 +3,6 @@
 #include <benchmark/benchmark.h>
 #include <prometheus/text_serializer.h>
 
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -14,8 +13,6 @@
 
 namespace headgate::metrics {
 namespace {
-
-using namespace std::chrono_literals;
 
 std::unique_ptr<Collector> make_collector(std::int64_t count) {
   std::vector<BackendFigures> backends;
