@@ -214,12 +214,18 @@ Want Transport::advance_handshake() {
     }
     stage_ = Stage::kHandshake;
     // Under TLS 1.2 the handshake is complete by now, under 1.3 the client's Finished is to come.
-    if (const Want want = send_first_flight(); want != Want::kNone) {
-      return want;
+    // Without ours what went out is a HelloRetryRequest (RFC 8446, section 4.1.4), behind which
+    // nothing may be said; then the greeting waits for the end.
+    if (char finished = 0; SSL_get_finished(ssl_, &finished, sizeof finished) > 0) {
+      if (const Want want = send_first_flight(); want != Want::kNone) {
+        return want;
+      }
     }
   }
-  const int result = SSL_do_handshake(ssl_);
-  return result == 1 ? Want::kNone : why(result);
+  if (const int result = SSL_do_handshake(ssl_); result != 1) {
+    return why(result);
+  }
+  return first_flight_ != nullptr ? send_first_flight() : Want::kNone;
 }
 
 Want Transport::send_first_flight() {
