@@ -1,56 +1,16 @@
 #include "micro/hot_tls.h"
 
-#include <openssl/ec.h>
-#include <openssl/evp.h>
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
-#include <string>
 
 #include "base/unique_fd.h"
+#include "micro/temporary_certificate.h"
 
 namespace headgate::bench {
 namespace {
-
-// A key and a certificate of its own in a directory that goes with the object.
-class TemporaryCertificate {
- public:
-  TemporaryCertificate() {
-    std::string pattern = std::filesystem::temp_directory_path() / "headgate-hot-paths-XXXXXX";
-    require(mkdtemp(pattern.data()) != nullptr, "no temporary directory");
-    directory_ = pattern;
-    EVP_PKEY* const key = EVP_EC_gen("P-256");
-    X509* const certificate = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    require(X509_sign(certificate, key, EVP_sha256()) > 0, "no certificate");
-    std::FILE* file = std::fopen((directory_ / "key.pem").c_str(), "w");
-    PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-    std::fclose(file);
-    file = std::fopen((directory_ / "certificate.pem").c_str(), "w");
-    PEM_write_X509(file, certificate);
-    std::fclose(file);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-  }
-  ~TemporaryCertificate() { std::filesystem::remove_all(directory_); }
-  TemporaryCertificate(const TemporaryCertificate&) = delete;
-  TemporaryCertificate& operator=(const TemporaryCertificate&) = delete;
-
-  [[nodiscard]] net::CertificateFiles files() const {
-    return {directory_ / "certificate.pem", directory_ / "key.pem"};
-  }
-
- private:
-  std::filesystem::path directory_;
-};
 
 std::array<int, 2> make_pair() {
   std::array<int, 2> fds{};

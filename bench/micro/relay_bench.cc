@@ -6,9 +6,7 @@
 #include <benchmark/benchmark.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
@@ -26,6 +24,7 @@
 #include <vector>
 
 #include "base/unique_fd.h"
+#include "micro/temporary_certificate.h"
 #include "net/buffer_pool.h"
 #include "net/io_watcher.h"
 #include "net/loop.h"
@@ -61,31 +60,13 @@ void require(bool good, const char* what) {
   }
 }
 
-// An ECDSA P-256 certificate in two temporary files.
 std::unique_ptr<net::ServerTls> make_server_tls() {
-  EVP_PKEY* key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
-  X509* certificate = X509_new();
-  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 86400);
-  X509_set_pubkey(certificate, key);
-  X509_sign(certificate, key, EVP_sha256());
-  char certificate_path[] = "/tmp/relay-bench-XXXXXX";
-  char key_path[] = "/tmp/relay-bench-XXXXXX";
-  std::FILE* file = fdopen(mkstemp(certificate_path), "w");
-  PEM_write_X509(file, certificate);
-  std::fclose(file);
-  file = fdopen(mkstemp(key_path), "w");
-  PEM_write_PrivateKey(file, key, nullptr, nullptr, 0, nullptr, nullptr);
-  std::fclose(file);
-  X509_free(certificate);
-  EVP_PKEY_free(key);
+  const bench::TemporaryCertificate certificate;
   net::ServerTlsOptions options;
-  options.certificates = {{certificate_path, key_path}};
+  options.certificates = {certificate.files()};
   options.policy.cipher_suites = "TLS_AES_128_GCM_SHA256";
   options.tickets = 0;  // the blocking client below would take one for an answer
   auto tls = net::ServerTls::create(options);
-  unlink(certificate_path);
-  unlink(key_path);
   require(tls.has_value(), "certificate");
   return std::move(*tls);
 }
