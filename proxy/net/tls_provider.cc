@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "net/tls13_kdf.h"
+#include "net/x25519/encapsulation.h"
 #include "net/x25519/keys.h"
 #include "net/x25519/openssl.h"
 
@@ -15,7 +16,7 @@ namespace {
 
 const OSSL_ALGORITHM* query_key_schedule(void* /*library*/, int operation, int* no_cache) {
   *no_cache = 0;
-  return operation == OSSL_OP_KDF ? tls13_kdf() : nullptr;
+  return operation == OSSL_OP_KDF ? tls13_kdf() : operation == OSSL_OP_MAC ? tls_hmac() : nullptr;
 }
 
 const OSSL_ALGORITHM* query_all(void* library, int operation, int* no_cache) {
@@ -25,6 +26,8 @@ const OSSL_ALGORITHM* query_all(void* library, int operation, int* no_cache) {
       return x25519_key_managers();
     case OSSL_OP_KEYEXCH:
       return x25519_exchanges();
+    case OSSL_OP_KEM:
+      return x25519_encapsulations();
     default:
       return query_key_schedule(library, operation, no_cache);
   }
@@ -39,6 +42,7 @@ int capabilities(void* /*library*/, const char* capability, OSSL_CALLBACK* recei
   }
   static constexpr unsigned kGroupId = 0x001D;  // RFC 8446, section 4.2.7
   static constexpr unsigned kSecurity = 128;
+  static constexpr unsigned kIsKem = 1;  // x25519/encapsulation.h
   static constexpr int kMinTls = 0x0301;
   static constexpr int kNoMaximum = 0;
   static constexpr int kMinDtls = 0xFEFF;
@@ -56,6 +60,7 @@ int capabilities(void* /*library*/, const char* capability, OSSL_CALLBACK* recei
                               text(OSSL_CAPABILITY_TLS_GROUP_ALG, kX25519),
                               number(OSSL_CAPABILITY_TLS_GROUP_ID, kGroupId),
                               number(OSSL_CAPABILITY_TLS_GROUP_SECURITY_BITS, kSecurity),
+                              number(OSSL_CAPABILITY_TLS_GROUP_IS_KEM, kIsKem),
                               version(OSSL_CAPABILITY_TLS_GROUP_MIN_TLS, kMinTls),
                               version(OSSL_CAPABILITY_TLS_GROUP_MAX_TLS, kNoMaximum),
                               version(OSSL_CAPABILITY_TLS_GROUP_MIN_DTLS, kMinDtls),

@@ -127,4 +127,9 @@ bool FreshX25519Pairs::make_batch(OSSL_LIB_CTX* library) {
   return true;
 }
 
+FreshX25519Pairs& fresh_pairs_of_this_thread() {
+  thread_local FreshX25519Pairs pairs(fastest_x25519_way());
+  return pairs;
+}
+
 }  // namespace headgate::net

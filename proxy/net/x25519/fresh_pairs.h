@@ -48,4 +48,7 @@ class FreshX25519Pairs {
   std::array<X25519Key, kX25519Batch> public_keys_{};
 };
 
+// Made in the fastest_x25519_way().
+FreshX25519Pairs& fresh_pairs_of_this_thread();
+
 }  // namespace headgate::net

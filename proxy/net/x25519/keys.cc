@@ -53,10 +53,9 @@ struct Generation {
     if ((what.selection & OSSL_KEYMGMT_SELECT_KEYPAIR) == 0) {
       return X25519OfOpenSsl::own().new_key();  // parameters alone: there are none
     }
-    thread_local FreshX25519Pairs pairs(fastest_x25519_way());
     X25519Pair pair;
-    return pairs.take(what.context, pair)
-               ? X25519OfOpenSsl::own().key(pair.private_key, pair.public_key)
+    return fresh_pairs_of_this_thread().take(what.context, pair)
+               ? X25519OfOpenSsl::own().key(pair.private_key, pair.public_key).release()
                : nullptr;
   }
   static void end(void* generation) { delete static_cast<Generation*>(generation); }
@@ -105,16 +104,12 @@ std::vector<OSSL_DISPATCH> exchange() {
   return table;
 }
 
-// The names as OpenSSL's own provider has them, the object identifier included.
-constexpr const char* kNames = "X25519:1.3.101.110";
-constexpr const char* kProperties = "provider=headgate";
-
 }  // namespace
 
 const OSSL_ALGORITHM* x25519_key_managers() {
   static const std::vector<OSSL_DISPATCH> kFunctions = key_manager();
   static const OSSL_ALGORITHM kAlgorithms[] = {
-      {kNames, kProperties, kFunctions.data(), "OpenSSL's keys, generated faster"},
+      {kX25519Names, kX25519Properties, kFunctions.data(), "OpenSSL's keys, generated faster"},
       {nullptr, nullptr, nullptr, nullptr}};
   return X25519OfOpenSsl::own().usable() ? kAlgorithms : nullptr;
 }
@@ -122,7 +117,7 @@ const OSSL_ALGORITHM* x25519_key_managers() {
 const OSSL_ALGORITHM* x25519_exchanges() {
   static const std::vector<OSSL_DISPATCH> kFunctions = exchange();
   static const OSSL_ALGORITHM kAlgorithms[] = {
-      {kNames, kProperties, kFunctions.data(), "OpenSSL's exchange, for these keys"},
+      {kX25519Names, kX25519Properties, kFunctions.data(), "OpenSSL's exchange, for these keys"},
       {nullptr, nullptr, nullptr, nullptr}};
   return X25519OfOpenSsl::own().usable() ? kAlgorithms : nullptr;
 }

@@ -21,4 +21,9 @@ namespace headgate::net {
 const OSSL_ALGORITHM* x25519_key_managers();
 const OSSL_ALGORITHM* x25519_exchanges();
 
+// How X25519 is called by whatever our provider has for it: the names as OpenSSL's own provider has
+// them, the object identifier included.
+inline constexpr const char* kX25519Names = "X25519:1.3.101.110";
+inline constexpr const char* kX25519Properties = "provider=headgate";
+
 }  // namespace headgate::net

@@ -4,7 +4,8 @@
 #include <openssl/params.h>
 
 #include <cstddef>
-#include <string_view>
+
+#include "net/openssl_functions.h"
 
 namespace headgate::net {
 namespace {
@@ -21,12 +22,9 @@ const X25519OfOpenSsl& X25519OfOpenSsl::own() {
   return functions;
 }
 
-X25519OfOpenSsl::X25519OfOpenSsl() : provider_(OSSL_PROVIDER_load(nullptr, "default")) {
-  if (provider_ != nullptr) {
-    context_ = OSSL_PROVIDER_get0_provider_ctx(provider_.get());
-    find_key_functions();
-    find_exchange_functions();
-  }
+X25519OfOpenSsl::X25519OfOpenSsl() : context_(OpenSslFunctions::own().context()) {
+  find_key_functions();
+  find_exchange_functions();
 }
 
 bool X25519OfOpenSsl::usable() const {
@@ -36,7 +34,7 @@ bool X25519OfOpenSsl::usable() const {
 }
 
 void X25519OfOpenSsl::find_key_functions() {
-  key_functions_ = functions_of(OSSL_OP_KEYMGMT);
+  key_functions_ = OpenSslFunctions::own().of(OSSL_OP_KEYMGMT, kX25519);
   for (const OSSL_DISPATCH& function : key_functions_) {
     switch (function.function_id) {
       case OSSL_FUNC_KEYMGMT_NEW:
@@ -55,7 +53,7 @@ void X25519OfOpenSsl::find_key_functions() {
 }
 
 void X25519OfOpenSsl::find_exchange_functions() {
-  exchange_functions_ = functions_of(OSSL_OP_KEYEXCH);
+  exchange_functions_ = OpenSslFunctions::own().of(OSSL_OP_KEYEXCH, kX25519);
   for (const OSSL_DISPATCH& function : exchange_functions_) {
     switch (function.function_id) {
       case OSSL_FUNC_KEYEXCH_NEWCTX:
@@ -79,53 +77,46 @@ void X25519OfOpenSsl::find_exchange_functions() {
   }
 }
 
-// Empty: it has none.
-std::vector<OSSL_DISPATCH> X25519OfOpenSsl::functions_of(int operation) const {
-  int no_cache = 0;
-  std::vector<OSSL_DISPATCH> functions;
-  const OSSL_ALGORITHM* one = OSSL_PROVIDER_query_operation(provider_.get(), operation, &no_cache);
-  for (; one != nullptr && one->algorithm_names != nullptr; ++one) {
-    const std::string_view names(one->algorithm_names);
-    if (names.substr(0, names.find(':')) == kX25519) {
-      for (const OSSL_DISPATCH* entry = one->implementation; entry->function_id != 0; ++entry) {
-        functions.push_back(*entry);
-      }
-      break;
-    }
-  }
-  return functions;
-}
-
-void* X25519OfOpenSsl::key(const X25519Key& private_key, const X25519Key& public_key) const {
-  const OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PUB_KEY, public_key),
-                               octets(OSSL_PKEY_PARAM_PRIV_KEY, private_key),
-                               OSSL_PARAM_construct_end()};
-  void* key = new_key();
-  if (key != nullptr && import_(key, OSSL_KEYMGMT_SELECT_KEYPAIR, params) != 1) {
-    free_key_(key);
+X25519OfOpenSsl::Key X25519OfOpenSsl::import_key(int selection, const OSSL_PARAM* params) const {
+  Key key(new_key());
+  if (key != nullptr && import_(key.get(), selection, params) != 1) {
     return nullptr;
   }
   return key;
+}
+
+X25519OfOpenSsl::Key X25519OfOpenSsl::key(const X25519Key& private_key,
+                                          const X25519Key& public_key) const {
+  const OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PUB_KEY, public_key),
+                               octets(OSSL_PKEY_PARAM_PRIV_KEY, private_key),
+                               OSSL_PARAM_construct_end()};
+  return import_key(OSSL_KEYMGMT_SELECT_KEYPAIR, params);
+}
+
+X25519OfOpenSsl::Key X25519OfOpenSsl::public_key(const X25519Key& public_key) const {
+  const OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PUB_KEY, public_key),
+                               OSSL_PARAM_construct_end()};
+  return import_key(OSSL_KEYMGMT_SELECT_PUBLIC_KEY, params);
+}
+
+bool X25519OfOpenSsl::agree(void* own, void* peer, unsigned char* secret) const {
+  void* const exchange = new_exchange();
+  std::size_t size = kX25519KeySize;
+  const bool done = exchange != nullptr && begin_(exchange, own, nullptr) == 1 &&
+                    set_peer_(exchange, peer) == 1 && derive_(exchange, secret, &size, size) == 1 &&
+                    size == kX25519KeySize;
+  if (exchange != nullptr) {
+    free_exchange_(exchange);
+  }
+  return done;
 }
 
 bool X25519OfOpenSsl::multiply(const X25519Key& private_key, X25519Key& public_key) const {
   // A private key that comes without a public one would have it computed in the slow way; this
   // one is not used for anything but as the peer's.
   static constexpr X25519Key kBasePoint{9};
-  void* own = key(private_key, kBasePoint);
-  void* exchange = new_exchange();
-  std::size_t size = public_key.size();
-  const bool done = own != nullptr && exchange != nullptr && begin_(exchange, own, nullptr) == 1 &&
-                    set_peer_(exchange, own) == 1 &&
-                    derive_(exchange, public_key.data(), &size, size) == 1 &&
-                    size == kX25519KeySize;
-  if (exchange != nullptr) {
-    free_exchange_(exchange);
-  }
-  if (own != nullptr) {
-    free_key_(own);
-  }
-  return done;
+  const Key own = key(private_key, kBasePoint);
+  return own != nullptr && agree(own.get(), own.get(), public_key.data());
 }
 
 }  // namespace headgate::net

@@ -1,12 +1,10 @@
 #pragma once
 
 #include <openssl/core_dispatch.h>
-#include <openssl/provider.h>
-
+#include <memory>
 #include <span>
 #include <vector>
 
-#include "base/c_ptr.h"
 #include "net/x25519/pair.h"
 
 namespace headgate::net {
@@ -33,8 +31,19 @@ class X25519OfOpenSsl {
   // null: out of memory. To be given back by the caller, to whom OpenSSL's functions are known.
   [[nodiscard]] void* new_key() const { return new_key_(context_); }
   [[nodiscard]] void* new_exchange() const { return new_exchange_(context_); }
-  [[nodiscard]] void* key(const X25519Key& private_key, const X25519Key& public_key) const;
 
+  // A key of OpenSSL's; wiped when it goes.
+  struct FreeKey {
+    void operator()(void* key) const { own().free_key_(key); }
+  };
+  using Key = std::unique_ptr<void, FreeKey>;
+  // null: out of memory.
+  [[nodiscard]] Key key(const X25519Key& private_key, const X25519Key& public_key) const;
+  [[nodiscard]] Key public_key(const X25519Key& public_key) const;
+
+  // What two keys of OpenSSL's agree on (RFC 7748, section 6.1): kX25519KeySize bytes to `secret`.
+  // False: the peer's key is one of those with which it would be zero, or OpenSSL failed.
+  bool agree(void* own, void* peer, unsigned char* secret) const;
   // The base point times the private key, by the ladder of the exchange. False: OpenSSL failed.
   bool multiply(const X25519Key& private_key, X25519Key& public_key) const;
 
@@ -42,10 +51,9 @@ class X25519OfOpenSsl {
   X25519OfOpenSsl();
   void find_key_functions();
   void find_exchange_functions();
-  [[nodiscard]] std::vector<OSSL_DISPATCH> functions_of(int operation) const;
+  [[nodiscard]] Key import_key(int selection, const OSSL_PARAM* params) const;
 
-  CPtr<OSSL_PROVIDER, OSSL_PROVIDER_unload> provider_;
-  void* context_ = nullptr;
+  void* context_;
   std::vector<OSSL_DISPATCH> key_functions_;
   std::vector<OSSL_DISPATCH> exchange_functions_;
   OSSL_FUNC_keymgmt_new_fn* new_key_ = nullptr;

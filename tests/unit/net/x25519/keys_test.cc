@@ -84,6 +84,38 @@ class X25519Keys : public testing::Test {
     return secret;
   }
 
+  struct Encapsulated {
+    Bytes public_key;
+    Bytes secret;
+  };
+  // Empty: refused.
+  Encapsulated encapsulate(const Pkey& peer) {
+    const PkeyContext context(EVP_PKEY_CTX_new_from_pkey(library_.get(), peer.get(), nullptr));
+    std::size_t public_size = 0;
+    std::size_t secret_size = 0;
+    EXPECT_EQ(EVP_PKEY_encapsulate_init(context.get(), nullptr), 1);
+    EXPECT_EQ(EVP_PKEY_encapsulate(context.get(), nullptr, &public_size, nullptr, &secret_size), 1);
+    Encapsulated made{Bytes(public_size), Bytes(secret_size)};
+    if (EVP_PKEY_encapsulate(context.get(), made.public_key.data(), &public_size,
+                             made.secret.data(), &secret_size) != 1) {
+      ERR_clear_error();
+      return {};
+    }
+    return made;
+  }
+  Bytes decapsulate(const Pkey& own, const Bytes& in) {
+    const PkeyContext context(EVP_PKEY_CTX_new_from_pkey(library_.get(), own.get(), nullptr));
+    EXPECT_EQ(EVP_PKEY_decapsulate_init(context.get(), nullptr), 1);
+    std::size_t size = 0;
+    EXPECT_EQ(EVP_PKEY_decapsulate(context.get(), nullptr, &size, in.data(), in.size()), 1);
+    Bytes secret(size);
+    if (EVP_PKEY_decapsulate(context.get(), secret.data(), &size, in.data(), in.size()) != 1) {
+      ERR_clear_error();
+      return {};
+    }
+    return secret;
+  }
+
   std::unique_ptr<OSSL_LIB_CTX, Freer<OSSL_LIB_CTX_free>> library_;
   std::vector<std::unique_ptr<OSSL_PROVIDER, Freer<OSSL_PROVIDER_unload>>> providers_;
 };
@@ -129,6 +161,52 @@ TEST_F(X25519Keys, AgreesWithOpenSslOnTheSharedSecret) {
 TEST_F(X25519Keys, APeerOfSmallOrderIsRefused) {
   const Pkey ours = generate();
   EXPECT_TRUE(shared_secret(library_.get(), ours, with_public(library_.get(), Bytes(32))).empty());
+}
+
+TEST_F(X25519Keys, WhatIsEncapsulatedIsTheSecretThatOpensslDerives) {
+  const Pkey theirs(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  Bytes before;
+  for (int i = 0; i < 20; ++i) {  // more than a batch of fresh pairs
+    const auto made = encapsulate(with_public(library_.get(), public_of(theirs)));
+    ASSERT_EQ(made.public_key.size(), 32U);
+    ASSERT_EQ(made.secret.size(), 32U);
+    EXPECT_NE(made.public_key, before);
+    EXPECT_EQ(made.secret, shared_secret(nullptr, theirs, with_public(nullptr, made.public_key)));
+    before = made.public_key;
+  }
+}
+
+TEST_F(X25519Keys, WhatOpensslDerivesIsDecapsulated) {
+  const Pkey ours = generate();
+  const Pkey theirs(EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"));
+  const Bytes secret = decapsulate(ours, public_of(theirs));
+  ASSERT_EQ(secret.size(), 32U);
+  EXPECT_EQ(secret, shared_secret(nullptr, theirs, with_public(nullptr, public_of(ours))));
+}
+
+TEST_F(X25519Keys, APeerOfSmallOrderOrAnotherSizeIsNotEncapsulatedWith) {
+  EXPECT_TRUE(encapsulate(with_public(library_.get(), Bytes(32))).secret.empty());
+  const Pkey ours = generate();
+  EXPECT_TRUE(decapsulate(ours, Bytes(32)).empty());
+  EXPECT_TRUE(decapsulate(ours, Bytes(31, 1)).empty());
+  EXPECT_TRUE(decapsulate(ours, Bytes(33, 1)).empty());
+}
+
+TEST_F(X25519Keys, NothingIsWrittenWhereThereIsNoRoom) {
+  const Pkey peer = generate();
+  const PkeyContext context(EVP_PKEY_CTX_new_from_pkey(library_.get(), peer.get(), nullptr));
+  ASSERT_EQ(EVP_PKEY_encapsulate_init(context.get(), nullptr), 1);
+  Bytes public_key(32);
+  Bytes secret(32);
+  std::size_t enough = 32;
+  std::size_t little = 31;
+  EXPECT_NE(EVP_PKEY_encapsulate(context.get(), public_key.data(), &little, secret.data(), &enough),
+            1);
+  EXPECT_NE(EVP_PKEY_encapsulate(context.get(), public_key.data(), &enough, secret.data(), &little),
+            1);
+  EXPECT_EQ(public_key, Bytes(32));
+  EXPECT_EQ(secret, Bytes(32));
+  ERR_clear_error();
 }
 
 TEST_F(X25519Keys, AKeyOfAnotherSizeIsRefused) {
