@@ -22,92 +22,23 @@
 #include "base/c_ptr.h"
 #include "base/secret.h"
 #include "net/handshake_tap.h"
+#include "net/tls13_hash.h"
 #include "net/tls_provider.h"
 
 namespace headgate::net {
 namespace {
 
 using Bytes = std::span<const unsigned char>;
-using Block = std::array<unsigned char, EVP_MAX_MD_SIZE>;
+using Block = Tls13Hash::Block;
 
 // RFC 8446 section 7.1: HkdfLabel's label and context.
 constexpr std::size_t kMaxField = 255;
 constexpr std::string_view kLabelPrefix = "tls13 ";
 
-// A hash of OpenSSL's default library context, where this provider is not, and room to work with
-// it.
-class Hash {
- public:
-  explicit Hash(const char* name)
-      : algorithm_(EVP_MD_fetch(nullptr, name, nullptr)), context_(EVP_MD_CTX_new()) {
-    if (algorithm_) {
-      size_ = static_cast<std::size_t>(EVP_MD_get_size(algorithm_.get()));
-      block_ = static_cast<std::size_t>(EVP_MD_get_block_size(algorithm_.get()));
-    }
-  }
-
-  // By the names that libssl and EVP_MD_get0_name() use; null: another hash, or none.
-  static Hash* of_this_thread(std::string_view name) {
-    static thread_local Hash sha256("SHA2-256");
-    static thread_local Hash sha384("SHA2-384");
-    Hash* const found = name == "SHA2-256" || name == "SHA256"   ? &sha256
-                        : name == "SHA2-384" || name == "SHA384" ? &sha384
-                                                                 : nullptr;
-    return found != nullptr && found->size_ != 0 && found->context_ ? found : nullptr;
-  }
-
-  [[nodiscard]] std::size_t size() const { return size_; }
-
-  bool digest(std::initializer_list<Bytes> parts, Block& out) {
-    bool done = EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) == 1;
-    for (const Bytes part : parts) {
-      done = done && EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1;
-    }
-    return done && EVP_DigestFinal_ex(context_.get(), out.data(), nullptr) == 1;
-  }
-
-  // RFC 2104.
-  bool hmac(Bytes key, std::initializer_list<Bytes> message, Block& out) {
-    std::array<unsigned char, 128> pad{};
-    Block inner{};
-    bool done = true;
-    if (key.size() <= block_) {
-      std::ranges::copy(key, pad.begin());
-    } else {
-      done = digest({key}, inner);
-      std::copy_n(inner.begin(), size_, pad.begin());
-    }
-    turn(pad, 0x36);
-    done = done && EVP_DigestInit_ex2(context_.get(), algorithm_.get(), nullptr) == 1 &&
-           EVP_DigestUpdate(context_.get(), pad.data(), block_) == 1;
-    for (const Bytes part : message) {
-      done = done && EVP_DigestUpdate(context_.get(), part.data(), part.size()) == 1;
-    }
-    done = done && EVP_DigestFinal_ex(context_.get(), inner.data(), nullptr) == 1;
-    turn(pad, 0x36 ^ 0x5c);
-    done = done && digest({Bytes(pad).first(block_), Bytes(inner).first(size_)}, out);
-    OPENSSL_cleanse(pad.data(), pad.size());
-    OPENSSL_cleanse(inner.data(), inner.size());
-    return done;
-  }
-
- private:
-  static void turn(std::array<unsigned char, 128>& pad, unsigned char by) {
-    for (unsigned char& byte : pad) {
-      byte ^= by;
-    }
-  }
-
-  CPtr<EVP_MD, EVP_MD_free> algorithm_;
-  CPtr<EVP_MD_CTX, EVP_MD_CTX_free> context_;
-  std::size_t size_ = 0;
-  std::size_t block_ = 0;
-};
-
 // What a key is made of; borrowed.
 struct Inputs {
   int mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND;  // which TLS 1.3 does not use
-  Hash* hash = nullptr;
+  Tls13Hash* hash = nullptr;
   std::optional<Bytes> key;
   std::optional<Bytes> salt;
   Bytes prefix;
@@ -118,7 +49,7 @@ struct Inputs {
 // RFC 8446 section 7.1: HKDF-Expand-Label.
 bool expand(const Inputs& inputs, Bytes secret, Bytes data, std::span<unsigned char> out) {
   const std::size_t named = inputs.prefix.size() + inputs.label.size();
-  Hash& hash = *inputs.hash;
+  Tls13Hash& hash = *inputs.hash;
   if (named > kMaxField || data.size() > kMaxField || out.size() > kMaxField * hash.size()) {
     return false;
   }
@@ -148,7 +79,7 @@ bool expand(const Inputs& inputs, Bytes secret, Bytes data, std::span<unsigned c
 // first) and what is new (key; none: nothing).
 bool extract(const Inputs& inputs, std::span<unsigned char> out) {
   static constexpr Block kZeros{};
-  Hash& hash = *inputs.hash;
+  Tls13Hash& hash = *inputs.hash;
   const Bytes zeros = Bytes(kZeros).first(hash.size());
   Block derived{};
   bool done = out.size() == hash.size();
@@ -173,7 +104,7 @@ struct Kdf {
   // Parameters that were set before derive(); libssl sets all of them there.
   struct Context {
     int mode = EVP_KDF_HKDF_MODE_EXTRACT_AND_EXPAND;
-    Hash* hash = nullptr;
+    Tls13Hash* hash = nullptr;
     std::optional<Secret> key;
     std::optional<Secret> salt;
     Secret prefix;
@@ -218,7 +149,7 @@ struct Kdf {
         good = set_mode(*param, inputs.mode);
       } else if (name == OSSL_KDF_PARAM_DIGEST) {
         inputs.hash = param->data_type == OSSL_PARAM_UTF8_STRING
-                          ? Hash::of_this_thread(static_cast<const char*>(param->data))
+                          ? Tls13Hash::of_this_thread(static_cast<const char*>(param->data))
                           : nullptr;
         good = inputs.hash != nullptr;
       } else if (name == OSSL_KDF_PARAM_KEY) {
@@ -350,9 +281,9 @@ const OSSL_ALGORITHM* tls13_kdf() {
 
 bool hkdf_expand_label(std::size_t hash_size, std::span<const unsigned char> secret,
                        std::string_view label, std::span<unsigned char> out) {
-  Hash* const hash = hash_size == 32   ? Hash::of_this_thread("SHA256")
-                     : hash_size == 48 ? Hash::of_this_thread("SHA384")
-                                       : nullptr;
+  Tls13Hash* const hash = hash_size == 32   ? Tls13Hash::of_this_thread("SHA256")
+                          : hash_size == 48 ? Tls13Hash::of_this_thread("SHA384")
+                                            : nullptr;
   if (hash == nullptr) {
     return false;
   }

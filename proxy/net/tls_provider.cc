@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "net/tls13_kdf.h"
+#include "net/tls_hmac.h"
 #include "net/x25519/encapsulation.h"
 #include "net/x25519/keys.h"
 #include "net/x25519/openssl.h"
