@@ -19,8 +19,9 @@ namespace headgate::bench {
 namespace {
 
 constexpr std::size_t kMaxCommand = 65'536;
-constexpr std::uint64_t kMaxPiece = 262'144;   // of a body in one send
-constexpr std::int64_t kGoldenPerMille = 618;  // spreads the pushes of sessions over their interval
+constexpr std::uint64_t kMaxPiece = 262'144;  // of a body in one send
+// The golden section of 2^64: its multiples are evenly spread, however many.
+constexpr std::uint64_t kGolden = 0x9E37'79B9'7F4A'7C15;
 
 // Any untagged words that a command brings before its OK.
 std::string_view untagged_of(std::string_view name) {
@@ -305,9 +306,12 @@ void Session::begin_idle() {
   pushes_ = 0;
   reply("+ idling\r\n");
   if (push_interval_ns_ > 0) {
-    const auto place = static_cast<std::int64_t>(slot_) * kGoldenPerMille % 1000;
-    const std::int64_t first = push_interval_ns_ + push_interval_ns_ * place / 1000;
-    server_.push_later(slot_, idle_number_, now_ns() + first);
+    // By the clock and not by when IDLE began, so that those of a few sessions, which begin
+    // together, are spread over the interval like those of many.
+    const double place = static_cast<double>(slot_ * kGolden) / 0x1p64;
+    const std::int64_t begun = (now_ns() / push_interval_ns_ + 1) * push_interval_ns_;
+    const auto after = static_cast<std::int64_t>(place * static_cast<double>(push_interval_ns_));
+    server_.push_later(slot_, idle_number_, begun + after);
   }
 }
 

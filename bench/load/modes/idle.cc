@@ -89,7 +89,7 @@ class IdleMode : public Session::User {
 
   void check_pushes() {
     const double run_ms = (bench_.options.seconds + bench_.options.warm_up) * 1000;
-    // A session's first push comes after one to two intervals, the last may still be under way.
+    // A session's first push comes within two intervals, the last may still be under way.
     const double due = run_ms / bench_.options.push_ms - 3;
     const std::uint64_t fewest = *std::ranges::min_element(pushes_);
     report_.set("fewest_pushes", static_cast<double>(fewest));
