@@ -19,5 +19,6 @@ def assert_they_tell_nothing(client, known, unknown, password="wrong"):
             measured.append(time.monotonic() - began)
     one, other = (statistics.median(measured) for measured in times.values())
     print(f"{known}: {one * 1e3:.2f} ms, {unknown}: {other * 1e3:.2f} ms")
-    assert one > 0.02, "the hash costs nothing: the test measures nothing"
+    # Some times what a refusal without a hash takes, and less than the hash does on a fast processor.
+    assert one > 0.005, "the hash costs nothing: the test measures nothing"
     assert 0.7 < other / one < 1.4, (one, other)
