@@ -46,7 +46,8 @@ void IoWatcher::open(Loop& loop, int fd, void* owner, Callback on_ready, Urgency
 }
 
 void IoWatcher::set_urgency(Urgency urgency) {
-  if (urgency == urgency_) {
+  if ((urgency == Urgency::kCanWait) == (urgency_ == Urgency::kCanWait)) {
+    urgency_ = urgency;  // in the same set
     return;
   }
   const unsigned wanted = std::exchange(wanted_, 0);

@@ -12,9 +12,13 @@ inline constexpr unsigned kReadable = 1;
 inline constexpr unsigned kWritable = 2;
 inline constexpr unsigned kHangup = 4;  // the peer shut down its sending side, or an error stands
 
-// Who waits for whom when a loop has more to do than it can at once: what can wait has its turn
-// after everything else, see Loop. A handshake costs as much as thirty NOOPs.
-enum class Urgency : std::uint8_t { kNow, kCanWait };
+// Who waits for whom when a loop has more to do than it can at once: what is not for now has its
+// turn after everything else, see Loop. A handshake costs as much as thirty NOOPs.
+enum class Urgency : std::uint8_t {
+  kNow,
+  kSoon,     // for a few: they are told of along with those of kNow
+  kCanWait,  // for any number
+};
 
 // Watches one file descriptor, level-triggered, in one of the epoll sets of its Loop. Inside the
 // callback want() only notes the mask; it reaches the kernel when the callback returns, and only if
@@ -34,7 +38,7 @@ class IoWatcher {
   void want(unsigned mask);
   [[nodiscard]] unsigned wanted() const { return wanted_; }
   [[nodiscard]] bool is_open() const { return open_; }
-  // Two system calls where it differs from what was said before and something is watched.
+  // Two system calls from or to kCanWait, where something is watched.
   void set_urgency(Urgency urgency);
   // The fd stays watched as it is, but for somebody else.
   void rebind(void* owner, Callback on_ready) {

@@ -104,34 +104,59 @@ void Loop::turn() {
   bool for_libuv = uv_backend_timeout(&loop_) == 0;
   bool some_can_wait = false;
   int ends = 0;
+  std::size_t soon = 0;  // those of kSoon gather at the front
   for (int i = 0; i < count; ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
+    const epoll_event event = events[static_cast<std::size_t>(i)];
     if (event.data.ptr == nullptr) {
       for_libuv = true;
     } else if (event.data.ptr == this) {
       some_can_wait = true;
+    } else if (static_cast<IoWatcher*>(event.data.ptr)->urgency_ == Urgency::kSoon) {
+      events[soon++] = event;
     } else if (is_end(event) && ++ends > kEndsATurn) {
       static_cast<IoWatcher*>(event.data.ptr)->set_urgency(Urgency::kCanWait);
     } else {
       static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
     }
   }
-  if (some_can_wait) {
-    dispatch_those_who_can_wait();
+  if (soon > 0 || some_can_wait) {
+    dispatch_those_who_can_wait(std::span(events).first(soon), some_can_wait);
   }
   if (for_libuv) {
     uv_run(&loop_, UV_RUN_NOWAIT);
   }
 }
 
-void Loop::dispatch_those_who_can_wait() {
-  std::array<epoll_event, kWaitingEventsATurn> events;
-  const int count = ::epoll_wait(can_wait_.get(), events.data(), kWaitingEventsATurn, 0);
+// Those of kSoon and those of the second set go first in turns, so that neither keep the others
+// waiting for good. Who does not get a turn is told of again: the poll is level-triggered.
+void Loop::dispatch_those_who_can_wait(std::span<const epoll_event> soon, bool others) {
   const std::uint64_t begun_ns = uv_hrtime();
   const std::uint64_t until_ns = begun_ns + std::max(kLeastForWaitingNs, begun_ns - woke_ns_);
-  for (int i = 0; i < count && (i == 0 || uv_hrtime() < until_ns); ++i) {
-    const epoll_event& event = events[static_cast<std::size_t>(i)];
-    static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
+  bool any = false;
+  const auto in_time = [&] { return !any || uv_hrtime() < until_ns; };
+  const auto dispatch = [&](std::span<const epoll_event> events) {
+    for (const epoll_event& event : events) {
+      if (!in_time()) {
+        return;
+      }
+      any = true;
+      static_cast<IoWatcher*>(event.data.ptr)->dispatch(event.events);
+    }
+  };
+  const auto dispatch_others = [&] {
+    if (others && in_time()) {
+      std::array<epoll_event, kWaitingEventsATurn> events;
+      const int count = ::epoll_wait(can_wait_.get(), events.data(), kWaitingEventsATurn, 0);
+      dispatch(std::span(events).first(static_cast<std::size_t>(std::max(count, 0))));
+    }
+  };
+  soon_first_ = !soon_first_;
+  if (!soon_first_) {
+    dispatch_others();
+  }
+  dispatch(soon);
+  if (soon_first_) {
+    dispatch_others();
   }
 }
 
@@ -161,7 +186,7 @@ int Loop::timeout() const {
 }
 
 void Loop::watch(int operation, int fd, std::uint32_t events, IoWatcher& watcher) {
-  const UniqueFd& set = watcher.urgency_ == Urgency::kNow ? epoll_ : can_wait_;
+  const UniqueFd& set = watcher.urgency_ == Urgency::kCanWait ? can_wait_ : epoll_;
   epoll_event event{};
   event.events = events;
   event.data.ptr = &watcher;

@@ -143,9 +143,8 @@ class Worker {
   void bury(Session& session);
   // Stopped at its byte budget: resume() at the end of the turn.
   void run_again(Session& session);
-  // Whether so many are on their way in that one more can wait for those who are in already. One or
-  // two do not hurt them (a handshake takes a third of a millisecond out of a turn), and every wait
-  // costs system calls.
+  // Whether so many are on their way in that one more is net::Urgency::kCanWait and no longer
+  // kSoon.
   [[nodiscard]] bool crowded() const { return waiting_count_ >= kFewWaiting; }
   // Logged in: it no longer counts as waiting.
   void promote(Session& session);
@@ -190,8 +189,8 @@ class Worker {
   ReadyConnections ready_{*this};
   std::optional<LoginQueue> login_queue_;
   std::optional<HeldLogins> held_logins_;
-  static constexpr std::size_t kFewWaiting = 2;
-  IntrusiveList<Session> waiting_;  // not logged in, oldest first
+  static constexpr std::size_t kFewWaiting = 64;  // a quarter of what one epoll_wait() tells
+  IntrusiveList<Session> waiting_;                // not logged in, oldest first
   std::size_t waiting_count_ = 0;
   IntrusiveList<Session> relaying_;
   std::unordered_multimap<std::uint64_t, Session*> by_user_;  // those that relay

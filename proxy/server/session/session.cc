@@ -26,7 +26,7 @@ Session::Session(Worker& worker, std::size_t listener, net::Accepted accepted)
       client_endpoint_(accepted.peer) {
   client_ = Connection::open(worker.loop(), worker.scratch(), std::move(accepted.fd), this,
                              &Session::on_client_ready,
-                             worker.crowded() ? net::Urgency::kCanWait : net::Urgency::kNow);
+                             worker.crowded() ? net::Urgency::kCanWait : net::Urgency::kSoon);
   login_ = std::make_unique<Login>(
       client_->transport(),
       ClientLegContext{terms_, snapshot().config.listeners[listener],

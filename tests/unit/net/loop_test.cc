@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <string>
 #include <thread>
@@ -165,6 +166,73 @@ TEST(IoWatcher, ManyThatCanWaitKeepNobodyElseWaitingAndAllHaveTheirTurn) {
   for (const auto& one : patient) {
     one->close();
   }
+  loop.drain();
+}
+
+// Whose action takes longer than they have in a turn.
+TEST(IoWatcher, WhoeverIsForSoonWaitsForThoseOfNowAndKeepsNobodyWaitingLong) {
+  constexpr int kMany = 20;
+  Loop loop;
+  std::vector<SocketPair> sockets;
+  std::vector<std::unique_ptr<Watched>> others;
+  int served = 0;
+  for (int i = 0; i < kMany; ++i) {
+    sockets.push_back(socket_pair());
+    const Urgency urgency = i % 2 == 0 ? Urgency::kSoon : Urgency::kCanWait;
+    others.push_back(std::make_unique<Watched>(loop, sockets.back().ours.get(), urgency));
+    Watched& one = *others.back();
+    one.action = [&] {
+      const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(500);
+      while (std::chrono::steady_clock::now() < until) {
+      }
+      one.watcher.want(0);
+      ++served;
+    };
+    one.watcher.want(kWritable);
+  }
+  SocketPair pair = socket_pair();
+  Watched urgent(loop, pair.ours.get());
+  std::vector<int> served_before;
+  urgent.action = [&] {
+    served_before.push_back(served);
+    urgent.watcher.want(served < kMany ? kWritable : 0);
+  };
+  urgent.watcher.want(kWritable);
+  loop.run();
+  ASSERT_EQ(served, kMany);
+  for (int turn = 0; turn <= kMany; ++turn) {
+    EXPECT_EQ(served_before[static_cast<std::size_t>(turn)], turn);
+  }
+  urgent.close();
+  for (const auto& one : others) {
+    one->close();
+  }
+  loop.drain();
+}
+
+TEST(IoWatcher, FromSoonToNowNothingIsMissed) {
+  Loop loop;
+  SocketPair first = socket_pair();
+  SocketPair second = socket_pair();
+  Watched waiting(loop, first.ours.get(), Urgency::kSoon);
+  Watched urgent(loop, second.ours.get());
+  std::string order;
+  waiting.action = [&] { order += 's', loop.stop(); };
+  urgent.action = [&] { order += 'u', loop.stop(); };
+  waiting.watcher.want(kWritable);
+  urgent.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(order, "us");
+  waiting.watcher.set_urgency(Urgency::kNow);
+  urgent.watcher.set_urgency(Urgency::kSoon);
+  loop.run();
+  EXPECT_EQ(order, "ussu");
+  waiting.watcher.set_urgency(Urgency::kCanWait);
+  loop.run();
+  EXPECT_EQ(order.substr(0, 5), "ussuu");
+  EXPECT_EQ(waiting.watcher.wanted(), kWritable);
+  waiting.close();
+  urgent.close();
   loop.drain();
 }
 
