@@ -27,11 +27,13 @@ Tls13Hash::Tls13Hash(const char* name)
 }
 
 Tls13Hash* Tls13Hash::of_this_thread(std::string_view name) {
-  static thread_local Tls13Hash sha256("SHA2-256");
-  static thread_local Tls13Hash sha384("SHA2-384");
-  Tls13Hash* const found = name == "SHA2-256" || name == "SHA256"   ? &sha256
-                           : name == "SHA2-384" || name == "SHA384" ? &sha384
-                                                                    : nullptr;
+  static constexpr const char* kSha256 = "SHA2-256";
+  static constexpr const char* kSha384 = "SHA2-384";
+  static thread_local Tls13Hash sha256(kSha256);
+  static thread_local Tls13Hash sha384(kSha384);
+  Tls13Hash* const found = name == kSha256 || name == "SHA256"   ? &sha256
+                           : name == kSha384 || name == "SHA384" ? &sha384
+                                                                 : nullptr;
   return found != nullptr && found->size_ != 0 && found->context_ ? found : nullptr;
 }
 

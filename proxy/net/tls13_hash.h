@@ -24,6 +24,7 @@ class Tls13Hash {
   // By the names that libssl and EVP_MD_get0_name() use; null: another hash, or none.
   static Tls13Hash* of_this_thread(std::string_view name);
 
+  // "SHA2-256"; the same characters for all threads.
   [[nodiscard]] const char* name() const { return name_; }
   [[nodiscard]] std::size_t size() const { return size_; }
   [[nodiscard]] std::size_t block_size() const { return block_; }

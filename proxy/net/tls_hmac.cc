@@ -160,7 +160,7 @@ class Hmac {
       return name == OSSL_MAC_PARAM_PROPERTIES;
     }
     const Tls13Hash* const hash = hash_of(param);
-    return hash != nullptr && (hash == hash_ || !has_key_);
+    return hash != nullptr && (hash->name() == hash_ || !has_key_);
   }
   static Tls13Hash* hash_of(const OSSL_PARAM& param) {
     return param.data_type == OSSL_PARAM_UTF8_STRING && param.data != nullptr
@@ -168,15 +168,15 @@ class Hmac {
                : nullptr;
   }
 
-  // The thread may be another one than that which named the hash.
-  [[nodiscard]] Tls13Hash& hash_of_this_thread() const {
-    return *Tls13Hash::of_this_thread(hash_->name());
+  // null: none was named, or this thread has no memory for it.
+  [[nodiscard]] Tls13Hash* hash() const {
+    return hash_ != nullptr ? Tls13Hash::of_this_thread(hash_) : nullptr;
   }
 
   // From here on; it is told all that was said so far.
   bool leave_to_openssl();
 
-  Tls13Hash* hash_ = nullptr;
+  const char* hash_ = nullptr;  // its name(), which any thread knows it by
   bool whole_ = true;
   bool has_key_ = false;
   ShortBytes<kLongestKey> key_;
@@ -192,7 +192,7 @@ bool Hmac::set(const OSSL_PARAM params[]) {
   }
   for (const OSSL_PARAM* param = params; param != nullptr && param->key != nullptr; ++param) {
     if (std::string_view(param->key) == OSSL_MAC_PARAM_DIGEST) {
-      hash_ = hash_of(*param);
+      hash_ = hash_of(*param)->name();
     }
   }
   return true;
@@ -225,21 +225,23 @@ bool Hmac::end(unsigned char* out, std::size_t* size, std::size_t room) {
   if (openssl_ != nullptr) {
     return HmacOfOpenSsl::own().end(openssl_.get(), out, size, room) == 1;
   }
-  if (hash_ == nullptr || !has_key_ || room < hash_->size()) {
+  Tls13Hash* const hash = this->hash();
+  if (hash == nullptr || !has_key_ || room < hash->size()) {
     return false;
   }
   Tls13Hash::Block made;
-  const bool done = hash_of_this_thread().hmac(key_.view(), {message_.view()}, made);
+  const bool done = hash->hmac(key_.view(), {message_.view()}, made);
   if (done) {
-    std::copy_n(made.begin(), hash_->size(), out);
-    *size = hash_->size();
+    std::copy_n(made.begin(), hash->size(), out);
+    *size = hash->size();
   }
   OPENSSL_cleanse(made.data(), made.size());
   return done;
 }
 
 bool Hmac::get(OSSL_PARAM params[]) {
-  if (openssl_ == nullptr && hash_ == nullptr && !leave_to_openssl()) {
+  const Tls13Hash* const hash = this->hash();
+  if (hash == nullptr && !leave_to_openssl()) {
     return false;
   }
   if (openssl_ != nullptr) {
@@ -247,8 +249,8 @@ bool Hmac::get(OSSL_PARAM params[]) {
   }
   OSSL_PARAM* const size = OSSL_PARAM_locate(params, OSSL_MAC_PARAM_SIZE);
   OSSL_PARAM* const block = OSSL_PARAM_locate(params, OSSL_MAC_PARAM_BLOCK_SIZE);
-  return (size == nullptr || OSSL_PARAM_set_size_t(size, hash_->size()) == 1) &&
-         (block == nullptr || OSSL_PARAM_set_size_t(block, hash_->block_size()) == 1);
+  return (size == nullptr || OSSL_PARAM_set_size_t(size, hash->size()) == 1) &&
+         (block == nullptr || OSSL_PARAM_set_size_t(block, hash->block_size()) == 1);
 }
 
 bool Hmac::leave_to_openssl() {
@@ -259,9 +261,9 @@ bool Hmac::leave_to_openssl() {
   openssl_.reset(functions.make(OpenSslFunctions::own().context()));
   bool done = openssl_ != nullptr;
   if (hash_ != nullptr) {
-    const OSSL_PARAM params[] = {OSSL_PARAM_construct_utf8_string(
-                                     OSSL_MAC_PARAM_DIGEST, const_cast<char*>(hash_->name()), 0),
-                                 OSSL_PARAM_construct_end()};
+    const OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, const_cast<char*>(hash_), 0),
+        OSSL_PARAM_construct_end()};
     done = done && functions.set(openssl_.get(), params) == 1;
     if (has_key_) {
       const Bytes key = key_.view();
