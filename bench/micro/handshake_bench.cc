@@ -5,9 +5,10 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <chrono>
 #include <ctime>
 #include <memory>
+#include <string_view>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "micro/temporary_certificate.h"
@@ -16,8 +17,6 @@
 
 namespace headgate::bench {
 namespace {
-
-using std::chrono::duration;
 
 constexpr std::string_view kGreeting = "* OK ready\r\n";
 

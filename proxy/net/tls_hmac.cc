@@ -8,10 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <cstring>
 #include <memory>
 #include <new>
-#include <optional>
 #include <span>
 #include <string_view>
 
