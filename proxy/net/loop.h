@@ -30,8 +30,8 @@ class TurnEnd;
 //
 // Clients before login have their turn likewise while they are few, but out of the first set
 // (kSoon): the second costs another epoll_wait() a turn and each client two epoll_ctl() when it is
-// in. With 16 at a time a login took 0.95 to 0.98 of the time, in turns. Many would
-// leave no room for those who are in among what one epoll_wait() tells.
+// in. With 16 at a time a login took 0.95 to 0.98 of the time, in turns. Many would leave no room
+// for those who are in among what one epoll_wait() tells.
 //
 // libuv puts a descriptor into its set at the beginning of its own turn: handles other than timers
 // must be made before run() or from inside one of libuv's callbacks.

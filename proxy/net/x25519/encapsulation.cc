@@ -17,7 +17,7 @@ namespace {
 
 // One operation, as provider-kem(7) cuts it. The key is the EVP_PKEY's, which outlives this.
 struct Encapsulation {
-  OSSL_LIB_CTX* library;
+  OSSL_LIB_CTX* random_from;  // the library context that fresh keys are random bytes of
   void* key = nullptr;
 
   static void* begin(void* library) {
@@ -42,7 +42,7 @@ struct Encapsulation {
     const auto& self = *static_cast<Encapsulation*>(of);
     X25519Pair fresh;
     if (!has_room(out_size) || !has_room(secret_size) ||
-        !fresh_pairs_of_this_thread().take(self.library, fresh)) {
+        !fresh_pairs_of_this_thread().take(self.random_from, fresh)) {
       return 0;
     }
     const auto own = X25519OfOpenSsl::own().key(fresh.private_key, fresh.public_key);
@@ -99,7 +99,7 @@ const OSSL_ALGORITHM* x25519_encapsulations() {
       dispatch_entry(OSSL_FUNC_KEM_DECAPSULATE, &Encapsulation::decapsulate),
       {0, nullptr}};
   static const OSSL_ALGORITHM kAlgorithms[] = {
-      {kX25519Names, kX25519Properties, kFunctions, "OpenSSL's exchange in one call"},
+      {kX25519Names, kX25519Properties, kFunctions, "OpenSSL's exchange in fewer calls"},
       {nullptr, nullptr, nullptr, nullptr}};
   return X25519OfOpenSsl::own().usable() ? kAlgorithms : nullptr;
 }
