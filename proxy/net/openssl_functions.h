@@ -2,6 +2,7 @@
 
 #include <openssl/core.h>
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -25,5 +26,17 @@ class OpenSslFunctions {
   OSSL_PROVIDER* const provider_;  // for the life of the process
   void* context_ = nullptr;
 };
+
+// The one of `functions` with that id; null: it is not among them. `Function` is what
+// core_dispatch.h calls the id's type: OSSL_FUNC_mac_init_fn for OSSL_FUNC_MAC_INIT.
+template <typename Function>
+Function* function_of(std::span<const OSSL_DISPATCH> functions, int id) {
+  for (const OSSL_DISPATCH& one : functions) {
+    if (one.function_id == id) {
+      return reinterpret_cast<Function*>(one.function);
+    }
+  }
+  return nullptr;
+}
 
 }  // namespace headgate::net

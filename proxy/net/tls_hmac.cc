@@ -12,6 +12,7 @@
 #include <new>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "net/openssl_functions.h"
 #include "net/tls13_hash.h"
@@ -24,16 +25,25 @@ using Bytes = std::span<const unsigned char>;
 
 // OpenSSL's functions, asked for once.
 struct HmacOfOpenSsl {
-  OSSL_FUNC_mac_newctx_fn* make = nullptr;
-  OSSL_FUNC_mac_dupctx_fn* copy = nullptr;
-  OSSL_FUNC_mac_freectx_fn* free = nullptr;
-  OSSL_FUNC_mac_init_fn* begin = nullptr;
-  OSSL_FUNC_mac_update_fn* update = nullptr;
-  OSSL_FUNC_mac_final_fn* end = nullptr;
-  OSSL_FUNC_mac_get_ctx_params_fn* get = nullptr;
-  OSSL_FUNC_mac_set_ctx_params_fn* set = nullptr;
-  OSSL_FUNC_mac_gettable_ctx_params_fn* gettable = nullptr;
-  OSSL_FUNC_mac_settable_ctx_params_fn* settable = nullptr;
+  const std::vector<OSSL_DISPATCH> all = OpenSslFunctions::own().of(OSSL_OP_MAC, "HMAC");
+  OSSL_FUNC_mac_newctx_fn* const make =
+      function_of<OSSL_FUNC_mac_newctx_fn>(all, OSSL_FUNC_MAC_NEWCTX);
+  OSSL_FUNC_mac_dupctx_fn* const copy =
+      function_of<OSSL_FUNC_mac_dupctx_fn>(all, OSSL_FUNC_MAC_DUPCTX);
+  OSSL_FUNC_mac_freectx_fn* const free =
+      function_of<OSSL_FUNC_mac_freectx_fn>(all, OSSL_FUNC_MAC_FREECTX);
+  OSSL_FUNC_mac_init_fn* const begin = function_of<OSSL_FUNC_mac_init_fn>(all, OSSL_FUNC_MAC_INIT);
+  OSSL_FUNC_mac_update_fn* const update =
+      function_of<OSSL_FUNC_mac_update_fn>(all, OSSL_FUNC_MAC_UPDATE);
+  OSSL_FUNC_mac_final_fn* const end = function_of<OSSL_FUNC_mac_final_fn>(all, OSSL_FUNC_MAC_FINAL);
+  OSSL_FUNC_mac_get_ctx_params_fn* const get =
+      function_of<OSSL_FUNC_mac_get_ctx_params_fn>(all, OSSL_FUNC_MAC_GET_CTX_PARAMS);
+  OSSL_FUNC_mac_set_ctx_params_fn* const set =
+      function_of<OSSL_FUNC_mac_set_ctx_params_fn>(all, OSSL_FUNC_MAC_SET_CTX_PARAMS);
+  OSSL_FUNC_mac_gettable_ctx_params_fn* const gettable =
+      function_of<OSSL_FUNC_mac_gettable_ctx_params_fn>(all, OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS);
+  OSSL_FUNC_mac_settable_ctx_params_fn* const settable =
+      function_of<OSSL_FUNC_mac_settable_ctx_params_fn>(all, OSSL_FUNC_MAC_SETTABLE_CTX_PARAMS);
 
   static const HmacOfOpenSsl& own() {
     static const HmacOfOpenSsl functions;
@@ -44,50 +54,6 @@ struct HmacOfOpenSsl {
     return make != nullptr && copy != nullptr && free != nullptr && begin != nullptr &&
            update != nullptr && end != nullptr && get != nullptr && set != nullptr &&
            gettable != nullptr && settable != nullptr;
-  }
-
- private:
-  HmacOfOpenSsl() {
-    for (const OSSL_DISPATCH& function : OpenSslFunctions::own().of(OSSL_OP_MAC, "HMAC")) {
-      take(function);
-    }
-  }
-
-  void take(const OSSL_DISPATCH& function) {
-    switch (function.function_id) {
-      case OSSL_FUNC_MAC_NEWCTX:
-        make = OSSL_FUNC_mac_newctx(&function);
-        break;
-      case OSSL_FUNC_MAC_DUPCTX:
-        copy = OSSL_FUNC_mac_dupctx(&function);
-        break;
-      case OSSL_FUNC_MAC_FREECTX:
-        free = OSSL_FUNC_mac_freectx(&function);
-        break;
-      case OSSL_FUNC_MAC_INIT:
-        begin = OSSL_FUNC_mac_init(&function);
-        break;
-      case OSSL_FUNC_MAC_UPDATE:
-        update = OSSL_FUNC_mac_update(&function);
-        break;
-      case OSSL_FUNC_MAC_FINAL:
-        end = OSSL_FUNC_mac_final(&function);
-        break;
-      case OSSL_FUNC_MAC_GET_CTX_PARAMS:
-        get = OSSL_FUNC_mac_get_ctx_params(&function);
-        break;
-      case OSSL_FUNC_MAC_SET_CTX_PARAMS:
-        set = OSSL_FUNC_mac_set_ctx_params(&function);
-        break;
-      case OSSL_FUNC_MAC_GETTABLE_CTX_PARAMS:
-        gettable = OSSL_FUNC_mac_gettable_ctx_params(&function);
-        break;
-      case OSSL_FUNC_MAC_SETTABLE_CTX_PARAMS:
-        settable = OSSL_FUNC_mac_settable_ctx_params(&function);
-        break;
-      default:
-        break;
-    }
   }
 };
 

@@ -22,59 +22,30 @@ const X25519OfOpenSsl& X25519OfOpenSsl::own() {
   return functions;
 }
 
-X25519OfOpenSsl::X25519OfOpenSsl() : context_(OpenSslFunctions::own().context()) {
-  find_key_functions();
-  find_exchange_functions();
+X25519OfOpenSsl::X25519OfOpenSsl()
+    : context_(OpenSslFunctions::own().context()),
+      key_functions_(OpenSslFunctions::own().of(OSSL_OP_KEYMGMT, kX25519)),
+      exchange_functions_(OpenSslFunctions::own().of(OSSL_OP_KEYEXCH, kX25519)) {
+  const auto of_keys = [this]<typename Function>(Function*& function, int id) {
+    function = function_of<Function>(key_functions_, id);
+  };
+  of_keys(new_key_, OSSL_FUNC_KEYMGMT_NEW);
+  of_keys(free_key_, OSSL_FUNC_KEYMGMT_FREE);
+  of_keys(import_, OSSL_FUNC_KEYMGMT_IMPORT);
+  const auto of_exchanges = [this]<typename Function>(Function*& function, int id) {
+    function = function_of<Function>(exchange_functions_, id);
+  };
+  of_exchanges(new_exchange_, OSSL_FUNC_KEYEXCH_NEWCTX);
+  of_exchanges(begin_, OSSL_FUNC_KEYEXCH_INIT);
+  of_exchanges(set_peer_, OSSL_FUNC_KEYEXCH_SET_PEER);
+  of_exchanges(derive_, OSSL_FUNC_KEYEXCH_DERIVE);
+  of_exchanges(free_exchange_, OSSL_FUNC_KEYEXCH_FREECTX);
 }
 
 bool X25519OfOpenSsl::usable() const {
   return new_key_ != nullptr && free_key_ != nullptr && import_ != nullptr &&
          new_exchange_ != nullptr && begin_ != nullptr && set_peer_ != nullptr &&
          derive_ != nullptr && free_exchange_ != nullptr;
-}
-
-void X25519OfOpenSsl::find_key_functions() {
-  key_functions_ = OpenSslFunctions::own().of(OSSL_OP_KEYMGMT, kX25519);
-  for (const OSSL_DISPATCH& function : key_functions_) {
-    switch (function.function_id) {
-      case OSSL_FUNC_KEYMGMT_NEW:
-        new_key_ = OSSL_FUNC_keymgmt_new(&function);
-        break;
-      case OSSL_FUNC_KEYMGMT_FREE:
-        free_key_ = OSSL_FUNC_keymgmt_free(&function);
-        break;
-      case OSSL_FUNC_KEYMGMT_IMPORT:
-        import_ = OSSL_FUNC_keymgmt_import(&function);
-        break;
-      default:
-        break;
-    }
-  }
-}
-
-void X25519OfOpenSsl::find_exchange_functions() {
-  exchange_functions_ = OpenSslFunctions::own().of(OSSL_OP_KEYEXCH, kX25519);
-  for (const OSSL_DISPATCH& function : exchange_functions_) {
-    switch (function.function_id) {
-      case OSSL_FUNC_KEYEXCH_NEWCTX:
-        new_exchange_ = OSSL_FUNC_keyexch_newctx(&function);
-        break;
-      case OSSL_FUNC_KEYEXCH_INIT:
-        begin_ = OSSL_FUNC_keyexch_init(&function);
-        break;
-      case OSSL_FUNC_KEYEXCH_SET_PEER:
-        set_peer_ = OSSL_FUNC_keyexch_set_peer(&function);
-        break;
-      case OSSL_FUNC_KEYEXCH_DERIVE:
-        derive_ = OSSL_FUNC_keyexch_derive(&function);
-        break;
-      case OSSL_FUNC_KEYEXCH_FREECTX:
-        free_exchange_ = OSSL_FUNC_keyexch_freectx(&function);
-        break;
-      default:
-        break;
-    }
-  }
 }
 
 X25519OfOpenSsl::Key X25519OfOpenSsl::import_key(int selection, const OSSL_PARAM* params) const {

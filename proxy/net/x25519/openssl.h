@@ -49,8 +49,6 @@ class X25519OfOpenSsl {
 
  private:
   X25519OfOpenSsl();
-  void find_key_functions();
-  void find_exchange_functions();
   [[nodiscard]] Key import_key(int selection, const OSSL_PARAM* params) const;
 
   void* context_;
