@@ -210,6 +210,33 @@ TEST(IoWatcher, WhoeverIsForSoonWaitsForThoseOfNowAndKeepsNobodyWaitingLong) {
   loop.drain();
 }
 
+TEST(IoWatcher, WhoeverIsForSoonAndNeverDoneLeavesEverySecondTurnToThoseWhoCanWait) {
+  constexpr int kTurns = 10;
+  Loop loop;
+  SocketPair first = socket_pair();
+  SocketPair second = socket_pair();
+  Watched greedy(loop, first.ours.get(), Urgency::kSoon);
+  Watched patient(loop, second.ours.get(), Urgency::kCanWait);
+  const auto work = [&] {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(500);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    if (greedy.calls + patient.calls == kTurns) {
+      loop.stop();
+    }
+  };
+  greedy.action = work;
+  patient.action = work;
+  greedy.watcher.want(kWritable);
+  patient.watcher.want(kWritable);
+  loop.run();
+  EXPECT_EQ(greedy.calls, kTurns / 2);
+  EXPECT_EQ(patient.calls, kTurns / 2);
+  greedy.close();
+  patient.close();
+  loop.drain();
+}
+
 TEST(IoWatcher, FromSoonToNowNothingIsMissed) {
   Loop loop;
   SocketPair first = socket_pair();
