@@ -363,6 +363,10 @@ std::string_view ClientLogin::state_name() const {
   return kStateNames[static_cast<std::size_t>(state_)];
 }
 
+std::span<const std::string_view> ClientLogin::state_names() {
+  return kStateNames;
+}
+
 bool ClientLogin::in_exchange() const {
   return mechanism_ != nullptr && exchange_ == nullptr;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,7 @@ class ClientLogin final : public dialogue::ClientDialogue {
   void farewell(dialogue::CloseReason reason, std::string& out) override;
 
   [[nodiscard]] std::string_view state_name() const override;
+  static std::span<const std::string_view> state_names();
   [[nodiscard]] const std::vector<dialogue::IdField>& client_id() const override { return id_; }
   [[nodiscard]] bool in_exchange() const override;
   [[nodiscard]] bool awaiting_answer() const override;

@@ -28,6 +28,11 @@ constexpr std::size_t kBulk = 64 * 1024;
 constexpr int kDiscardReads = 4;
 constexpr std::size_t kMark = sizeof(std::uint64_t);
 
+// By how it stands with the client, three of each, then with the backend: state_of_source().
+constexpr std::array<std::string_view, 9> kStateNames = {
+    "open/open",  "open/eof",    "open/broken", "eof/open",     "eof/eof",
+    "eof/broken", "broken/open", "broken/eof",  "broken/broken"};
+
 // Folds more than letters together, which makes a mark no less rare; never 0.
 std::uint64_t without_case(const char* bytes) {
   std::uint64_t word = 0;
@@ -364,12 +369,12 @@ unsigned Relay::state_of_source(const Pump& from, const Pump& to) {
 }
 
 std::string_view Relay::state_name() const {
-  static constexpr std::array<std::array<std::string_view, 3>, 3> kNames{{
-      {"open/open", "open/eof", "open/broken"},
-      {"eof/open", "eof/eof", "eof/broken"},
-      {"broken/open", "broken/eof", "broken/broken"},
-  }};
-  return kNames[state_of_source(to_backend_, to_client_)][state_of_source(to_client_, to_backend_)];
+  return kStateNames[(3 * state_of_source(to_backend_, to_client_)) +
+                     state_of_source(to_client_, to_backend_)];
+}
+
+std::span<const std::string_view> Relay::state_names() {
+  return kStateNames;
 }
 
 }  // namespace headgate::relay

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -99,6 +100,7 @@ class Relay {
   }
   // "open/open", "eof/open …": for the timeout line.
   [[nodiscard]] std::string_view state_name() const;
+  static std::span<const std::string_view> state_names();
 
  private:
   // Most completions of commands are shorter, and what it costs is copied with each write.

@@ -1,4 +1,5 @@
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -124,6 +125,10 @@ class ImapProtocol final : public Protocol {
 std::unique_ptr<Protocol> make_imap(const config::Listener& listener,
                                     const config::Config& config) {
   return std::make_unique<ImapProtocol>(listener, config);
+}
+
+std::span<const std::string_view> imap_states() {
+  return imap::ClientLogin::state_names();
 }
 
 std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -43,6 +44,9 @@ class Protocol {
 
 // `listener` is one of the configuration's.
 std::unique_ptr<Protocol> make_imap(const config::Listener& listener, const config::Config& config);
+
+// What state_name() of its dialogues with clients may say.
+std::span<const std::string_view> imap_states();
 
 // A check of a backend's health.
 std::unique_ptr<dialogue::BackendCheck> make_imap_check(dialogue::CheckLevel level, bool starttls);

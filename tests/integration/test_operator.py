@@ -131,6 +131,19 @@ def test_every_answer_is_as_the_description_says(proxied, start):
     assert {(path, method) for path, method, _ in api.asked} == described
 
 
+def test_the_states_of_sessions_are_those_described(proxied, start):
+    api = start(proxied.backend())
+    proxied.logged_in("alice")
+    names = api.document["components"]["schemas"]["SessionState"]["enum"]
+    found = {name: len(api.get("sessions", state=name)["sessions"]) for name in names}
+    assert found == {name: int(name == "open/open") for name in names}
+    for status, answer in (api.raw("GET", "sessions?state=open/eoff"), api.raw("POST", "kick", {"state": "asleep"})):
+        assert status == 400
+        assert answer["error"] == f"state: expected one of {', '.join(names)}"
+    assert api.post("kick", {"state": "eof/open"}) == {"kicked": 0}
+    assert api.post("kick", {"state": "open/open"}) == {"kicked": 1}
+
+
 def test_status_and_backends_say_how_it_is(proxied, start):
     first, second = proxied.backend(), proxied.backend()
     api = start(first, {"address": second.address, "weight": 0, "max_sessions": 9})

@@ -191,6 +191,9 @@ std::vector<admin::BackendView> Operations::backends() {
 }
 
 std::expected<admin::SessionPage, Problem> Operations::sessions(const admin::SessionQuery& query) {
+  if (const auto known = check(query.filter); !known) {
+    return std::unexpected(known.error());
+  }
   SessionSurvey::Order order;
   order.filter = query.filter;
   order.rows = query.limit + 1;  // whether there are more
@@ -212,6 +215,9 @@ std::expected<admin::SessionPage, Problem> Operations::sessions(const admin::Ses
 
 std::expected<std::size_t, Problem> Operations::kick(const admin::SessionFilter& filter,
                                                      const std::string& by) {
+  if (const auto known = check(filter); !known) {
+    return std::unexpected(known.error());
+  }
   SessionSurvey::Order order;
   order.filter = filter;
   order.reason = dialogue::CloseReason::kKicked;

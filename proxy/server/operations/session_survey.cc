@@ -1,9 +1,15 @@
 #include "server/operations/session_survey.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "relay/relay.h"
+#include "server/protocol.h"
+#include "server/session/client_leg.h"
 #include "server/session/session.h"
 #include "server/worker.h"
 
@@ -62,6 +68,21 @@ bool matches(std::string_view pattern, std::string_view text) {
     }
   }
   return std::ranges::all_of(pattern.substr(at), [](char c) { return c == '*'; });
+}
+
+std::expected<void, admin::Problem> check(const admin::SessionFilter& filter) {
+  if (filter.state.empty()) {
+    return {};
+  }
+  std::vector<std::string_view> known;
+  for (const auto& some : {ClientLeg::state_names(), imap_states(), relay::Relay::state_names()}) {
+    known.insert(known.end(), some.begin(), some.end());
+  }
+  if (std::ranges::find(known, filter.state) == known.end()) {
+    return std::unexpected(
+        admin::Problem{400, fmt::format("state: expected one of {}", fmt::join(known, ", "))});
+  }
+  return {};
 }
 
 bool matches(const admin::SessionFilter& filter, const SessionGlance& session) {

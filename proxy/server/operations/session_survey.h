@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <expected>
 #include <limits>
 #include <map>
 #include <memory>
@@ -45,6 +46,8 @@ struct SessionGlance {
   std::uint64_t bytes_to_client = 0;
 };
 
+// What the admin room cannot: it knows neither protocols nor the relay, which name the states.
+std::expected<void, admin::Problem> check(const admin::SessionFilter& filter);
 bool matches(const admin::SessionFilter& filter, const SessionGlance& session);
 // '*' stands for any bytes and '?' for one; `text` without regard to ASCII case, `pattern` in lower
 // case. Takes at most as many steps as both lengths multiplied.

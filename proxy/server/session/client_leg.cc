@@ -19,6 +19,8 @@ namespace {
 constexpr std::size_t kCommandSize = 4096;
 // Reads that throw away what came behind STARTTLS in the clear; more than that is an attack.
 constexpr int kDiscardReads = 64;
+constexpr std::array<std::string_view, 2> kStateNames = {"proxy_header", "tls"};
+static_assert(kStateNames.size() == static_cast<std::size_t>(ClientLeg::Stage::kDialogue));
 
 }  // namespace
 
@@ -355,15 +357,12 @@ unsigned ClientLeg::wanted() const {
 }
 
 std::string_view ClientLeg::state_name() const {
-  switch (stage_) {
-    case Stage::kProxyHeader:
-      return "proxy_header";
-    case Stage::kTls:
-      return "tls";
-    case Stage::kDialogue:
-      return dialogue_->state_name();
-  }
-  return "unknown";
+  return stage_ == Stage::kDialogue ? dialogue_->state_name()
+                                    : kStateNames[static_cast<std::size_t>(stage_)];
+}
+
+std::span<const std::string_view> ClientLeg::state_names() {
+  return kStateNames;
 }
 
 }  // namespace headgate::server

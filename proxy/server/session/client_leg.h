@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,7 +73,10 @@ class ClientLeg {
   [[nodiscard]] bool left() const { return left_; }
   [[nodiscard]] unsigned wanted() const;
   [[nodiscard]] Stage stage() const { return stage_; }
+  // Of the dialogue, or of the leg itself before there is one.
   [[nodiscard]] std::string_view state_name() const;
+  // Those of the leg itself.
+  static std::span<const std::string_view> state_names();
   [[nodiscard]] const Endpoint& client() const { return client_; }
   [[nodiscard]] const Endpoint& connected() const { return connected_; }
   // Whether both came by a PROXY header.
