@@ -52,7 +52,7 @@ class Handshakes {
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()) != 0) {
       return -1;
     }
-    net::Transport client(UniqueFd(fds[0]), far_scratch_);
+    net::Transport client(UniqueFd{fds[0]}, far_scratch_);
     auto server = std::make_unique<net::Transport>(UniqueFd(fds[1]), near_scratch_);
     double seconds = 0;
     const auto timed = [&](auto what) {
