@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/thread_name.h"
+
 namespace headgate::admin {
 
 // A thread like any other, which never takes the processor from one that has it (sched(7)). That it
@@ -39,6 +41,7 @@ void Crew::give(std::function<void()> work) {
 }
 
 void Crew::serve() {
+  name_this_thread("admin crew");
   give_way_to_workers();
   for (;;) {
     std::function<void()> work;

@@ -23,6 +23,7 @@
 #include "admin/request_parts.h"
 #include "base/c_ptr.h"
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "base/unique_fd.h"
 
 namespace headgate::admin {
@@ -179,6 +180,7 @@ std::expected<void, std::string> HttpLoop::Impl::start() {
 }
 
 void HttpLoop::Impl::serve() {
+  name_this_thread("admin http");
   give_way_to_workers();
   for (;;) {
     const Clock::time_point now = Clock::now();

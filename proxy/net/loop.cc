@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/thread_name.h"
 #include "net/io_watcher.h"
 
 namespace headgate::net {
@@ -262,6 +263,18 @@ TurnEnd::~TurnEnd() {
   *place = next_;
 }
 
+namespace {
+
+// Otherwise it would be called what the worker is that came first with work for libuv's pool.
+void name_thread_of_pool() {
+  thread_local bool named = false;
+  if (!std::exchange(named, true)) {
+    name_this_thread("blocking");
+  }
+}
+
+}  // namespace
+
 void run_blocking(Loop& loop, std::function<void()> work, std::function<void()> done) {
   struct Request {
     uv_work_t work;
@@ -272,7 +285,10 @@ void run_blocking(Loop& loop, std::function<void()> work, std::function<void()> 
   request->work.data = request;
   require(uv_queue_work(
               loop.raw(), &request->work,
-              [](uv_work_t* queued) noexcept { static_cast<Request*>(queued->data)->run(); },
+              [](uv_work_t* queued) noexcept {
+                name_thread_of_pool();
+                static_cast<Request*>(queued->data)->run();
+              },
               [](uv_work_t* queued, int) noexcept {
                 const std::unique_ptr<Request> finished(static_cast<Request*>(queued->data));
                 finished->done();

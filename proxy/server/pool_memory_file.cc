@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "server/state_file.h"
 
 namespace headgate::server {
@@ -73,6 +74,7 @@ void PoolMemoryFile::write_if_changed() {
 }
 
 void PoolMemoryFile::run(const std::stop_token& stop, std::chrono::milliseconds pace) {
+  name_this_thread("pool memory");
   std::mutex mutex;
   std::condition_variable_any never;
   std::unique_lock lock(mutex);

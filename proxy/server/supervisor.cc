@@ -18,6 +18,7 @@
 
 #include "admin/api.h"
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "base/unique_fd.h"
 #include "base/version.h"
 #include "config/admin.h"
@@ -382,6 +383,7 @@ void Supervisor::warn_of_expiry() const {
 
 // On a thread of its own, since a resolver may take its time.
 void Supervisor::keep_names_fresh(const std::stop_token& stop) {
+  name_this_thread("names");
   std::mutex mutex;
   std::condition_variable_any never;
   auto resolve_at = Clock::now() + kResolveEvery;

@@ -1,10 +1,13 @@
 #include "server/worker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "server/session/overloaded.h"
 
 namespace headgate::server {
@@ -119,6 +122,7 @@ std::unique_ptr<BackendLeg> Worker::new_backend_leg(const Generation& generation
 }
 
 void Worker::run() {
+  name_this_thread(fmt::format("worker {}", index_));
   loop_.run();
   close_loop();
 }

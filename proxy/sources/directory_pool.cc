@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 
 namespace headgate::sources {
 namespace {
@@ -125,6 +126,7 @@ void DirectoryPool::start_threads() {
 }
 
 void DirectoryPool::work(Seat& seat) {
+  name_this_thread("look-up");
   std::unique_lock lock(mutex_);
   for (;;) {
     jobs_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
@@ -261,6 +263,7 @@ bool DirectoryPool::silent_for(milliseconds time) {
 // Interrupts what has taken too long, again and again until it ends: the first time may hit
 // between two of its steps.
 void DirectoryPool::watch() {
+  name_this_thread("look-up watch");
   constexpr milliseconds kAgain{100};
   std::unique_lock lock(mutex_);
   while (!stopping_) {

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from fake_backend import PASSWORD, End, Script
+from threads import thread_names
 from unreachable import Refusing, Unanswering
 
 METRICS = {
@@ -45,6 +46,14 @@ def test_the_kernels_table_of_descriptors_is_there_before_the_sessions_are(proxi
         places = int(re.search(r"FDSize:\s+(\d+)", status.read()).group(1))
     allowed = gate.metrics().value("headgate_process_max_fds")
     assert places >= min(allowed, 262_144), allowed
+
+
+def test_threads_are_called_by_what_they_do(proxied):
+    gate = proxied.start(workers=3)
+    assert proxied.enter().login("alice", "wrong").startswith(b"NO")
+    names = set(thread_names(gate.process.pid).values())
+    assert {"worker 0", "worker 1", "worker 2", "names", "health", "admin http", "admin crew", "headgate"} <= names
+    assert not [name for name in names if re.match(r"worker [^012]", name)]
 
 
 def test_every_metric_of_the_design_is_there_with_its_type_and_help(proxied):

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 
 namespace headgate::server {
 
@@ -132,6 +133,7 @@ void HealthMonitor::stop() {
 }
 
 void HealthMonitor::run() {
+  name_this_thread("health");
   loop_.run();
   pools_.clear();
   tick_.reset();

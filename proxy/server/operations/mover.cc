@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "base/unix_time.h"
 
 // The thread's part of moving users up to their end, which is mover_ends.cc; mover_orders.cc has
@@ -92,6 +93,7 @@ void Mover::stop() {
 }
 
 void Mover::run() {
+  name_this_thread("mover");
   loop_.run();
   active_.clear();
   hook_.reset();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "base/thread_name.h"
 #include "base/unix_time.h"
 #include "server/operations/session_survey.h"
 #include "server/state_file.h"
@@ -451,6 +452,7 @@ bool Operations::end_some(Leaving& leaving) const {
 }
 
 void Operations::pace(const std::stop_token& stop) {
+  name_this_thread("pacer");
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     if (leaving_.empty()) {
