@@ -119,7 +119,7 @@ std::expected<void, std::string> Supervisor::make_workers() {
       {.snapshot = [this] { return in_force().snapshot; },
        .pools = [this] { return in_force().pools; },
        .discovery = [this] { return in_force().discovery; },
-       .orders_changed = [this] { wait_until_taken(publish(std::nullopt)); },
+       .orders_changed = [this] { return wait_until_taken(publish(std::nullopt)); },
        .status = [this] { return status(); },
        .reload = [this] { return reload_in_words(); },
        .explain = [this](const std::string& user,

@@ -104,7 +104,8 @@ class Supervisor {
                            const InForce& before, const std::stop_token& stop = {});
   NewGeneration part_of_worker(Candidate& candidate, std::size_t worker) const;
   void put_in_force(Candidate candidate);
-  static void wait_until_taken(Taken taken);
+  // Empty, or that a worker has not taken it yet, in words for an operator.
+  static std::string wait_until_taken(Taken taken);
   [[nodiscard]] Taken publish(std::optional<Pools> resolved);
   std::expected<config::Difference, Errors> try_reload();
   std::expected<std::vector<std::string>, Errors> reload_in_words();

@@ -6,6 +6,8 @@
 #include <array>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/log.h"
@@ -204,17 +206,19 @@ void Supervisor::put_in_force(Candidate candidate) {
     }
   }
   health_->update(candidate.next.snapshot, candidate.next.resolved);
-  wait_until_taken(std::move(taken));
+  std::ignore = wait_until_taken(std::move(taken));  // it has logged what there is to say
 }
 
 // Under no lock that a worker wants.
-void Supervisor::wait_until_taken(Taken taken) {
+std::string Supervisor::wait_until_taken(Taken taken) {
   const std::future<void> all = taken->get_future();
   taken.reset();
-  if (all.wait_for(kPatience) != std::future_status::ready) {
-    log::warning("a worker goes by what was before",
-                 {{"waited_s", std::int64_t{kPatience.count()}}});
+  if (all.wait_for(kPatience) == std::future_status::ready) {
+    return {};
   }
+  log::warning("a worker goes by what was before", {{"waited_s", std::int64_t{kPatience.count()}}});
+  return fmt::format("a worker has not answered for {} s and goes by what was before",
+                     kPatience.count());
 }
 
 // The one place where new sets of the same configuration come to workers: other addresses or other

@@ -17,6 +17,7 @@ from fake_backend import PASSWORD
 from headgate_process import Headgate, binary, configuration
 from proxied import Proxied
 from raw_client import KICKED, MOVED
+from threads import stopped
 
 QUICK = {"connect_timeout": "500ms", "login_timeout": "5s"}
 
@@ -285,6 +286,17 @@ def test_a_drain_that_moves_ends_sessions_at_its_rate_and_users_go_elsewhere(pro
     assert again.command("NOOP")[1] == b"OK done"
     assert proxied.gate.metrics().value("headgate_session_ends_total", reason="moved") == count
     assert users_at(second) == ["user0"]
+
+
+def test_an_order_says_when_a_worker_does_not_go_by_it_yet(proxied, start):
+    first, second = proxied.backend(), proxied.backend()
+    api = start(first, second, workers=2)
+    with stopped(proxied.gate.process.pid, "worker 1"):
+        late = api.backend(first.address, "drain")
+        assert late["service"] == "draining"
+        assert late["warning"].endswith("; a worker has not answered for 10 s and goes by what was before")
+    assert proxied.gate.log.wait_for("a worker goes by what was before")
+    assert "worker" not in api.backend(first.address, "enable")["warning"]
 
 
 def test_a_disabled_backend_is_used_by_nobody_until_it_is_enabled(proxied, start):

@@ -111,6 +111,11 @@ admin::BackendView view_of(const balance::BackendSet& set, const balance::Backen
   return view;
 }
 
+void add_warning(std::string& all, std::string_view one) {
+  all += all.empty() || one.empty() ? "" : "; ";
+  all += one;
+}
+
 struct State {
   Orders orders;
   MoveLog moves;
@@ -305,7 +310,7 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
     orders = orders_;
   }
   admin::Changed changed{.backend = {}, .warning = keep(orders)};
-  around_.orders_changed();
+  add_warning(changed.warning, around_.orders_changed());
   renew_leaving();
   const Pools after = around_.pools();
   set = find_pool(after, pool);
@@ -313,8 +318,7 @@ std::expected<admin::Changed, Problem> Operations::change(const std::string& poo
     return std::unexpected(Problem{404, "the backend has gone with a reload meanwhile"});
   }
   if (std::ranges::none_of(set->slots, gets_new_users)) {
-    changed.warning += fmt::format("{}no backend of pool {} takes new users now",
-                                   changed.warning.empty() ? "" : "; ", pool);
+    add_warning(changed.warning, fmt::format("no backend of pool {} takes new users now", pool));
   }
   const auto snapshot = around_.snapshot();
   changed.backend = view_of(*set, *find_backend(*set, address),
@@ -366,7 +370,7 @@ std::expected<admin::Pinned, Problem> Operations::pin(const std::string& pool,
   admin::Pinned pinned{
       .pin = {.pool = pool, .user = user, .backend = name, .since = pin.since, .by = by},
       .warning = keep(orders)};
-  around_.orders_changed();
+  add_warning(pinned.warning, around_.orders_changed());
   return pinned;
 }
 
@@ -386,7 +390,7 @@ std::pair<std::size_t, std::string> Operations::unpin(const std::string& user) {
     return {0, ""};
   }
   std::string warning = keep(orders);
-  around_.orders_changed();
+  add_warning(warning, around_.orders_changed());
   return {gone, std::move(warning)};
 }
 

@@ -34,8 +34,9 @@ class Operations final : public admin::Control {
     std::function<std::shared_ptr<const Snapshot>()> snapshot;
     std::function<Pools()> pools;          // as the workers go by them
     std::function<Discovery()> discovery;  // the newest
-    // apply() has another result now; returns when the workers go by it.
-    std::function<void()> orders_changed;
+    // apply() has another result now; returns when the workers go by it, or with a warning for
+    // the operator: one does not yet.
+    std::function<std::string()> orders_changed;
     std::function<admin::StatusView()> status;  // what does not concern pools and orders
     std::function<std::expected<std::vector<std::string>, std::vector<std::string>>()> reload;
     std::function<std::expected<admin::ExplanationView, std::string>(const std::string& user,

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <set>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "base/unix_time.h"
@@ -135,7 +137,7 @@ void Operations::change_pins(std::vector<PinChange>& changes, const std::functio
     }
   }
   note();
-  around_.orders_changed();
+  std::ignore = around_.orders_changed();  // nobody is answered; the log has it
 }
 
 // Where the user's sessions are, or the next one would go; empty: that cannot be said.
