@@ -209,8 +209,8 @@ TEST(PoolMemory, ChangesAreCountedAndLookingIsNone) {
   const auto memory = memory_of();
   memory->learn("alice", 1);
   const std::uint64_t before = memory->changes();
-  memory->find("alice");
-  memory->remembered(1000);
+  EXPECT_TRUE(memory->find("alice"));
+  EXPECT_EQ(memory->remembered(1'000'000).size(), 1U);
   EXPECT_EQ(memory->changes(), before);
   memory->learn("alice", 0);
   EXPECT_GT(memory->changes(), before);

@@ -276,7 +276,7 @@ TEST_P(EveryPolicy, SharesNoWorseThanChanceAtAnyNumberOfBackends) {
     EXPECT_EQ(fill(make_set(30, Policy::kFirst), 1000)[0], 1000);  // it shares nothing
     return;
   }
-  for (const std::size_t backends : {3U, 30U, 300U}) {
+  for (const unsigned backends : {3U, 30U, 300U}) {
     BackendSet set = make_set(backends, GetParam());
     for (std::size_t at = 0; at < backends; ++at) {
       set.backends[at].weight = 100U << at % 3;
