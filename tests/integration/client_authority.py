@@ -31,7 +31,7 @@ class ClientAuthority:
         )
 
     def _sign(self, subject, key, alternatives=(), authority=False, days=30):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
@@ -63,7 +63,7 @@ class ClientAuthority:
         return path
 
     def revoke(self, *certificates):
-        now = datetime.datetime.utcnow()
+        now = datetime.datetime.now(datetime.timezone.utc)
         builder = x509.CertificateRevocationListBuilder().issuer_name(self.name)
         builder = builder.last_update(now - datetime.timedelta(hours=1))
         builder = builder.next_update(now + datetime.timedelta(days=1))
